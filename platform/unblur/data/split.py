@@ -1,0 +1,87 @@
+"""What a model may see of a dataset: training and validation interactions, and the order they came in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from unblur.errors import UserError
+
+Ranks = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class History:
+    """Interactions of B users, with their order in time.
+
+    `matrix` is a binary CSR float32 (B, n_items). `rank` is aligned with `matrix.indices`: the 0-based position
+    of each entry in its user's time order, or None where the data carry no order.
+    """
+
+    matrix: csr_matrix
+    rank: Ranks | None
+
+    def rows(self, users: NDArray[np.int64]) -> "History":
+        """The histories of `users` (B,), in that order."""
+        matrix = self.matrix[users]
+        if self.rank is None:
+            return History(matrix, None)
+        starts, ends = self.matrix.indptr[users], self.matrix.indptr[users + 1]
+        lengths = ends - starts
+        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return History(matrix, self.rank[np.repeat(starts, lengths) + offsets])
+
+    def weighted(self, w_min: float, w_max: float) -> csr_matrix:
+        """T-DiffRec's weights (eq. 16): the m-th of M weighs w_min + (m-1)/(M-1) (w_max - w_min); w_min for M = 1."""
+        if w_min == w_max == 1:
+            return self.matrix
+        if self.rank is None:
+            raise UserError("w_min and w_max weigh interactions by time, and this dataset has no order in time")
+        lengths = np.diff(self.matrix.indptr)
+        steps = np.repeat(np.maximum(lengths - 1, 1), lengths)
+        weights = (w_min + self.rank / steps * (w_max - w_min)).astype(np.float32)
+        return csr_matrix((weights, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and validation parts; the test part is locked away (`data.store.load_test`).
+
+    train, valid: binary CSR float32 (n_users, n_items), indices sorted in each row, no entry in both.
+    train_rank, valid_rank: 0-based time rank of each entry *within its part*, aligned with `.indices`; None where
+    the data carry no order. users, items: raw ids by row and column. digest: the hash of the whole prepared
+    dataset, the test part included.
+    """
+
+    train: csr_matrix
+    valid: csr_matrix
+    train_rank: Ranks | None
+    valid_rank: Ranks | None
+    users: NDArray[np.str_]
+    items: NDArray[np.str_]
+    digest: str
+
+    @property
+    def n_users(self) -> int:
+        return int(self.train.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        return int(self.train.shape[1])
+
+    def history(self, with_valid: bool = False) -> History:
+        """The input of every user: train, or (`--history train+valid`) train followed by valid."""
+        if not with_valid:
+            return History(self.train, self.train_rank)
+        both = (self.train + self.valid).tocsr()
+        both.sort_indices()
+        if self.train_rank is None or self.valid_rank is None:
+            return History(both, None)
+        shift = np.repeat(np.diff(self.train.indptr), np.diff(self.valid.indptr))
+        # + 1 keeps rank 0 an explicit entry while the two parts are added
+        first = csr_matrix((self.train_rank + 1, self.train.indices, self.train.indptr), shape=self.train.shape)
+        second = csr_matrix((self.valid_rank + shift + 1, self.valid.indices, self.valid.indptr), shape=self.valid.shape)
+        ranks = (first + second).tocsr()
+        ranks.sort_indices()
+        return History(both, (ranks.data - 1).astype(np.int32))

@@ -1,0 +1,20 @@
+"""The one error that a user's mistake raises, and the words that every such message shares."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: bad data, flag, search space, service or path.
+
+    Its text is the whole message: it names the file, line, field or flag, what was found, and what would be
+    right. Jobs print it without a traceback and exit with status 2.
+    """
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not among the known ones; suggests the nearest."""
+    names = sorted(known)
+    nearest = get_close_matches(name, names, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")

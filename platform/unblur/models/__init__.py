@@ -1,0 +1,1 @@
+"""One module per recommender: a Config and a Model."""

@@ -1,0 +1,98 @@
+"""What every recommender promises, and the one extra promise of those that are trained by gradient."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from unblur.data.split import History, Split
+
+
+class ModelConfig(BaseModel):
+    """Base of every model's Config: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+C = TypeVar("C", bound=ModelConfig)
+
+
+class Recommender(ABC, Generic[C]):
+    """A model over a fixed catalogue of `n_items` items and `n_users` users.
+
+    Contract: a module `unblur/models/<name>.py` holds `Config` (a ModelConfig) and `Model` (a Recommender).
+    After `fit` (closed form) or the training loop (`TrainableRecommender`), `score` is deterministic.
+    """
+
+    Config: ClassVar[type[ModelConfig]]
+
+    def __init__(self, config: C, n_users: int, n_items: int, seed: int = 0) -> None:
+        super().__init__()
+        self.config, self.n_users, self.n_items, self.seed = config, n_users, n_items, seed
+
+    @abstractmethod
+    def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
+        """Scores (B, n_items) of all items for B users given their history, on the model's device."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the model to `folder` (config.json and safetensors; nothing pickled)."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; raises UserError when a file is missing or damaged."""
+
+    @abstractmethod
+    def footprint(self, split: Split) -> int:
+        """Estimated peak bytes that fitting and scoring take above the interpreter's own."""
+
+
+class ClosedFormRecommender(Recommender[C]):
+    """A model that is fitted in one go."""
+
+    @abstractmethod
+    def fit(self, split: Split) -> None:
+        """Learn from `split.train`."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rank's share of a training batch: whatever the model's `forward` needs, and the size of the whole.
+
+    `size` counts the examples over all ranks: the loop divides the summed losses by it, so that any number of
+    workers takes the same step.
+    """
+
+    examples: Any
+    size: int
+
+
+class TrainableRecommender(Recommender[C], nn.Module):
+    """A model that the training loop trains by gradient. `forward(examples) -> (b,) losses`, one per example."""
+
+    @abstractmethod
+    def forward(self, examples: Any) -> Tensor:
+        """Per-example training losses (b,) of one rank's share of a batch."""
+
+    @abstractmethod
+    def batches(self, split: Split, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """The epoch's batches, the same on every run with this seed; each is cut into `world` shares."""
+
+    @abstractmethod
+    def optimizer(self) -> torch.optim.Optimizer:
+        """A new optimiser over the model's parameters."""
+
+    def setup(self, split: Split) -> None:
+        """Called once before training: whatever the model learns of the data without gradients."""
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device

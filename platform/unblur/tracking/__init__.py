@@ -1,0 +1,1 @@
+"""MLflow: parent run, child runs, registered models. Nothing else imports mlflow."""

@@ -1,0 +1,1 @@
+"""One training loop; in place or on Ray Train workers."""
