@@ -1,0 +1,156 @@
+"""Full ranking on the device, in blocks of users: score, mask, top-K. Only (B, K) item ids leave the device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+
+from unblur.data.split import History, Split
+from unblur.errors import UserError
+from unblur.evaluation.metrics import CUTOFFS, all_metrics, average
+
+Users = NDArray[np.int64]
+Items = NDArray[np.int64]
+
+SCORE_BYTES = 64 * 2**20  # of one block's score matrix; masking and top-K take about as much again
+NARROWEST = 1024  # items: a small catalogue must not make blocks so tall that a model's hidden layers outgrow them
+
+
+class ScoresNotFinite(ValueError):
+    """A model answered nan or infinite scores: it is broken, and a ranking of them would look like a result."""
+
+
+class Scorer(Protocol):
+    """All that ranking asks of a model."""
+
+    def score(self, history: History, users: Users, /) -> Tensor:
+        """Finite scores (B, n_items); higher is better."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was recommended to n users, best first, and which of it they had held out."""
+
+    users: Users  # (n,)
+    hits: NDArray[np.bool_]  # (n, K)
+    items: Items  # (n, K); -1 where a user has fewer than K candidates
+    n_relevant: NDArray[np.int64]  # (n,), all positive
+
+    def per_user(self) -> dict[str, NDArray[np.float64]]:
+        """Every metric (n,), aligned with `users`."""
+        return all_metrics(self.hits, self.n_relevant)
+
+    def metrics(self) -> dict[str, float]:
+        """The mean of every metric over the users."""
+        return average(self.per_user(), self.n_relevant)
+
+
+def validate(model: Scorer, split: Split, users: Users | None = None) -> Evaluation:
+    """Rank all items but the user's train, from train; the truth is valid."""
+    return evaluate(model, split, truth=split.valid, exclude=split.train, users=users)
+
+
+def final(
+    model: Scorer, split: Split, test: csr_matrix, history: Literal["train", "train+valid"] = "train"
+) -> Evaluation:
+    """Rank all items but the user's train and valid, whichever of them the model sees; the truth is test."""
+    exclude = (split.train + split.valid).tocsr()
+    return evaluate(model, split, truth=test, exclude=exclude, with_valid_history=history == "train+valid")
+
+
+def evaluate(
+    model: Scorer,
+    split: Split,
+    truth: csr_matrix,
+    exclude: csr_matrix,
+    with_valid_history: bool = False,
+    users: Users | None = None,
+) -> Evaluation:
+    """Rank for those of `users` (default: all) who have a held-out item in `truth` (n_users, n_items).
+
+    Raises UserError when nobody has one, ScoresNotFinite when the model is broken.
+    """
+    n_relevant = np.diff(truth.indptr).astype(np.int64)
+    users = np.arange(split.n_users) if users is None else users
+    users = users[n_relevant[users] > 0]
+    if not len(users):
+        raise UserError("no user has a held-out item, so there is nothing to evaluate; keep more data or users")
+    items = rank(model, split.history(with_valid_history), exclude, users, max(CUTOFFS))
+    return Evaluation(users, hits_of(items, truth[users]), items, n_relevant[users])
+
+
+def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: int = 20) -> Items:
+    """The k best items (n, k), best first, for each of `users` (n,); -1 where fewer are left to choose from.
+
+    What a user's row of `exclude` (n_users, n_items) holds is never recommended. Equal scores are ordered by item
+    id, so the result depends on no block size or device.
+    """
+    n_items = exclude.shape[1]
+    width = min(k, n_items)
+    best = np.full((len(users), k), -1, dtype=np.int64)
+    with _evaluating(model):
+        for block in _blocks(len(users), n_items):
+            scores = _masked(model.score(history.rows(users[block]), users[block]), exclude[users[block]])
+            values, items = top_k(scores, width)
+            best[block, :width] = items.masked_fill(values.isinf(), -1).cpu().numpy()
+    return best
+
+
+def hits_of(items: Items, truth: csr_matrix) -> NDArray[np.bool_]:
+    """Which of the recommendations `items` (n, K) are entries of `truth` (n, n_items)."""
+    rows, columns = truth.nonzero()
+    # one column more than there are items: the -1 of "no item" must not become the last item of the row before
+    row_keys = np.arange(len(items), dtype=np.int64)[:, None] * (truth.shape[1] + 1)
+    return np.isin(row_keys + items + 1, row_keys[rows, 0] + columns + 1)
+
+
+def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row of `scores` (B, n) and their columns, best first, equal ones by column."""
+    values, items = scores.topk(k)
+    # topk is free to choose among scores that equal the k-th; only rows where there is a choice need a full sort
+    chosen = values == values[:, -1:]
+    ambiguous = ((scores == values[:, -1:]).sum(dim=1) > chosen.sum(dim=1)).nonzero().squeeze(1)
+    if len(ambiguous):
+        values[ambiguous], items[ambiguous] = (
+            part[:, :k] for part in scores[ambiguous].sort(dim=1, descending=True, stable=True)
+        )
+    items, order = items.sort(dim=1)
+    values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
+    return values, items.gather(1, order)
+
+
+def _blocks(n_users: int, n_items: int) -> Iterator[slice]:
+    size = max(1, SCORE_BYTES // (4 * max(n_items, NARROWEST)))
+    return (slice(start, min(start + size, n_users)) for start in range(0, n_users, size))
+
+
+def _masked(scores: Tensor, exclude: csr_matrix) -> Tensor:
+    """A copy of `scores` (B, n_items), since they may be the model's own, with -inf for every entry of `exclude`."""
+    if scores.shape != exclude.shape:
+        raise ValueError(f"the model answered scores of shape {tuple(scores.shape)}, not {exclude.shape}")
+    if not scores.isfinite().all():
+        raise ScoresNotFinite("the model's scores are not finite: training diverged, or it masks items by itself")
+    lengths = torch.from_numpy(np.diff(exclude.indptr)).to(scores.device)
+    rows = torch.arange(len(scores), device=scores.device).repeat_interleave(lengths)
+    columns = torch.from_numpy(exclude.indices).to(scores.device)
+    return scores.index_put((rows, columns), scores.new_tensor(-torch.inf))
+
+
+@contextmanager
+def _evaluating(model: Scorer) -> Iterator[None]:
+    """No gradients, and networks in evaluation mode, so that a forgotten dropout cannot blur the result."""
+    training = isinstance(model, nn.Module) and model.training
+    if isinstance(model, nn.Module):
+        model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        if isinstance(model, nn.Module):
+            model.train(training)
