@@ -1,0 +1,63 @@
+"""A model's folder: config.json and weights.safetensors. Nothing is pickled, nothing is left half written."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from unblur.errors import UserError
+from unblur.models.base import ModelConfig
+
+C = TypeVar("C", bound=ModelConfig)
+
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+
+
+def save_model(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor], extra: Mapping[str, Any]) -> None:
+    """Write a model to `folder`, made if missing; `extra` is what its constructor needs besides the config.
+
+    The weights go first: a folder with a config.json is complete.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).unlink(missing_ok=True)
+    # safetensors refuses views and tensors that share memory
+    owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    partial = folder / f"{WEIGHTS}.{uuid4().hex}"
+    save_file(owned, partial)
+    partial.replace(folder / WEIGHTS)
+    write_text(folder / CONFIG, json.dumps({"config": config.model_dump(mode="json"), **extra}, indent=2))
+
+
+def load_model(folder: Path, config_class: type[C]) -> tuple[C, dict[str, Tensor], dict[str, Any]]:
+    """Config, tensors (on the CPU) and extra of what `save_model` wrote; UserError names the file that is at fault."""
+    try:
+        extra = json.loads((folder / CONFIG).read_text())
+        config = config_class.model_validate(extra.pop("config"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} holds no saved model: {CONFIG} is missing") from None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f"{folder / CONFIG} is not the configuration of such a model: {error}") from error
+    return config, load_tensors(folder / WEIGHTS), extra
+
+
+def load_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file; UserError when it is missing, truncated or something else."""
+    try:
+        tensors: dict[str, Tensor] = load_file(file)
+    except FileNotFoundError:
+        raise UserError(f"the saved model is incomplete: {file} is missing") from None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file} is damaged: {error}. Save or train the model again.") from error
+    return tensors
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write `file` at once: a reader finds the old text or the new one, never a part."""
+    partial = file.with_name(f"{file.name}.{uuid4().hex}")
+    partial.write_text(text)
+    partial.replace(file)
