@@ -31,7 +31,7 @@ class Recommender(ABC, Generic[C]):
     After `fit` (closed form) or the training loop (`TrainableRecommender`), `score` is deterministic.
     """
 
-    Config: ClassVar[type[ModelConfig]]
+    config_class: ClassVar[type[ModelConfig]]
 
     def __init__(self, config: C, n_users: int, n_items: int, seed: int = 0) -> None:
         super().__init__()

@@ -30,19 +30,28 @@ def save_model(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor],
     partial = folder / f"{WEIGHTS}.{uuid4().hex}"
     save_file(owned, partial)
     partial.replace(folder / WEIGHTS)
-    write_text(folder / CONFIG, json.dumps({"config": config.model_dump(mode="json"), **extra}, indent=2))
+    write_text(
+        folder / CONFIG,
+        json.dumps({"model": name_of(config), "config": config.model_dump(mode="json"), **extra}, indent=2),
+    )
 
 
 def load_model(folder: Path, config_class: type[C]) -> tuple[C, dict[str, Tensor], dict[str, Any]]:
     """Config, tensors (on the CPU) and extra of what `save_model` wrote; UserError names the file that is at fault."""
     try:
         extra = json.loads((folder / CONFIG).read_text())
+        extra.pop("model")
         config = config_class.model_validate(extra.pop("config"))
     except FileNotFoundError:
         raise UserError(f"{folder} holds no saved model: {CONFIG} is missing") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{folder / CONFIG} is not the configuration of such a model: {error}") from error
     return config, load_tensors(folder / WEIGHTS), extra
+
+
+def name_of(config: ModelConfig) -> str:
+    """The name under which `unblur.models.find` knows the model: that of its config's module."""
+    return type(config).__module__.rpartition(".")[2]
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:

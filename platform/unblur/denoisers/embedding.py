@@ -1,0 +1,23 @@
+"""The condition through a bottleneck: the mean taste of a history as a short embedding, then into the first layer."""
+
+import torch
+from torch import Tensor, nn
+
+from unblur.denoisers.base import LinearEnds, xavier
+from unblur.diffusion.rows import normalized, project
+
+
+class Network(LinearEnds):
+    """An MLP on [x_t, time embedding, tanh(E condition / ||condition||)] with E (n_items, embedding_dim)."""
+
+    def __init__(
+        self, n_items: int, dims: tuple[int, ...], dropout: float, normalize: bool, embedding_dim: int = 64
+    ) -> None:
+        super().__init__(n_items, dims, dropout, normalize, condition_dim=embedding_dim)
+        self.embedding = xavier(nn.Parameter(torch.empty(n_items, embedding_dim)), n_items)
+        self.w_condition = xavier(nn.Parameter(torch.empty(embedding_dim, dims[-1])), n_items + embedding_dim)
+
+    def encode(self, condition: Tensor | None) -> Tensor | None:
+        if condition is None:
+            return None
+        return torch.tanh(project(normalized(condition), self.embedding)) @ self.w_condition

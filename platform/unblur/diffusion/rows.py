@@ -1,0 +1,65 @@
+"""Rows of interactions (B, n), dense or sparse CSR: the few operations that both layouts share.
+
+A sparse row costs its entries and not the catalogue, which is what makes histories and conditions cheap.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+from torch.nn import functional as F
+
+# torch says it once in every process; only products that `project` does not use are unfinished
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+
+TINY = 1e-12
+
+
+def project(x: Tensor, weight: Tensor) -> Tensor:
+    """x @ weight: (B, n) by (n, h). A sparse row is a weighted sum of embeddings, also in the backward pass."""
+    if not is_sparse(x):
+        return x @ weight
+    bags = x.crow_indices()[:-1]
+    return F.embedding_bag(x.col_indices(), weight, bags, mode="sum", per_sample_weights=x.values())
+
+
+def row_squares(x: Tensor) -> Tensor:
+    """||x||^2 of every row (B,)."""
+    if not is_sparse(x):
+        return x.square().sum(-1)
+    return x.values().new_zeros(x.shape[0]).index_add(0, _owners(x), x.values().square())
+
+
+def normalized(x: Tensor) -> Tensor:
+    """Rows scaled to length 1; a zero row stays zero."""
+    if not is_sparse(x):
+        return F.normalize(x, eps=TINY)
+    norms = row_squares(x).sqrt().clamp(min=TINY)
+    return with_values(x, x.values() / norms[_owners(x)])
+
+
+def with_values(csr: Tensor, values: Tensor) -> Tensor:
+    """The sparse CSR matrix with other values at the same places."""
+    return torch.sparse_csr_tensor(csr.crow_indices(), csr.col_indices(), values, csr.shape, check_invariants=False)
+
+
+def is_sparse(x: Tensor) -> bool:
+    return x.layout is torch.sparse_csr
+
+
+def dense(x: Tensor) -> Tensor:
+    return x.to_dense() if is_sparse(x) else x
+
+
+def _owners(csr: Tensor) -> Tensor:
+    """The row of every entry (nnz,)."""
+    return torch.repeat_interleave(torch.arange(csr.shape[0], device=csr.device), csr.crow_indices().diff())
+
+
+def from_scipy(matrix: csr_matrix, device: torch.device) -> Tensor:
+    """A scipy CSR matrix as a torch one of float32, on `device`."""
+    parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float32))
+    pointers, columns, values = (torch.from_numpy(part).to(device) for part in parts)
+    return torch.sparse_csr_tensor(pointers, columns, values, matrix.shape, check_invariants=False)

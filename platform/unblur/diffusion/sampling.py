@@ -1,0 +1,136 @@
+"""Reverse chains: step by step, and exactly the same in hidden space.
+
+Every sampler here is a list of affine steps x' = keep x_t + take output (+ sigma z), where `output` is the
+(guided) network's and z standard normal noise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unblur.diffusion.process import Prediction, Process, x0_from
+from unblur.diffusion.rows import TINY, dense, project, row_squares
+
+
+@dataclass(frozen=True)
+class Step:
+    """x' = keep x_t + take output + sigma z, at step t (from 0)."""
+
+    t: int
+    keep: float
+    take: float
+    sigma: float = 0.0
+
+
+def posterior_steps(
+    process: Process, prediction: Prediction, stochastic: bool = False, kept: Sequence[int] | None = None
+) -> list[Step]:
+    """The reverse chain of posterior means (DiffRec eq. 8, 10), last step first.
+
+    `stochastic` adds the posterior's noise at all but the last step (the CFG paper's eq. 5). `kept`: the ascending
+    steps to run, all by default; the posterior is then that of the thinned schedule. Without noise (s = 0) the
+    network's output simply replaces x_t.
+    """
+    kept = range(process.T) if kept is None else kept
+    alpha_bar = process.alpha_bar.double().cpu()
+    steps = []
+    for i in reversed(range(len(kept))):
+        now = alpha_bar[kept[i]]
+        before = alpha_bar[kept[i - 1]] if i else torch.ones_like(now)
+        a, b = x0_from(prediction, now)
+        if process.noiseless:
+            steps.append(Step(kept[i], float(a), float(b)))
+            continue
+        beta = 1 - now / before
+        of_x0 = before.sqrt() * beta / (1 - now)
+        of_xt = (now / before).sqrt() * (1 - before) / (1 - now)
+        sigma = (beta * (1 - before) / (1 - now)).sqrt() if stochastic and i else torch.zeros(())
+        steps.append(Step(kept[i], float(of_x0 * a + of_xt), float(of_x0 * b), float(sigma)))
+    return steps
+
+
+def plain_chain(
+    x: Tensor,
+    steps: Sequence[Step],
+    predict: Callable[[Tensor, Tensor], Tensor],
+    noise: Callable[[int], Tensor] | None = None,
+) -> Tensor:
+    """x_0 (B, n) from x (B, n): `predict(x_t, t (B,))` is called once a step; `noise(t)` draws z (B, n)."""
+    for step in steps:
+        t = torch.full((x.shape[0],), step.t, device=x.device)
+        output = predict(x, t)
+        x = step.take * output if step.keep == 0 else step.keep * x + step.take * output
+        if step.sigma and noise is not None:
+            x = x + step.sigma * noise(step.t)
+    return x
+
+
+@dataclass(frozen=True)
+class LinearNetwork:
+    """A network with linear ends: output = hidden(x w_in / ||x||, t) w_out^T + b_out, the norm only if `normalize`.
+
+    w_in (n, h), w_out (n, k), b_out (n,).
+    """
+
+    w_in: Tensor
+    w_out: Tensor
+    b_out: Tensor
+    normalize: bool
+
+    def products(self) -> "Products":
+        """The small matrices of the hidden-space chain; they belong to the weights and serve a whole evaluation."""
+        w_in, w_out, b = self.w_in, self.w_out, self.b_out
+        norms = (w_out.T @ w_out, b @ w_out, b @ b) if self.normalize else None
+        return Products(w_out.T @ w_in, b @ w_in, norms)
+
+
+@dataclass(frozen=True)
+class Products:
+    """w_out^T w_in (k, h), b_out w_in (h,), and for ||x_t||: w_out^T w_out (k, k), b_out w_out (k,), ||b_out||^2 ()."""
+
+    out_in: Tensor
+    bias_in: Tensor
+    norms: tuple[Tensor, Tensor, Tensor] | None
+
+
+def hidden_chain(
+    x: Tensor,
+    steps: Sequence[Step],
+    network: LinearNetwork,
+    products: Products,
+    hidden: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """The deterministic plain chain, exactly, at hidden^2 instead of 2 hidden n a step.
+
+    x_t never leaves the form a x + g w_out^T + r b_out with a scalar a, a hidden vector g (B, k) and a scalar r,
+    because each step is affine in x_t and in output = h w_out^T + b_out. x (B, n) may be sparse CSR.
+    `hidden(projected (B, h), t (B,)) -> (B, k)` may guide, since the output is linear in it.
+    """
+    projected = project(x, network.w_in)
+    norm = _norm(x, network, products) if network.normalize else None
+    a, r, g = 1.0, 0.0, projected.new_zeros(x.shape[0], network.w_out.shape[1])
+    for i, step in enumerate(steps):
+        pre = projected if i == 0 else a * projected + g @ products.out_in + r * products.bias_in
+        if norm is not None:
+            pre = pre / norm(a, g, r).clamp(min=TINY).unsqueeze(-1)
+        h = hidden(pre, torch.full((x.shape[0],), step.t, device=x.device))
+        a, r, g = step.keep * a, step.take + step.keep * r, step.take * h + step.keep * g
+    result = torch.addmm(r * network.b_out, g, network.w_out.T)
+    return result if a == 0 else result + a * dense(x)
+
+
+def _norm(x: Tensor, network: LinearNetwork, products: Products) -> Callable[[float, Tensor, float], Tensor]:
+    """||a x + g w_out^T + r b_out|| (B,) as a function of (a, g, r), from small products alone."""
+    assert products.norms is not None
+    out_out, bias_out, bias_bias = products.norms
+    x_x, x_out = row_squares(x), project(x, network.w_out)
+    x_bias = project(x, network.b_out.unsqueeze(-1)).squeeze(-1)
+
+    def norm(a: float, g: Tensor, r: float) -> Tensor:
+        squares = a * a * x_x + ((g @ out_out) * g).sum(-1) + r * r * bias_bias
+        crossed = a * (g * x_out).sum(-1) + a * r * x_bias + r * (g @ bias_out)
+        return (squares + 2 * crossed).clamp(min=0).sqrt()
+
+    return norm

@@ -1,0 +1,57 @@
+"""Noise schedules: each public function returns the betas (T,) of one schedule, in double precision.
+
+A schedule is found by its name (`SCHEDULES`); a new one is one more function here. All take the same four
+numbers: T steps, the noise scale s, and the bounds noise_min < noise_max.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+MAX_BETA = 0.999
+FIRST_BETA = 1e-5
+
+
+def linear_variance(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """DiffRec's schedule (eq. 4): 1 - alpha_bar_t = s [noise_min + (t-1)/(T-1) (noise_max - noise_min)].
+
+    T = 1 uses noise_min. Like the authors' code, beta_1 is then replaced by 1e-5, so that alpha_bar leaves eq. 4
+    a little.
+    """
+    variance = noise_scale * torch.linspace(noise_min, noise_max, T, dtype=torch.float64)
+    return _fix_first(_betas_from_alpha_bar(1 - variance))
+
+
+def linear_beta(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Ho et al. 2020: the betas themselves grow linearly, from s noise_min to s noise_max."""
+    return torch.linspace(noise_scale * noise_min, noise_scale * noise_max, T, dtype=torch.float64).clamp(max=MAX_BETA)
+
+
+def cosine(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Nichol & Dhariwal 2021: alpha_bar follows a squared cosine; its noise is scaled by s noise_max."""
+    steps = (torch.arange(1, T + 1, dtype=torch.float64) / T + 0.008) / 1.008
+    variance = 1 - torch.cos(steps * math.pi / 2) ** 2
+    return _betas_from_alpha_bar(1 - noise_scale * noise_max * variance)
+
+
+def binomial(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Sohl-Dickstein et al. 2015: beta_t = 1 / (T - t + 1), scaled by s noise_max."""
+    steps = torch.arange(1, T + 1, dtype=torch.float64)
+    return (noise_scale * noise_max / (T - steps + 1)).clamp(max=MAX_BETA)
+
+
+def _betas_from_alpha_bar(alpha_bar: Tensor) -> Tensor:
+    before = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
+    return (1 - alpha_bar / before).clamp(max=MAX_BETA)
+
+
+def _fix_first(betas: Tensor) -> Tensor:
+    return torch.cat([betas.new_tensor([FIRST_BETA]), betas[1:]])
+
+
+Schedule = Callable[[int, float, float, float], Tensor]
+SCHEDULES: dict[str, Schedule] = {
+    function.__name__: function for function in (linear_variance, linear_beta, cosine, binomial)
+}
