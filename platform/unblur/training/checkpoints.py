@@ -1,0 +1,117 @@
+"""Checkpoints without pickle: one safetensors file each, written at once, checksummed, on any filesystem."""
+
+import hashlib
+import json
+import logging
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pyarrow import fs
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"epoch-(\d{6})-([0-9a-f]{32})\.safetensors")
+_META = "unblur"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Training after `epoch` epochs: named tensors, and whatever else is JSON."""
+
+    epoch: int
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+
+class Checkpoints:
+    """The newest `keep` checkpoints of one training run in a folder: a path or a URI such as s3://bucket/prefix.
+
+    The checksum is part of the name, so that a file is either whole under its name or recognised as damaged; a damaged
+    newest one is passed over for the one before it.
+    """
+
+    def __init__(self, folder: str, keep: int = 2) -> None:
+        self.folder, self.keep = folder, keep
+        self.files, self.root = filesystem(folder)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write atomically and drop what is beyond `keep`. A failure (a full disk, say) is logged: training goes on.
+
+        It costs at most the progress since the last good checkpoint, which stays untouched.
+        """
+        data = save(checkpoint.tensors, metadata={_META: json.dumps({"epoch": checkpoint.epoch, **checkpoint.meta})})
+        name = f"epoch-{checkpoint.epoch:06d}-{_digest(data)}.safetensors"
+        try:
+            write_atomically(self.files, f"{self.root}/{name}", data)
+        except OSError as error:
+            logger.warning("checkpoint of epoch %d not written to %s: %s", checkpoint.epoch, self.folder, error)
+            return
+        for old in [path for path in self._paths() if not path.endswith(name)][self.keep - 1 :]:
+            self.files.delete_file(old)
+
+    def newest(self) -> Checkpoint | None:
+        """The newest sound checkpoint; None when there is none."""
+        for path in self._paths():
+            try:
+                return self._read(path)
+            except (OSError, ValueError, KeyError, SafetensorError) as error:
+                logger.warning("checkpoint %s is damaged, the one before it is used: %s", path, error)
+        return None
+
+    def clear(self) -> None:
+        """Delete the folder with everything in it."""
+        if self.files.get_file_info(self.root).type != fs.FileType.NotFound:
+            self.files.delete_dir(self.root)
+
+    def _paths(self) -> list[str]:
+        """All checkpoints, newest first."""
+        found = self.files.get_file_info(fs.FileSelector(self.root, allow_not_found=True))
+        return sorted((info.path for info in found if _NAME.fullmatch(info.base_name)), reverse=True)
+
+    def _read(self, path: str) -> Checkpoint:
+        matched = _NAME.fullmatch(path.rpartition("/")[2])
+        assert matched
+        with self.files.open_input_stream(path) as stream:
+            data = stream.read()
+        if _digest(data) != matched[2]:
+            raise ValueError(f"its {len(data)} bytes do not match its checksum")
+        meta = json.loads(_metadata(data))
+        return Checkpoint(meta.pop("epoch"), load(data), meta)
+
+
+def filesystem(folder: str) -> tuple[Any, str]:
+    """The filesystem of a path or URI and the path on it."""
+    files, root = fs.FileSystem.from_uri(folder)
+    return files, root
+
+
+def write_atomically(files: Any, path: str, data: bytes) -> None:
+    """Write `data` so that `path` holds all of it or does not exist; OSError when there is no room or no permission."""
+    files.create_dir(path.rpartition("/")[0], recursive=True)
+    if not isinstance(files, fs.LocalFileSystem):  # an object store shows an object only when it is whole
+        with files.open_output_stream(path) as stream:
+            stream.write(data)
+        return
+    partial = f"{path}.partial"
+    try:
+        with files.open_output_stream(partial) as stream:
+            stream.write(data)
+        files.move(partial, path)
+    except OSError:
+        if files.get_file_info(partial).type != fs.FileType.NotFound:
+            files.delete_file(partial)
+        raise
+
+
+def _metadata(data: bytes) -> str:
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    text: str = header["__metadata__"][_META]
+    return text
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -1,0 +1,201 @@
+"""The one training loop: epochs, evaluations, early stopping, checkpoints. It talks outward through `report` alone.
+
+Every epoch draws its random numbers from (seed, epoch, rank), so that a training resumed from a checkpoint goes on
+exactly as if nothing had happened.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from unblur.data.split import Split
+from unblur.errors import UserError
+from unblur.evaluation.ranking import ScoresNotFinite, validate
+from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
+from unblur.training.checkpoints import Checkpoint, Checkpoints
+from unblur.training.workers import Workers
+
+
+class TrainingFailed(Exception):
+    """The configuration cannot be trained (its loss or scores became NaN); trying again would not help."""
+
+
+class Plan(BaseModel):
+    """How long to train, and what decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(100, ge=1)
+    """Epochs at most."""
+    eval_every: int = Field(5, ge=1)
+    """Epochs between two evaluations on the validation set."""
+    patience: int = Field(20, ge=1)
+    """Stop after so many epochs without a better validation value."""
+    metric: str = "ndcg_at_10"
+    """The validation metric that decides."""
+
+
+class Report(Protocol):
+    """Where the loop tells of each evaluation."""
+
+    def __call__(self, epoch: int, metrics: dict[str, float], /) -> bool:
+        """True means: stop."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The best evaluation of a training; the model holds its weights."""
+
+    epoch: int = 0
+    value: float = -1.0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def fit(
+    model: Recommender[Any],
+    split: Split,
+    plan: Plan,
+    report: Report,
+    checkpoints: Checkpoints | None = None,
+    workers: Workers = Workers(),  # noqa: B008 - frozen
+) -> Outcome:
+    """Train `model` and leave it with its best weights by `plan.metric` on the validation set.
+
+    A training with `checkpoints` resumes from their newest sound one. Raises TrainingFailed when the loss or the
+    scores are not finite.
+    """
+    if isinstance(model, ClosedFormRecommender):
+        model.fit(split)
+        metrics = _validate(model, split, workers)
+        report(1, metrics)
+        return Outcome(1, metrics[plan.metric], metrics)
+    assert isinstance(model, TrainableRecommender)
+    return _Training(model, split, plan, report, checkpoints, workers).run()
+
+
+class _Training:
+    """The state of one training run."""
+
+    def __init__(
+        self,
+        model: TrainableRecommender[Any],
+        split: Split,
+        plan: Plan,
+        report: Report,
+        checkpoints: Checkpoints | None,
+        workers: Workers,
+    ) -> None:
+        self.model, self.split, self.plan, self.report = model, split, plan, report
+        self.checkpoints, self.workers = checkpoints, workers
+        model.setup(split)
+        self.optimizer = model.optimizer()
+        self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
+        self._resume()
+        self.forward = workers.wrap(model)
+
+    def run(self) -> Outcome:
+        started, last_saved = time.monotonic(), time.monotonic()
+        while self.epoch < self.plan.epochs and not self._patience_is_over():
+            loss = self._train_epoch()
+            if self.epoch % self.plan.eval_every and self.epoch < self.plan.epochs:
+                continue
+            metrics = _validate(self.model, self.split, self.workers)
+            self._keep_best(metrics)
+            if self.checkpoints and self.workers.rank == 0 and time.monotonic() - last_saved >= CHECKPOINT_SECONDS:
+                self.checkpoints.save(self._state())
+                last_saved = time.monotonic()
+            if self.report(self.epoch, {**metrics, "loss": loss, "seconds": time.monotonic() - started}):
+                break
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        return self.best
+
+    def _train_epoch(self) -> float:
+        """One epoch; the mean loss per example over all workers."""
+        workers = self.workers
+        torch.manual_seed(_epoch_seed(self.model.seed, self.epoch, workers.rank))
+        self.model.train()
+        total = torch.zeros(2, dtype=torch.float64, device=self.model.device)
+        for batch in self._batches():
+            self.optimizer.zero_grad(set_to_none=True)
+            losses = self.forward(batch.examples)
+            # the workers' gradients are averaged, so each counts its share of the whole batch times their number
+            (losses.sum() * (workers.world / batch.size)).backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            total += torch.stack([losses.detach().sum().double(), total.new_tensor(len(losses))])
+        self.epoch += 1
+        loss, examples = workers.total(total).tolist()
+        if not np.isfinite(loss):
+            raise TrainingFailed(f"the loss became {loss} in epoch {self.epoch}: try a smaller lr")
+        return float(loss / max(examples, 1))
+
+    def _batches(self) -> Iterator[Batch]:
+        return self.model.batches(self.split, self.epoch, self.workers.rank, self.workers.world)
+
+    def _keep_best(self, metrics: dict[str, float]) -> None:
+        value = metrics[self.plan.metric]
+        if value > self.best.value:
+            self.best, self.best_weights = Outcome(self.epoch, value, metrics), _copy(self.model)
+
+    def _patience_is_over(self) -> bool:
+        evaluated = self.epoch % self.plan.eval_every == 0
+        return evaluated and self.epoch - self.best.epoch >= self.plan.patience
+
+    def _state(self) -> Checkpoint:
+        moments = self.optimizer.state_dict()["state"]
+        tensors = {f"model/{name}": value for name, value in _copy(self.model).items()}
+        tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}
+        tensors |= {f"optimizer/{i}/{name}": v.cpu() for i, state in moments.items() for name, v in state.items()}
+        return Checkpoint(self.epoch, tensors, {"best": asdict(self.best)})
+
+    def _resume(self) -> None:
+        checkpoint = self.checkpoints.newest() if self.checkpoints else None
+        if checkpoint is None:
+            return
+        self.model.load_state_dict(_under("model/", checkpoint.tensors))
+        self.best_weights = _under("best/", checkpoint.tensors)
+        self.best, self.epoch = Outcome(**checkpoint.meta["best"]), checkpoint.epoch
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer/", checkpoint.tensors).items():
+            index, key = name.split("/")
+            moments.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+
+
+def _validate(model: Recommender[Any], split: Split, workers: Workers) -> dict[str, float]:
+    """Every validation metric; each worker ranks its share of the users."""
+    users = np.flatnonzero(np.diff(split.valid.indptr))
+    if not len(users):
+        raise UserError("no user has an interaction in the validation set, so nothing can be selected on it")
+    share = users[workers.rank :: workers.world].astype(np.int64)
+    try:
+        per_user = validate(model, split, share).per_user()
+    except ScoresNotFinite as error:
+        raise TrainingFailed(str(error)) from error
+    sums = torch.tensor([values.sum() for values in per_user.values()], dtype=torch.float64)
+    if isinstance(model, TrainableRecommender):
+        sums = sums.to(model.device)
+    means = workers.total(sums) / len(users)
+    return dict(zip(per_user, means.tolist(), strict=True))
+
+
+def _copy(model: TrainableRecommender[Any]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
+
+
+CHECKPOINT_SECONDS = 15.0
+"""A checkpoint is written at the first evaluation after so many seconds: the price of a death stays below it."""

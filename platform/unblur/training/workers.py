@@ -1,0 +1,41 @@
+"""The workers that train one model together: one, or a torch.distributed process group."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from unblur.models.base import TrainableRecommender
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process's place among `world` workers. The default is the only one."""
+
+    rank: int = 0
+    world: int = 1
+
+    def wrap(self, model: TrainableRecommender[Any]) -> Callable[[Any], Tensor]:
+        """The model's `forward`, whose backward pass averages gradients over the workers."""
+        return model if self.world == 1 else DistributedDataParallel(model)
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over the workers, elementwise."""
+        if self.world > 1:
+            distributed.all_reduce(values)
+        return values
+
+
+def process_group() -> Workers:
+    """The place in the process group that Ray Train (or torchrun) has set up; alone without one."""
+    if not distributed.is_initialized():
+        return Workers()
+    return Workers(distributed.get_rank(), distributed.get_world_size())
+
+
+def best_device() -> torch.device:
+    """The GPU when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
