@@ -1,0 +1,98 @@
+"""What the driver knows of one run in MLflow, and how values become what MLflow stores."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, stdev
+from typing import Any, Literal
+
+Kind = Literal["study", "trial", "retrain"]
+State = Literal["running", "complete", "pruned", "failed"]
+STATUS: dict[State, str] = {"running": "RUNNING", "complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial or retrain as the study's own record has it, which is the truth.
+
+    metrics: by epoch, by name (`valid/ndcg_at_10`).
+    """
+
+    kind: Kind
+    number: int
+    params: Mapping[str, Any]
+    state: State
+    metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The study's data as MLflow shows it: a name, a digest, and facts (users, items, train, ...)."""
+
+    name: str
+    digest: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """A run of the study, in MLflow or on its way there (`id` is None until it has arrived)."""
+
+    kind: Kind
+    number: int
+    id: str | None = None
+    status: str = "RUNNING"
+    params: set[str] = field(default_factory=set)
+    last: dict[str, tuple[int, float]] = field(default_factory=dict)  # metric -> newest (epoch, value)
+
+    @property
+    def name(self) -> str:
+        """As people see it; padded, so that MLflow's list sorts well."""
+        return {"study": "study", "trial": f"trial {self.number:04d}", "retrain": f"retrain seed {self.number}"}[
+            self.kind
+        ]
+
+    def news(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Those metrics that MLflow does not have yet; remembers them as logged."""
+        fresh = {name: float(value) for name, value in metrics.items() if epoch > self.last.get(name, (-1, 0.0))[0]}
+        self.last |= {name: (epoch, value) for name, value in fresh.items()}
+        return fresh
+
+    def changes(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Those metrics without epochs whose value is another one than in MLflow; remembers them as logged."""
+        fresh = {name: float(value) for name, value in metrics.items() if self.last.get(name, (0, None))[1] != value}
+        self.last |= {name: (0, value) for name, value in fresh.items()}
+        return fresh
+
+
+def from_mlflow(found: Any) -> Run:
+    """The run that a search found, with what has been logged to it."""
+    tags, data = found.data.tags, found.data.to_proto()  # only the proto tells a metric's step
+    return Run(
+        kind=tags["unblur.kind"],
+        number=int(tags["unblur.number"]),
+        id=found.info.run_id,
+        status=found.info.status,
+        params=set(found.data.params),
+        last={metric.key: (metric.step, metric.value) for metric in data.metrics},
+    )
+
+
+def text(value: Any) -> str:
+    """A parameter or tag as text: strings as they are, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, default=lambda other: other.tolist() if hasattr(other, "tolist") else str(other))
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """MLflow stores infinity as 1.8e308, which spoils every plot."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def spread(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Mean and sample standard deviation over seeds: `test/ndcg_at_10` and `test/ndcg_at_10_std`."""
+    means = {name: mean(each) for name, each in values.items() if each}
+    return means | {f"{name}_std": stdev(each) for name, each in values.items() if len(each) > 1}

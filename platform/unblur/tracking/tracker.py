@@ -1,0 +1,147 @@
+"""The study in MLflow: a parent run, a child run per trial and per retrain. Used by the driver, the one writer."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unblur.tracking.client import Store, redact
+from unblur.tracking.delivery import Delivery
+from unblur.tracking.runs import STATUS, Dataset, Kind, Record, Run, State, finite, spread, text
+from unblur.tracking.writer import Writer
+
+
+class Tracker:
+    """One study's runs. Nothing here waits for MLflow except `open_study`, `flush` and `close`.
+
+    Everything else is put in a queue and delivered in order by one thread, also after MLflow was away. Each run is
+    known by its kind and number, so that a resumed study finds its runs again, and no epoch is logged twice.
+    """
+
+    def __init__(self, store: Store, experiment: str) -> None:
+        self.store = store
+        self.experiment_id = store.experiment(experiment)
+        self._runs: dict[tuple[Kind, int], Run] = {}
+        self._delivery = Delivery(store.address)
+
+    @property
+    def parent_run_id(self) -> str:
+        return self._study.id or ""
+
+    def open_study(
+        self,
+        study_id: str,
+        name: str,
+        tags: Mapping[str, Any],
+        params: Mapping[str, Any],
+        dataset: Dataset,
+        description: str = "",
+    ) -> str:
+        """Find the study's runs, or make its parent run; returns the parent's id. Raises UserError."""
+        notes = {"unblur.dataset_digest": dataset.digest, "mlflow.note.content": description or name}
+        self._writer = writer = Writer(self.store, self.experiment_id, study_id)
+        with self.store.explained():
+            self._study = study = writer.find("study", 0) or Run("study", 0)
+            if study.id is None:
+                writer.create(study, None, name, _now())
+            writer.running(study)
+            writer.tags(study, {**tags, **notes})
+            writer.params(study, self._missing(study, params))
+            writer.dataset(study, dataset)
+            self._runs = {("study", 0): study}
+            for run in writer.children(study):
+                self._runs.setdefault((run.kind, run.number), run)
+        return self.parent_run_id
+
+    def start(self, kind: Kind, number: int, params: Mapping[str, Any], name: str | None = None) -> None:
+        """A trial or retrain begins, or goes on after an interruption."""
+        run = self._ensure(kind, number, params, name)
+        if run.status != "RUNNING":
+            run.status = "RUNNING"
+            self._put(run, self._writer.running)
+
+    def log(self, kind: Kind, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """The metrics of one epoch; those logged before, in this process or an earlier one, are left out."""
+        run = self._ensure(kind, number)
+        news = run.news(epoch, metrics)
+        good = finite(news)
+        if good:
+            self._put(run, self._writer.metrics, good, epoch, _now())
+        if bad := sorted(news.keys() - good.keys()):
+            self._put(run, self._writer.tags, {"unblur.not_finite": f"{', '.join(bad)} at epoch {epoch}"})
+
+    def end(self, kind: Kind, number: int, state: State, reason: str | None = None) -> None:
+        """A trial or retrain has ended; a reason of several lines (a traceback) is also kept as `reason.txt`."""
+        self._end(self._ensure(kind, number), state, reason)
+
+    def reconcile(self, records: Iterable[Record]) -> None:
+        """Make MLflow agree with the study's own record: what is missing is added, once; nothing is removed."""
+        for record in records:
+            run = self._ensure(record.kind, record.number, record.params)
+            for epoch in sorted(record.metrics):
+                self.log(record.kind, record.number, epoch, record.metrics[epoch])
+            if record.state != "running" and run.status != STATUS[record.state]:
+                self._end(run, record.state, record.reason)
+
+    def finish(
+        self,
+        metrics: Mapping[str, float],
+        values: Mapping[str, Sequence[float]],
+        artifacts: Mapping[str, Path] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The study's result on the parent: mean and standard deviation of `values` (per seed), and the lists.
+
+        artifacts: folder in MLflow ("" for the top) -> file or folder here, which must stay until `close`.
+        """
+        study, lists = self._study, {name: list(each) for name, each in values.items()}
+        result = study.changes(finite({**spread(lists), **metrics}))
+        self._put(study, self._writer.metrics, result, 0, _now())
+        notes = {f"unblur.values.{name}": each for name, each in lists.items()}
+        self._put(study, self._writer.tags, {**notes, **(tags or {})})
+        self._put(study, self._writer.file, "values.json", text(lists))
+        for folder, path in (artifacts or {}).items():
+            self._put(study, self._writer.artifact, path, folder)
+        self._end(study, "complete", None)
+
+    def end_study(self, state: State, reason: str | None = None) -> None:
+        """The study stops without a result: failed, or interrupted (pruned, which MLflow shows as killed)."""
+        self._end(self._study, state, reason)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until MLflow has everything, at most `timeout` seconds; says whether it has."""
+        return self._delivery.flush(timeout)
+
+    def close(self, timeout: float = 30) -> str | None:
+        """Deliver what is left, at most `timeout` seconds; then None, or a sentence on what did not arrive."""
+        return self._delivery.close(timeout)
+
+    def _ensure(self, kind: Kind, number: int, params: Mapping[str, Any] | None = None, name: str | None = None) -> Run:
+        run = self._runs.get((kind, number))
+        if run is None:
+            run = self._runs[kind, number] = Run(kind, number)
+            self._put(run, self._writer.create, self._study, name or run.name, _now())
+        if missing := self._missing(run, params or {}):
+            self._put(run, self._writer.params, missing)
+        return run
+
+    def _missing(self, run: Run, params: Mapping[str, Any]) -> dict[str, str]:
+        missing = {key: text(value) for key, value in params.items() if key not in run.params}
+        run.params |= missing.keys()
+        return missing
+
+    def _end(self, run: Run, state: State, reason: str | None) -> None:
+        run.status = STATUS[state]
+        reason = redact(reason or "").strip()
+        if reason:
+            self._put(run, self._writer.tags, {"unblur.reason": reason.splitlines()[-1]})
+        if "\n" in reason:
+            self._put(run, self._writer.file, "reason.txt", reason)
+        self._put(run, self._writer.ended, run.status, _now())
+
+    def _put(self, run: Run, act: Callable[..., None], *arguments: Any) -> None:
+        self._delivery.put(run.name, lambda again: act(run, *arguments, again=again))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,90 @@
+"""The calls that reach MLflow. Each may be repeated without harm, so a write of unknown fate is simply sent again."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from unblur.tracking.client import Store
+from unblur.tracking.runs import Dataset, Kind, Run, from_mlflow, text
+
+BATCH = 100  # parameters that MLflow takes at once
+PAGE = 1000  # runs that MLflow gives at once
+
+
+class Writer:
+    """Reads and writes the runs of one study. Knows no queue; `again` says that an earlier attempt failed."""
+
+    def __init__(self, store: Store, experiment_id: str, study_id: str) -> None:
+        self._client, self._experiment, self._study = store.client, experiment_id, study_id
+
+    def find(self, kind: Kind, number: int) -> Run | None:
+        wanted = {"unblur.study": self._study, "unblur.kind": kind, "unblur.number": str(number)}
+        found = self._client.search_runs([self._experiment], _filter(wanted), max_results=1)
+        return from_mlflow(found[0]) if found else None
+
+    def children(self, parent: Run) -> Iterator[Run]:
+        """All child runs, oldest first."""
+        wanted = {"unblur.study": self._study, "mlflow.parentRunId": parent.id or ""}
+        order, token = ["attributes.start_time ASC"], None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment], _filter(wanted), max_results=PAGE, order_by=order, page_token=token
+            )
+            yield from map(from_mlflow, page)
+            token = page.token
+            if not token:
+                return
+
+    def create(self, run: Run, parent: Run | None, name: str, when: int, again: bool = False) -> None:
+        """Makes the run, unless an earlier attempt arrived after all; tells `run` its id."""
+        found = self.find(run.kind, run.number) if again else None
+        if found is not None:
+            run.id = found.id
+            return
+        tags = {"unblur.study": self._study, "unblur.kind": run.kind, "unblur.number": str(run.number)}
+        if parent is not None:
+            tags["mlflow.parentRunId"] = parent.id or ""
+        made = self._client.create_run(self._experiment, start_time=when, tags=tags, run_name=name)
+        run.id = made.info.run_id
+
+    def params(self, run: Run, params: Mapping[str, str], again: bool = False) -> None:
+        from mlflow.entities import Param
+
+        every = [Param(key, value) for key, value in params.items()]
+        for first in range(0, len(every), BATCH):
+            self._client.log_batch(run.id, params=every[first : first + BATCH])
+
+    def metrics(self, run: Run, metrics: Mapping[str, float], epoch: int, when: int, again: bool = False) -> None:
+        """`when` is the time of the event, not of the delivery: MLflow drops an exact repetition."""
+        from mlflow.entities import Metric
+
+        self._client.log_batch(run.id, [Metric(name, value, when, epoch) for name, value in metrics.items()])
+
+    def tags(self, run: Run, tags: Mapping[str, Any], again: bool = False) -> None:
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(run.id, tags=[RunTag(key, text(value)) for key, value in tags.items()])
+
+    def running(self, run: Run, again: bool = False) -> None:
+        self._client.update_run(run.id, status="RUNNING")
+
+    def ended(self, run: Run, status: str, when: int, again: bool = False) -> None:
+        self._client.set_terminated(run.id, status, when)
+
+    def dataset(self, run: Run, dataset: Dataset, again: bool = False) -> None:
+        from mlflow import entities
+
+        digest = dataset.digest[:36]  # all that MLflow takes; the tag has the rest
+        source, facts = text({"digest": dataset.digest}), text(dict(dataset.facts))
+        shown = entities.Dataset(dataset.name, digest, "unblur", source, profile=facts)
+        self._client.log_inputs(run.id, [entities.DatasetInput(shown, [])])
+
+    def file(self, run: Run, name: str, content: str, again: bool = False) -> None:
+        self._client.log_text(run.id, content, name)
+
+    def artifact(self, run: Run, path: Path, folder: str, again: bool = False) -> None:
+        self._client.log_artifact(run.id, str(path), folder or None)
+
+
+def _filter(tags: Mapping[str, str]) -> str:
+    return " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())

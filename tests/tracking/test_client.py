@@ -1,0 +1,111 @@
+"""The tracking store is checked before anything starts, and says what is wrong without naming a password."""
+
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from unblur.errors import UserError
+from unblur.tracking.client import Store, connect, redact, resolve
+
+
+def test_the_default_is_a_database_in_the_working_directory(tmp_path: Path) -> None:
+    folder = tmp_path / "with space"
+    store = connect(None, folder)
+    assert store.uri == f"sqlite:///{folder}/mlflow.db"
+    experiment = store.client.get_experiment(store.experiment("toys/clean"))
+    assert experiment.artifact_location == (folder / "mlartifacts" / "toys_clean").as_uri()
+    assert "MLFLOW_EXPERIMENT_ID" not in os.environ
+    assert sorted(path.name for path in folder.iterdir()) == ["mlflow.db"]
+
+
+def test_paths_are_made_absolute(tmp_path: Path) -> None:
+    assert resolve("sqlite:///runs.db", tmp_path) == f"sqlite:///{tmp_path}/runs.db"
+    assert resolve("sqlite:////var/runs.db?timeout=3", tmp_path) == "sqlite:////var/runs.db?timeout=3"
+    assert resolve("https://mlflow.example", tmp_path) == "https://mlflow.example"
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "/tmp/mlruns", "file:///tmp/mlruns", "file:mlruns", "sqlite://"])
+def test_stores_that_would_lose_the_record_are_refused(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--tracking-uri.*sqlite:///"):
+        resolve(uri, tmp_path)
+
+
+def test_an_experiment_is_made_once(store: Store) -> None:
+    assert store.experiment("toys/clean") == store.experiment("toys/clean") != store.experiment("toys/noisy")
+
+
+def test_a_deleted_experiment_is_named(store: Store) -> None:
+    store.client.delete_experiment(store.experiment("toys/clean"))
+    with pytest.raises(UserError, match="mlflow experiments restore"):
+        store.experiment("toys/clean")
+
+
+def test_drivers_that_start_at_once_make_one_sound_database(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: connect(None, tmp_path), range(4)))
+    assert len({store.experiment("toys/clean") for store in stores}) == 1
+
+
+@pytest.mark.parametrize("content", [b"not a database, and long enough to be taken for one" * 20])
+def test_a_file_of_another_kind_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot write the MLflow database .*mlflow\.db.*not a database"):
+        connect(None, tmp_path)
+
+
+def test_an_unwritable_place_is_refused() -> None:
+    with pytest.raises(UserError, match="cannot write the MLflow database /proc/nowhere"):
+        connect("sqlite:////proc/nowhere/mlflow.db")
+
+
+def test_a_closed_port_is_reported_at_once_without_the_password() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    begin = time.monotonic()
+    with pytest.raises(UserError) as raised:
+        connect(f"http://ann:s3cret@127.0.0.1:{port}")
+    assert time.monotonic() - begin < 5
+    message = str(raised.value)
+    assert "--tracking-uri" in message and f"http://127.0.0.1:{port}" in message and "connection refused" in message
+    assert "s3cret" not in message and "ann" not in message
+    assert raised.value.__suppress_context__  # a traceback would print the original text
+
+
+def test_a_server_that_never_answers_is_reported_within_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begin = time.monotonic()
+        with pytest.raises(UserError, match="does not answer"):
+            connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - begin < 8
+
+
+def test_wrong_credentials_name_the_variables_to_set() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as refusing:
+
+        def answer() -> None:
+            connection, _ = refusing.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(UserError, match="MLFLOW_TRACKING_USERNAME"):
+            connect(f"http://127.0.0.1:{refusing.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at http://u:p@h:1/x failed", "at http://h:1/x failed"),
+        ("postgresql+psycopg://u:p%40@h/db?sslpassword=x&a=1", "postgresql+psycopg://h/db?sslpassword=***&a=1"),
+        ("sqlite:////a/b@c.db", "sqlite:////a/b@c.db"),
+    ],
+)
+def test_credentials_are_cut_out(text: str, shown: str) -> None:
+    assert redact(text) == shown
