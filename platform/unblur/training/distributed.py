@@ -1,0 +1,67 @@
+"""The same training on Ray Train workers: DDP over a process group that Ray sets up, again after a death."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import ray
+import ray.train
+from ray.train.torch import TorchTrainer
+
+from unblur.training.loop import TrainingFailed
+from unblur.training.task import Task, run
+from unblur.training.workers import process_group
+
+WORKER_RESTARTS = 2
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one training gets."""
+
+    workers: int = 1
+    cpus: float = 1.0
+    """Of each worker."""
+    gpus: float = 0.0
+    """Of each worker."""
+
+
+def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, callbacks: list[Any]) -> None:
+    """Run `task` on `resources.workers` Ray Train workers and wait for its end.
+
+    `callbacks` are Ray Train's. A worker that dies is replaced, and the training resumes from its own checkpoints
+    (`Task.folder`), so Ray Train's are not used. The last report says `finished`.
+    """
+    TorchTrainer(
+        _train_loop,
+        # the list keeps Ray from resolving the reference into a copy of the data in every config
+        train_loop_config={"task": task.model_dump(), "split": [split]},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=resources.workers,
+            use_gpu=resources.gpus > 0,
+            resources_per_worker={"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})},
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"train-{uuid4().hex}",  # a name that was used before would make Ray resume that run
+            storage_path=f"{task.folder}/ray",
+            callbacks=callbacks,
+            failure_config=ray.train.FailureConfig(max_failures=WORKER_RESTARTS),
+        ),
+    ).fit()
+
+
+def _train_loop(config: dict[str, Any]) -> None:
+    """What every worker runs; all ranks report the same number of times, as Ray Train demands."""
+    task = Task(**config["task"])
+    split = ray.get(config["split"][0])
+
+    def report(epoch: int, metrics: dict[str, float]) -> bool:
+        ray.train.report({"epoch": epoch, **metrics})
+        return False  # a stop comes from outside, by ending the workers
+
+    try:
+        outcome = run(task, split, report, process_group())
+    except TrainingFailed as failure:
+        ray.train.report({"finished": True, "failed": str(failure)})
+    else:
+        ray.train.report({"finished": True, "epoch": outcome.epoch, **outcome.metrics})

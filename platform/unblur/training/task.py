@@ -1,0 +1,80 @@
+"""One training as a value: what to train, from which seed, for how long, and where its files go."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs
+from pydantic import BaseModel, ConfigDict
+
+from unblur import models
+from unblur.data.split import Split
+from unblur.models.base import TrainableRecommender
+from unblur.training.checkpoints import Checkpoints, filesystem
+from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
+from unblur.training.workers import Workers, best_device
+
+
+class Task(BaseModel):
+    """A model with its parameters and seed, and the plan of its training. Everything but the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    """Name of the recommender."""
+    params: dict[str, Any]
+    """Its Config's fields."""
+    seed: int
+    """Of the initial weights and of every draw in training."""
+    plan: Plan
+    """Epochs, evaluations, patience, metric."""
+    folder: str
+    """Path or URI of the training's own folder: `checkpoints/` while it runs, `model/` afterwards if `keep`."""
+    keep: bool = False
+    """Save the trained model."""
+
+
+def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) -> Outcome:  # noqa: B008 - frozen
+    """Train as `task` says, resuming from its checkpoints; TrainingFailed when it cannot succeed.
+
+    Running out of memory is such a failure too: the same configuration would again.
+    """
+    config = models.configure(task.model, task.params, f"model {task.model}")
+    checkpoints = Checkpoints(f"{task.folder}/checkpoints")
+    try:
+        model = models.model_class(task.model)(config, split.n_users, split.n_items, task.seed)
+        if isinstance(model, TrainableRecommender):
+            model.to(best_device())
+        outcome = fit(model, split, task.plan, report, checkpoints, workers)
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        raise TrainingFailed(f"out of memory: {str(error).splitlines()[0]}") from error
+    if workers.rank == 0:
+        if task.keep:
+            upload(model.save, f"{task.folder}/model")
+        checkpoints.clear()
+    return outcome
+
+
+def upload(save: Any, folder: str) -> None:
+    """Call `save(path)` with an empty folder and copy what it wrote to `folder`, a path or URI."""
+    files, root = filesystem(folder)
+    with tempfile.TemporaryDirectory() as local:
+        save(Path(local))
+        files.create_dir(root, recursive=True)
+        fs.copy_files(local, root, source_filesystem=fs.LocalFileSystem(), destination_filesystem=files)
+
+
+def download(folder: str, local: Path) -> Path:
+    """`folder` itself when it is a local path, otherwise a copy of it in `local`."""
+    files, root = filesystem(folder)
+    if isinstance(files, fs.LocalFileSystem):
+        return Path(root)
+    fs.copy_files(root, str(local), source_filesystem=files, destination_filesystem=fs.LocalFileSystem())
+    return local
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
