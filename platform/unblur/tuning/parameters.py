@@ -23,6 +23,10 @@ class _Parameter(BaseModel):
     stage: Literal["training", "inference"] = "training"
     """An `inference` parameter changes scoring only: it can be swept on one trained network."""
 
+    def encode(self, value: Any) -> Any:
+        """The value as Optuna stores it."""
+        return encode(value)
+
     def decode(self, stored: Any) -> Any:
         """The value that Optuna's record stands for."""
         return stored

@@ -1,0 +1,97 @@
+"""Open the database that holds studies: SQLite in a folder, or PostgreSQL. Credentials are never shown."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import optuna
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from unblur.errors import UserError
+
+CONNECT_SECONDS = 5
+RETRY_DELAYS = (0.5, 1, 2, 4, 8, 15, 30)
+"""Seconds between attempts while the database is away: a minute in all."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def local_url(folder: Path) -> str:
+    """The URL of the SQLite study in a storage folder, which is made if need be; raises UserError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the storage folder {folder} (--storage): {error.strerror}") from error
+    return f"sqlite:///{folder.resolve() / 'study.db'}"
+
+
+def shown(url: str) -> str:
+    """`url` without its password and query, fit for messages."""
+    return parse(url).set(query={}).render_as_string(hide_password=True)
+
+
+def parse(url: str) -> URL:
+    """A database URL in parts; raises UserError, without repeating it, when it is none of ours."""
+    try:
+        parsed = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        # the text itself may hold a password, so it is not repeated
+        raise UserError("--study-url is not understood; it reads postgresql://user:password@host:5432/database")
+    return parsed
+
+
+def reason_of(error: BaseException) -> str:
+    """The database's own words, on one line."""
+    while not isinstance(error, SQLAlchemyError) and error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+@contextmanager
+def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
+    """An Optuna storage; what goes wrong with it inside the block becomes a UserError within seconds."""
+    parsed = parse(url)
+    local = parsed.get_backend_name() == "sqlite"
+    timeout = {"timeout": 60} if local else {"connect_timeout": CONNECT_SECONDS}
+    setting = "--storage" if local else "--study-url"
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        # Optuna takes the URL for a format string
+        text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+        yield optuna.storages.RDBStorage(text, engine_kwargs={"connect_args": timeout, "pool_pre_ping": True})
+    except (SQLAlchemyError, ImportError, RuntimeError, optuna.exceptions.OptunaError) as error:
+        reason = reason_of(error)
+        if parsed.password:
+            reason = reason.replace(str(parsed.password), "***")
+        raise UserError(f"cannot open the study in {shown(url)} ({setting}): {reason}") from None
+
+
+def patient(method: Callable[P, R]) -> Callable[P, R]:
+    """Try again while the database is away; for methods that may be repeated.
+
+    The method raises UserError when the database stays away.
+    """
+
+    @wraps(method)
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+        for delay in RETRY_DELAYS:
+            try:
+                return method(*args, **kwargs)
+            except (optuna.exceptions.StorageInternalError, SQLAlchemyError):
+                time.sleep(delay)
+        try:
+            return method(*args, **kwargs)
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+            raise UserError(
+                f"the study's database stopped answering: {reason_of(error)}. Nothing that was recorded is lost: "
+                "mend it (--study-url, or the disk of --storage) and run the same command again"
+            ) from error
+
+    return attempt
