@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from unblur.errors import UserError
@@ -16,6 +18,7 @@ from unblur.models.base import ModelConfig
 C = TypeVar("C", bound=ModelConfig)
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+CSR_PARTS = ("data", "indices", "indptr")
 
 
 def save_model(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor], extra: Mapping[str, Any]) -> None:
@@ -32,7 +35,7 @@ def save_model(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor],
     partial.replace(folder / WEIGHTS)
     write_text(
         folder / CONFIG,
-        json.dumps({"model": name_of(config), "config": config.model_dump(mode="json"), **extra}, indent=2),
+        json.dumps({"model": name_of(type(config)), "config": config.model_dump(mode="json"), **extra}, indent=2),
     )
 
 
@@ -40,7 +43,9 @@ def load_model(folder: Path, config_class: type[C]) -> tuple[C, dict[str, Tensor
     """Config, tensors (on the CPU) and extra of what `save_model` wrote; UserError names the file that is at fault."""
     try:
         extra = json.loads((folder / CONFIG).read_text())
-        extra.pop("model")
+        name = extra.pop("model")
+        if name != name_of(config_class):
+            raise UserError(f"{folder} holds a model of kind {name!r}, not {name_of(config_class)!r}")
         config = config_class.model_validate(extra.pop("config"))
     except FileNotFoundError:
         raise UserError(f"{folder} holds no saved model: {CONFIG} is missing") from None
@@ -49,9 +54,9 @@ def load_model(folder: Path, config_class: type[C]) -> tuple[C, dict[str, Tensor
     return config, load_tensors(folder / WEIGHTS), extra
 
 
-def name_of(config: ModelConfig) -> str:
-    """The name under which `unblur.models.find` knows the model: that of its config's module."""
-    return type(config).__module__.rpartition(".")[2]
+def name_of(config_class: type[ModelConfig]) -> str:
+    """The name under which `unblur.models` knows the model: that of its config's module."""
+    return config_class.__module__.rpartition(".")[2]
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:
@@ -70,3 +75,15 @@ def write_text(file: Path, text: str) -> None:
     partial = file.with_name(f"{file.name}.{uuid4().hex}")
     partial.write_text(text)
     partial.replace(file)
+
+
+def pack_csr(name: str, matrix: csr_matrix) -> dict[str, Tensor]:
+    """A sparse matrix as three tensors, `name.data`, `name.indices` and `name.indptr`; `unpack_csr` reads them."""
+    return {f"{name}.{part}": torch.from_numpy(getattr(matrix, part)) for part in CSR_PARTS}
+
+
+def unpack_csr(name: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -> csr_matrix:
+    """What `pack_csr` packed; KeyError when it is not there, ValueError when it does not fit `shape`."""
+    matrix = csr_matrix(tuple(tensors[f"{name}.{part}"].numpy() for part in CSR_PARTS), shape=shape)
+    matrix.check_format()
+    return matrix

@@ -1,0 +1,40 @@
+"""ItemKNN: cosine similarity with shrinkage, the nearest items only (Sarwar et al. 2001; Dacrema et al. 2019)."""
+
+import numpy as np
+from pydantic import Field
+from scipy.sparse import csr_matrix
+
+from unblur.data.split import Split
+from unblur.models.linear import BLOCK, ItemItem, RecencyConfig, nearest
+
+
+class Config(RecencyConfig):
+    neighbours: int = Field(100, ge=1)
+    """Similar items kept for each item."""
+    shrinkage: float = Field(10.0, ge=0)
+    """Added to the denominator: damps similarities of rare items."""
+
+
+class Model(ItemItem[Config]):
+    config_class = Config
+
+    def similarity(self, x: csr_matrix) -> csr_matrix:
+        """s_ij = <x_i, x_j> / (|x_i| |x_j| + shrinkage), of each item's `neighbours` largest."""
+        columns = x.tocsc()
+        norms = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel())
+
+        def similar(block: slice) -> csr_matrix:
+            dot: csr_matrix = (columns[:, block].T @ x).tocsr()
+            rows = np.repeat(norms[block], np.diff(dot.indptr))
+            dot.data /= rows * norms[dot.indices] + self.config.shrinkage
+            return dot
+
+        return nearest(similar, x.shape[1], self.config.neighbours)
+
+    def footprint(self, split: Split) -> int:
+        return neighbours_footprint(split, self.config.neighbours)
+
+
+def neighbours_footprint(split: Split, neighbours: int) -> int:
+    """Bytes of `nearest`: a block sparse, dense and as the partition's order, and the result."""
+    return 28 * BLOCK * split.n_items + 24 * neighbours * split.n_items + 32 * int(split.train.nnz)
