@@ -61,7 +61,7 @@ class LinearEnds(Denoiser):
 
     def hidden(self, projected: Tensor, t: Tensor, encoded: Any) -> Tensor:
         """The vector (B, h) before the last layer, from the projected input (B, dims[-1]) and `encode`'s result."""
-        h = projected + self.time_in(self.time(time_embedding(t)))
+        h = projected + self.time_in(self.time(time_embedding(t).to(projected.dtype)))
         if encoded is not None:
             h = h + encoded
         h = torch.tanh(h)

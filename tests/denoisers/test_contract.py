@@ -1,0 +1,86 @@
+"""What every denoiser promises; new ones are found by their file."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+import pytest
+import torch
+
+import unblur.denoisers
+from unblur.denoisers.base import Denoiser, LinearEnds
+from unblur.diffusion.guidance import guided
+from unblur.diffusion.process import Process
+from unblur.diffusion.sampling import hidden_chain, plain_chain, posterior_steps
+from unblur.diffusion.schedules import linear_variance
+
+NAMES = [module.name for module in iter_modules(unblur.denoisers.__path__) if module.name != "base"]
+B, N = 6, 40
+
+
+def build(name: str, dims: tuple[int, ...] = (12,), normalize: bool = False) -> Denoiser:
+    torch.manual_seed(0)
+    network: Denoiser = import_module(f"unblur.denoisers.{name}").Network(N, dims, dropout=0.3, normalize=normalize)
+    return network.eval()
+
+
+@pytest.fixture
+def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    history = (torch.rand(B, N) < 0.3).float()
+    history[2] = 0  # a user without history
+    return torch.randn(B, N), torch.arange(B), history.to_sparse_csr()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dims", [(12,), (8, 16)])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_shape_time_and_condition(name: str, dims: tuple[int, ...], normalize: bool, inputs: tuple) -> None:
+    network, (x, t, condition) = build(name, dims, normalize), inputs
+    with torch.no_grad():
+        output, null = network(x, t, condition), network(x, t, None)
+        assert output.shape == (B, N) and output.isfinite().all()
+        assert not network(x, t + 3, condition).allclose(output)
+        differs = (output - null).abs().amax(dim=1) > 1e-6
+        # an empty history is the null condition
+        assert differs.tolist() == [network.GUIDED and row != 2 for row in range(B)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_reaches_every_parameter(name: str, inputs: tuple) -> None:
+    network = build(name)
+    network(*inputs).square().sum().backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dense_and_sparse_input_agree(name: str, inputs: tuple) -> None:
+    network, (_, t, condition) = build(name, normalize=True), inputs
+    with torch.no_grad():
+        torch.testing.assert_close(network(condition, t, condition), network(condition.to_dense(), t, condition))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("prediction", ["x0", "eps", "v"])
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("dims", [(12,), (8, 16)])
+def test_the_hidden_chain_is_the_plain_chain(
+    name: str, prediction: str, normalize: bool, scale: float, sparse: bool, dims: tuple[int, ...], inputs: tuple
+) -> None:
+    network, (x, _, condition) = build(name, dims, normalize).double(), inputs
+    if not isinstance(network, LinearEnds):
+        pytest.skip(f"{name} has no linear ends")
+    condition = condition.double()
+    x = condition if sparse else x.double()
+    steps = posterior_steps(Process(linear_variance(7, 1.0, 0.1, 0.9), 7), prediction)
+    with torch.no_grad():
+        plain = plain_chain(
+            x.to_dense() if sparse else x, steps, lambda x, t: guided(lambda c: network(x, t, c), condition, scale)
+        )
+        encoded, ends = network.encode(condition), network.ends()
+        fast = hidden_chain(
+            x, steps, ends, ends.products(), lambda z, t: guided(lambda c: network.hidden(z, t, c), encoded, scale)
+        )
+    torch.testing.assert_close(fast, plain, rtol=1e-9, atol=1e-9)

@@ -1,0 +1,76 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unblur.diffusion.process import Process
+from unblur.diffusion.sampling import posterior_steps
+from unblur.diffusion.schedules import SCHEDULES, linear_variance
+
+BOUNDS = (0.5, 0.01, 0.4)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@given(T=st.integers(1, 60), s=st.floats(1e-4, 1))
+def test_every_schedule_gives_betas_of_a_growing_noise(name: str, T: int, s: float) -> None:
+    betas = SCHEDULES[name](T, s, 0.01, 0.9)
+    assert betas.shape == (T,) and betas.dtype == torch.float64
+    assert ((betas > 0) & (betas < 1)).all()
+    assert (torch.cumprod(1 - betas, 0).diff() < 0).all()
+
+
+def test_linear_variance_is_eq_4_after_its_first_step() -> None:
+    s, low, high = BOUNDS
+    betas = linear_variance(5, s, low, high)
+    variance = s * torch.linspace(low, high, 5, dtype=torch.float64)
+    assert betas[0] == 1e-5
+    # the first beta is replaced, so eq. 4 holds up to the constant factor of alpha_bar that this changes
+    expected = (1 - variance) / (1 - variance[0]) * (1 - 1e-5)
+    torch.testing.assert_close(torch.cumprod(1 - betas, 0), expected)
+
+
+@pytest.mark.parametrize("prediction", ["x0", "eps", "v"])
+def test_the_true_output_gives_x_0_back(prediction: str) -> None:
+    process = Process(linear_variance(8, *BOUNDS), 8)
+    x_0, noise, t = torch.rand(8, 30), torch.randn(8, 30), torch.arange(8)
+    x_t = process.q_sample(x_0, t, noise)
+    a = process.alpha_bar[:, None].float()
+    outputs = {"x0": x_0, "eps": noise, "v": a.sqrt() * noise - (1 - a).sqrt() * x_0}
+    torch.testing.assert_close(process.to_x0(prediction, outputs[prediction], x_t, t), x_0, rtol=1e-3, atol=2e-4)
+    error = process.squared_error(prediction, outputs[prediction], x_0, x_t, noise, t)
+    torch.testing.assert_close(error, torch.zeros(8), atol=1e-6, rtol=0)
+
+
+def test_the_posterior_mean_is_bayes_rule() -> None:
+    """q(x_{t-1} | x_t, x_0) from the two Gaussians that define it, in one dimension."""
+    process = Process(linear_variance(6, *BOUNDS), 6)
+    for step in posterior_steps(process, "x0", stochastic=True)[:-1]:
+        now, before = float(process.alpha_bar[step.t]), float(process.alpha_bar[step.t - 1])
+        alpha = now / before
+        precision = alpha / (1 - alpha) + 1 / (1 - before)
+        assert step.keep == pytest.approx(math.sqrt(alpha) / (1 - alpha) / precision)
+        assert step.take == pytest.approx(math.sqrt(before) / (1 - before) / precision)
+        assert step.sigma == pytest.approx(math.sqrt(1 / precision))
+
+
+def test_weights_are_drops_in_signal_to_noise_and_one_at_first() -> None:
+    process = Process(linear_variance(6, *BOUNDS), 6)
+    snr = process.alpha_bar / (1 - process.alpha_bar)
+    weights = process.weight("x0", torch.arange(6))
+    assert weights[0] == 1
+    torch.testing.assert_close(weights[1:].double(), snr[:-1] - snr[1:], rtol=1e-6, atol=0)
+
+
+def test_without_noise_the_network_is_applied_t_times() -> None:
+    process = Process(None, 3)
+    assert [(step.t, step.keep, step.take) for step in posterior_steps(process, "x0")] == [(2, 0, 1), (1, 0, 1), (0, 0, 1)]
+    assert (process.weight("x0", torch.arange(3)) == 1).all()
+
+
+def test_a_thinned_chain_keeps_the_ends() -> None:
+    process = Process(linear_variance(10, *BOUNDS), 10)
+    steps = posterior_steps(process, "x0", kept=[0, 4, 9])
+    assert [step.t for step in steps] == [9, 4, 0]
+    assert (steps[-1].keep, steps[-1].take) == (0, pytest.approx(1))
