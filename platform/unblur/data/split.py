@@ -81,7 +81,9 @@ class Split:
         shift = np.repeat(np.diff(self.train.indptr), np.diff(self.valid.indptr))
         # + 1 keeps rank 0 an explicit entry while the two parts are added
         first = csr_matrix((self.train_rank + 1, self.train.indices, self.train.indptr), shape=self.train.shape)
-        second = csr_matrix((self.valid_rank + shift + 1, self.valid.indices, self.valid.indptr), shape=self.valid.shape)
+        second = csr_matrix(
+            (self.valid_rank + shift + 1, self.valid.indices, self.valid.indptr), shape=self.valid.shape
+        )
         ranks = (first + second).tocsr()
         ranks.sort_indices()
         return History(both, (ranks.data - 1).astype(np.int32))

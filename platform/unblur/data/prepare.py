@@ -1,0 +1,134 @@
+"""From a request to prepared data: find or download, read, filter, split, add noise, store."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unblur.data import download, protocols, splitting, store
+from unblur.data.filters import Filter, MinRating, apply
+from unblur.data.interactions import Interactions
+from unblur.data.presets import Preset, resolve
+from unblur.data.request import DataRequest
+from unblur.data.sources import source
+from unblur.data.store import Facts, Record
+from unblur.errors import UserError
+
+VERSION = 1
+"""Raise it when the same request over the same files comes to mean other data."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Prepared data: `folder` is for `store.load_split`, storage and `digest` for `store.load_test`."""
+
+    request: DataRequest
+    digest: str
+    folder: Path
+    report: list[str]
+    facts: Facts
+
+
+def prepare(request: DataRequest, data_dir: Path | None, storage: Path) -> Prepared:
+    """Makes the data that `request` asks for, or finds them made already. Raises UserError."""
+    preset = resolve(request)
+    _check_noise(request)
+    files = download.find(preset, data_dir)
+    source_digest = digest_of(files)
+    asked = f"{VERSION} {request.model_dump_json()} {source_digest}"
+    key = hashlib.sha256(asked.encode()).hexdigest()
+    record = store.recall(storage, key)
+    if record is None:
+        record = _make(request, preset, files, source_digest, storage)
+        store.remember(storage, key, record)
+    return Prepared(
+        request, record.digest, store.folder_of(storage.absolute(), record.digest), record.report, record.facts
+    )
+
+
+def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_digest: str, storage: Path) -> Record:
+    everything = source(preset.source).load(files, request)
+    threshold = _threshold(request, preset)
+    rating: tuple[Filter, ...] = () if threshold is None else (MinRating(threshold),)
+    data = _split(request, preset, apply(everything, rating + preset.filters))
+    data = _protocol(request, threshold, everything, data)
+    if not preset.given:  # there the ids are rows already, to which other files refer
+        data = data.compact()
+    facts = _facts(data, everything, source_digest)
+    digest = store.write(data, storage)
+    report = [*_origin(everything, files, source_digest), *data.notes, _summary(facts)]
+    return Record(digest=digest, report=report, facts=facts)
+
+
+def _threshold(request: DataRequest, preset: Preset) -> float | None:
+    """From which rating on an interaction is a hit: the flag, else the preset; noise by rating needs one."""
+    if request.min_rating is not None:
+        return request.min_rating
+    if preset.min_rating is None and request.protocol == "noisy_natural":
+        return protocols.LOW
+    return preset.min_rating
+
+
+def _split(request: DataRequest, preset: Preset, data: Interactions) -> Interactions:
+    if request.split == "global_time":
+        return splitting.global_time(data)
+    if preset.given and request.split is None:
+        return splitting.given(data, np.random.default_rng([request.seed, 0]))
+    return splitting.per_user_time(data)
+
+
+def _protocol(
+    request: DataRequest, threshold: float | None, everything: Interactions, clean: Interactions
+) -> Interactions:
+    rng = np.random.default_rng([request.seed, 1])
+    if request.protocol == "noisy_natural" and threshold is not None:
+        return protocols.noisy_natural(everything, clean, threshold, rng)
+    if request.protocol == "noisy_random" and request.noise_share is not None:
+        return protocols.noisy_random(clean, request.noise_share, rng)
+    return clean
+
+
+def _facts(data: Interactions, everything: Interactions, source_digest: str) -> Facts:
+    counts = dict(zip(("train", "valid", "test"), map(int, np.bincount(data.frame.part, minlength=3)), strict=True))
+    for part, count in counts.items():
+        if count == 0:
+            raise UserError(f"{data.file}: nothing is left for {part}: its users have too few interactions")
+    return Facts(
+        users=len(data.users),
+        items=len(data.items),
+        **counts,
+        has_order=data.has_order,
+        has_ratings=everything.has_ratings,
+        source_digest=source_digest,
+    )
+
+
+def _check_noise(request: DataRequest) -> None:
+    if request.protocol != "noisy_random" and request.noise_share is not None:
+        raise UserError(f"--noise-share belongs to --protocol noisy_random, and the protocol is {request.protocol}")
+    if request.protocol == "noisy_random" and not 0.1 <= (request.noise_share or 0) <= 0.5:
+        raise UserError(f"--protocol noisy_random needs --noise-share from 0.1 to 0.5, found {request.noise_share}")
+
+
+def digest_of(files: tuple[Path, ...]) -> str:
+    """SHA-256 over the contents of all raw files, in order; of nothing for generated data."""
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise UserError(f"{file}: cannot be read ({error})") from error
+    return total.hexdigest()
+
+
+def _origin(everything: Interactions, files: tuple[Path, ...], source_digest: str) -> list[str]:
+    users, items, rows = everything.counts()
+    names = ", ".join(map(str, files)) or "generated"
+    return [f"source {names} (sha256 {source_digest[:12]}): {users:,} users, {items:,} items, {rows:,} rows"]
+
+
+def _summary(facts: Facts) -> str:
+    total = facts.train + facts.valid + facts.test
+    return f"prepared: {facts.users:,} users, {facts.items:,} items, {total:,} interactions"

@@ -1,0 +1,129 @@
+"""All datasets that have a name. To add one, add a line to PRESETS."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unblur.data.filters import Filter, KCore, MinCounts
+from unblur.data.request import DataRequest
+from unblur.data.sources import table
+from unblur.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Download:
+    """Where one raw file comes from: `file` is its place in the data directory, `checksum` pooch's algorithm:hex."""
+
+    file: str
+    url: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How one dataset becomes interactions.
+
+    `forms`: the raw forms in which it is accepted, each a tuple of files in the data directory; the first that is
+    there is taken. `filters` come after the threshold `min_rating`. `given`: train and test come with the data.
+    `page`: where a person gets the files.
+    """
+
+    source: str
+    forms: tuple[tuple[str, ...], ...]
+    page: str = ""
+    min_rating: float | None = None
+    filters: tuple[Filter, ...] = ()
+    given: bool = False
+    download: Download | None = None
+
+
+AMAZON = "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html"
+DIFFREC = "https://github.com/YiyanXu/DiffRec"
+TEN_CORE = (KCore(10),)
+
+
+def _amazon_forms(category: str) -> tuple[tuple[str, ...], ...]:
+    """Those with ratings first, so that rating-aware work is possible wherever it can be."""
+    names = (
+        f"reviews_{category}_5.json.gz",
+        f"reviews_{category}_5.json",
+        f"{category}_5.json.gz",
+        f"{category}_5.json",
+        f"{category}_rated.csv.gz",
+        f"{category}_rated.csv",
+        f"{category}.txt",
+        f"ratings_{category}.csv",
+        f"{category}.csv",
+        f"{category}.csv.gz",
+    )
+    return tuple((f"amazon_2014_5core/{name}",) for name in names)
+
+
+def _amazon(category: str) -> Preset:
+    """Every review is a hit, as in the CFG paper, whose item counts these filters give."""
+    return Preset("amazon", _amazon_forms(category), AMAZON, filters=(MinCounts(users=10, items=8),))
+
+
+def _diffrec(folder: str) -> Preset:
+    lists = tuple(f"diffrec/{folder}/{part}_list.npy" for part in ("train", "valid", "test"))
+    return Preset("diffrec", (lists,), DIFFREC, given=True)
+
+
+ML_1M = Download(
+    file="movielens/ml-1m.zip",
+    url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+    checksum="md5:c4d9eecfca2ab87c1945afe126590906",
+)
+
+PRESETS = {
+    "ml_1m": Preset(
+        source="movielens",
+        forms=(("movielens/ml-1m.zip",), ("movielens/ml-1m/ratings.dat",)),
+        page="https://grouplens.org/datasets/movielens/1m/",
+        min_rating=4,
+        filters=TEN_CORE,
+        download=ML_1M,
+    ),
+    "amazon_toys": _amazon("Toys_and_Games"),
+    "amazon_beauty": _amazon("Beauty"),
+    "amazon_office": _amazon("Office_Products"),
+    "amazon_kitchen": _amazon("Home_and_Kitchen"),
+    "amazon_video_games": _amazon("Video_Games"),
+    "amazon_book": Preset("amazon", _amazon_forms("Books"), AMAZON, min_rating=4, filters=TEN_CORE),
+    "yelp": Preset(
+        source="yelp",
+        forms=(("yelp/yelp_academic_dataset_review.json",), ("yelp/yelp_academic_dataset_review.json.gz",)),
+        page="https://www.yelp.com/dataset",
+        min_rating=4,
+        filters=TEN_CORE,
+    ),
+    "diffrec_ml_1m_clean": _diffrec("ml-1m_clean"),
+    "diffrec_ml_1m_noisy": _diffrec("ml-1m_noisy"),
+    "diffrec_yelp_clean": _diffrec("yelp_clean"),
+    "diffrec_yelp_noisy": _diffrec("yelp_noisy"),
+    "diffrec_amazon_book_clean": _diffrec("amazon-book_clean"),
+    "diffrec_amazon_book_noisy": _diffrec("amazon-book_noisy"),
+    "yelp2018": Preset(
+        source="lightgcn",
+        forms=(("yelp2018/train.txt", "yelp2018/test.txt"),),
+        page="https://github.com/gusye1234/LightGCN-PyTorch/tree/master/data/yelp2018",
+        given=True,
+    ),
+    "sample": Preset(source="sample", forms=((),)),
+}
+
+
+def resolve(request: DataRequest) -> Preset:
+    """The preset that the request names, or one made for its path. Raises UserError for neither."""
+    if request.dataset in PRESETS:
+        _no_columns(request)
+        return PRESETS[request.dataset]
+    path = Path(request.dataset).expanduser()
+    if path.exists() or len(path.parts) > 1 or path.name.endswith(table.SUFFIXES):
+        return Preset("table", ((str(path.absolute()),),))
+    raise unknown("dataset", request.dataset, PRESETS)
+
+
+def _no_columns(request: DataRequest) -> None:
+    for flag in ("user", "item", "rating", "time"):
+        if getattr(request, f"{flag}_column") is not None:
+            raise UserError(f"--{flag}-column belongs to a path, and --dataset {request.dataset} has its own columns")

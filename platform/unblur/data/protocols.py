@@ -1,0 +1,105 @@
+"""Clean and noisy training data; the test set is the same in all of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
+from unblur.data.splitting import positions, time_order
+from unblur.errors import UserError
+
+LOW = 4.0
+"""Ratings below this are natural noise, as in DiffRec, where neither flag nor preset says what a hit is."""
+
+Ints = NDArray[np.int64]
+
+
+def noisy_natural(
+    everything: Interactions, clean: Interactions, threshold: float, rng: np.random.Generator
+) -> Interactions:
+    """Ratings below `threshold` among train and valid as if they were hits.
+
+    A low rating falls into the part of the user's next hit in time; those after the last hit before test stay out,
+    so that train holds nothing later than valid, and valid nothing later than test. From hits and low ratings
+    together as many are then drawn per user and part as there were hits, so that sizes stay: DiffRec's own noisy
+    lists are made this way too (they hold 65% of the clean train, and about as many rows). Raises UserError for data
+    without ratings or order in time.
+    """
+    if not everything.has_ratings or not clean.has_order:
+        raise UserError(
+            f"{everything.file}: --protocol noisy_natural needs ratings and an order in time, which it lacks"
+        )
+    frame = everything.frame
+    low = frame[(frame.rating < threshold) & frame.user.isin(clean.frame.user)]
+    both = pd.concat([clean.frame, low]).sort_index()  # the index is the row in the file: ties stay in file order
+    both = both.iloc[time_order(both)]
+    both["part"] = both.groupby("user").part.bfill()
+    hit = both.index.isin(clean.frame.index)
+    both = both[hit | both.part.isin([TRAIN, VALID])]
+    keep = (both.part == TEST).to_numpy() | _draw(both, clean.frame, rng)
+    noisy = both[keep].sort_index().astype({"part": np.int8})
+    share = 1 - noisy.index.isin(clean.frame.index).mean()
+    return _noted(clean, noisy, f"noisy_natural: {share:.1%} of all rows are ratings below {threshold:g}")
+
+
+def _draw(both: pd.DataFrame, hits: pd.DataFrame, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """As many random rows of `both` per user and part as there are in `hits`."""
+    group = _group(both)
+    wanted = np.bincount(_group(hits), minlength=group.max() + 1)
+    shuffled = np.lexsort((rng.random(len(group)), group))
+    drawn = np.zeros(len(group), dtype=bool)
+    drawn[shuffled] = positions(group[shuffled]) < wanted[group[shuffled]]
+    return drawn
+
+
+def noisy_random(clean: Interactions, share: float, rng: np.random.Generator) -> Interactions:
+    """Random items among train and valid: `share` times as many as each user has there.
+
+    The items are ones that the user never met, not in test either, and at most half of those. Each takes the time of
+    a random interaction of its user and part.
+    """
+    frame = clean.frame
+    group = _group(frame)
+    donors = np.argsort(group, kind="stable")
+    counts = np.bincount(group)
+    wanted = np.rint(share * counts).astype(np.int64)
+    wanted[TEST::3] = 0
+    free = frame.item.nunique() - np.bincount(frame.user)
+    wanted = np.minimum(wanted, np.repeat(free // 4, 3)[: len(wanted)])  # a quarter for each of the two parts
+    new = np.repeat(np.arange(len(wanted)), wanted)
+    like = donors[(np.cumsum(counts) - counts)[new] + (rng.random(len(new)) * counts[new]).astype(np.int64)]
+    noise = frame.iloc[like].assign(item=_unmet(frame, new // 3, rng), rating=np.nan)
+    noise.index = pd.RangeIndex(frame.index.max() + 1, frame.index.max() + 1 + len(noise))
+    return _noted(clean, pd.concat([frame, noise]), f"noisy_random: {len(noise):,} random interactions added")
+
+
+def _unmet(frame: pd.DataFrame, user: Ints, rng: np.random.Generator) -> Ints:
+    """For each entry of `user` (ids, repeated as often as wanted) an item that it never met, all different."""
+    items, met = np.unique(frame.item, return_inverse=True)
+    width = len(items) + 1
+    order = np.lexsort((met, frame.user))
+    owner = frame.user.to_numpy()[order]
+    # a met item's place minus the number of met items before it: how many unmet ones come before
+    keys = owner * width + met[order] - positions(owner)
+    starts = np.searchsorted(owner, user)
+    free = len(items) - np.bincount(frame.user)[user]
+    place = np.zeros(len(user), dtype=np.int64)
+    again = np.ones(len(user), dtype=bool)
+    while again.any():
+        place[again] = (rng.random(again.sum()) * free[again]).astype(np.int64)
+        again = pd.Series(user * width + place).duplicated().to_numpy()
+    unmet: Ints = items[place + np.searchsorted(keys, user * width + place, side="right") - starts]
+    return unmet
+
+
+def _group(frame: pd.DataFrame) -> Ints:
+    """One number for each user and part."""
+    return np.asarray(frame.user * 3 + frame.part, dtype=np.int64)
+
+
+def _noted(clean: Interactions, frame: pd.DataFrame, what: str) -> Interactions:
+    counts = np.bincount(frame.part, minlength=3)
+    sizes = f"train {counts[TRAIN]:,}, valid {counts[VALID]:,}, test {counts[TEST]:,}"
+    return replace(clean, frame=frame, notes=(*clean.notes, f"{what}; {sizes}"))

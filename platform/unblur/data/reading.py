@@ -1,0 +1,165 @@
+"""Bytes out of plain, gzip and zip files, columns out of text; every error names the file and the line."""
+
+import csv
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
+
+from unblur.errors import UserError
+
+Where = Callable[[int], str]
+"""From the 0-based row of a parsed file to the `file:line` that a person can look up."""
+
+DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error, RuntimeError, ValueError, IndexError)
+"""What gzip and zipfile raise over damaged input; RuntimeError covers encrypted and unknown compression."""
+
+
+def lines_of(file: Path, first: int = 1) -> Where:
+    """Rows that are one line each, the first of them on line `first`."""
+    return lambda row: f"{file}:{row + first}"
+
+
+@contextmanager
+def opened(file: Path, member: str = "") -> Iterator[BinaryIO]:
+    """The bytes of `file`, unpacked if its name ends in .gz or .zip (there: the file called `member`)."""
+    try:
+        with _stream(file, member) as stream:
+            yield stream
+    except UserError:
+        raise
+    except DAMAGED as error:
+        raise UserError(f"{file}: cannot be read ({error}); if it is truncated or damaged, fetch it again") from error
+
+
+def _stream(file: Path, member: str) -> BinaryIO:
+    if file.suffix == ".gz":
+        return gzip.open(file)  # type: ignore[return-value]  # a GzipFile reads like any binary file
+    if file.suffix != ".zip":
+        return file.open("rb")
+    archive = zipfile.ZipFile(file)
+    found = [name for name in archive.namelist() if Path(name).name == member]
+    if len(found) != 1:
+        raise UserError(f"{file}: holds {len(found)} files called {member!r}, expected exactly one")
+    return archive.open(found[0])  # type: ignore[return-value]
+
+
+def contents(file: Path, member: str = "") -> bytes:
+    """All bytes of `file` (see `opened`). Raises UserError if it cannot be read or holds nothing."""
+    with opened(file, member) as stream:
+        data = stream.read()
+    if not data.strip():
+        raise UserError(f"{file}: is empty")
+    return data
+
+
+def header(file: Path, data: bytes, delimiter: str) -> list[str]:
+    """The column names on the first line of a CSV or TSV file."""
+    line = data.split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
+    try:
+        names = next(csv.reader([line.decode().strip("\r")], delimiter=delimiter), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file}:1: the header cannot be read ({error}); expected column names") from error
+    if len(set(names)) < len(names):
+        raise UserError(f"{file}:1: the header names a column twice: {', '.join(names)}")
+    return names
+
+
+def delimited(
+    file: Path, data: bytes, names: Sequence[str], delimiter: str = ",", skip: int = 0, quotes: bool = False
+) -> pd.DataFrame:
+    """The lines of `data` after the first `skip` as columns of text, empty cells as missing; one row is one line."""
+    bad: list[pa_csv.InvalidRow] = []
+
+    def stop(row: pa_csv.InvalidRow) -> str:
+        bad.append(row)
+        return "error"
+
+    try:
+        table = pa_csv.read_csv(
+            io.BytesIO(data),
+            # one thread: only then are the numbers of invalid rows known
+            pa_csv.ReadOptions(use_threads=False, column_names=list(names), skip_rows=skip, block_size=1 << 24),
+            pa_csv.ParseOptions(
+                delimiter=delimiter,
+                quote_char='"' if quotes else False,
+                ignore_empty_lines=False,
+                invalid_row_handler=stop,
+            ),
+            pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowException as error:
+        raise _unparsable(file, data, bad, len(names), error) from error
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _unparsable(file: Path, data: bytes, bad: list[pa_csv.InvalidRow], columns: int, error: Exception) -> UserError:
+    if bad:
+        found = f"{bad[0].actual_columns} columns in {bad[0].text[:80]!r}"
+        return UserError(f"{file}:{bad[0].number}: found {found}, expected {columns}")
+    return not_utf8(file, data) or UserError(f"{file}: is not the text it should be ({error})")
+
+
+def not_utf8(file: Path, data: bytes) -> UserError | None:
+    """The error for the first byte of `data` that is not UTF-8, if there is one."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return UserError(f"{file}:{line}: found byte 0x{data[error.start]:02x}, expected UTF-8 text")
+    return None
+
+
+def numbers(
+    column: "pd.Series[str] | pd.Series[float]",
+    where: Where,
+    name: str,
+    low: float,
+    high: float,
+    optional: bool = False,
+) -> NDArray[np.float64]:
+    """A column as float64; missing is NaN if `optional`. Raises UserError at the first that is not in [low, high]."""
+    values = _parsed(column)
+    bad = ~((values >= low) & (values <= high) & np.isfinite(values))
+    if optional:
+        bad &= column.notna().to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        found = "nothing" if pd.isna(column.iloc[row]) else repr(column.iloc[row])
+        bounds = "a number" if np.isinf(low) else f"a number from {low:g} to {high:g}"
+        raise UserError(f"{where(row)}: {name} is {found}, expected {bounds}")
+    return values
+
+
+def _parsed(column: "pd.Series[str] | pd.Series[float]") -> NDArray[np.float64]:
+    try:  # several times faster, and only wrong where something is wrong
+        return np.asarray(pc.cast(pa.array(column), pa.float64()), dtype=np.float64)
+    except pa.ArrowException:
+        return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+
+
+def seconds(column: "pd.Series[str]", where: Where, name: str) -> NDArray[np.float64]:
+    """ISO dates, with or without time, as seconds since 1970. Raises UserError at the first that is none."""
+    times = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+    if times.isna().any():
+        row = int(times.isna().to_numpy().argmax())
+        raise UserError(f"{where(row)}: {name} is {column.iloc[row]!r}, expected a date like 2018-07-07 22:09:11")
+    return np.asarray((times - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)

@@ -1,0 +1,37 @@
+"""What a person asks of the data layer; its fields are the command line's flags."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Protocol = Literal["clean", "noisy_natural", "noisy_random"]
+SplitName = Literal["per_user_time", "global_time"]
+
+
+class DataRequest(BaseModel):
+    """Which data to prepare, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    dataset: str = "sample"
+    """A preset (ml_1m, amazon_toys, sample, ...) or the path of a CSV, TSV or Parquet file."""
+    protocol: Protocol = "clean"
+    """clean; noisy_natural: low ratings among train and valid; noisy_random: random items added to them."""
+    noise_share: float | None = None
+    """Share of random interactions added by noisy_random, from 0.1 to 0.5."""
+    split: SplitName | None = None
+    """How train, valid and test are divided; left out, the dataset's own way."""
+    min_rating: float | None = None
+    """Ratings from here on are hits; left out, the dataset's own threshold."""
+    strict: bool = False
+    """Refuse a file that holds a user-item pair twice, instead of keeping the first."""
+    user_column: str | None = None
+    """For a path: the column of user ids [user]."""
+    item_column: str | None = None
+    """For a path: the column of item ids [item]."""
+    rating_column: str | None = None
+    """For a path: the column of ratings, an empty cell meaning unknown [rating, if there is one]."""
+    time_column: str | None = None
+    """For a path: the column of times, numbers or ISO dates [timestamp, if there is one]."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of everything random."""

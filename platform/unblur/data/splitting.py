@@ -1,0 +1,105 @@
+"""Which part each interaction belongs to: train, validation or test."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from unblur.data.filters import removed
+from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
+from unblur.errors import UserError
+
+Ints = NDArray[np.int64]
+Ratios = tuple[float, float, float]
+RATIOS: Ratios = (0.7, 0.2, 0.1)
+
+
+def per_user_time(data: Interactions, ratios: Ratios = RATIOS) -> Interactions:
+    """Each user's first interactions are train, the last test; ties stay in file order.
+
+    Of n, train is the first int(r_train n) + 1 (at most n) and test the last round((n - train) r_test / (r_valid +
+    r_test)). With r_valid = 0 validation is the last tenth of train, rounded. Raises UserError without order in time.
+    """
+    _need(data, data.has_order, "per_user_time", "no order in time")
+    order = time_order(data.frame)
+    user = data.frame.user.to_numpy()
+    total = np.bincount(user)
+    train, test = sizes(total, ratios)
+    position = positions(user[order])
+    part = np.empty(len(user), dtype=np.int8)
+    total, train, test = total[user[order]], train[user[order]], test[user[order]]
+    part[order] = np.select([position < train, position < total - test], [TRAIN, VALID], TEST)
+    return _with_parts(data, part, "per_user_time " + "/".join(f"{100 * ratio:g}" for ratio in ratios))
+
+
+def sizes(total: Ints, ratios: Ratios) -> tuple[Ints, Ints]:
+    """Train and test sizes of users with `total` interactions (n_users,)."""
+    train = np.minimum((ratios[0] * total).astype(np.int64) + 1, total)
+    test = np.rint((total - train) * ratios[2] / (ratios[1] + ratios[2])).astype(np.int64)
+    if ratios[1] == 0:
+        train -= np.rint(train / 10).astype(np.int64)
+    return train, test
+
+
+def global_time(data: Interactions, ratios: Ratios = RATIOS) -> Interactions:
+    """Everything before one moment is train, everything from a second one on is test, for all users alike.
+
+    The moments are those before which lie r_train and r_train + r_valid of all interactions; what happened at one
+    time stays together. Users who come after the first moment have no history and are removed, and noted. Raises
+    UserError if times of different users cannot be compared, or if no train, valid or test is left.
+    """
+    _need(data, data.has_order and data.clock, "global_time", "no clock common to all users")
+    time = data.frame.timestamp.to_numpy()
+    cuts = (np.cumsum(ratios[:2]) * len(time)).astype(np.int64)
+    moments = np.sort(time)[cuts]
+    part = np.searchsorted(moments, time, side="right").astype(np.int8)
+    known = np.bincount(data.frame.user, weights=part == TRAIN)[data.frame.user] > 0
+    gone = [a - b for a, b in zip(data.counts(), data.select(known).counts(), strict=True)]
+    data = data.select(known, f"users who come after the first moment: {removed(*gone)}")
+    part = part[known]
+    if len(np.unique(part)) < 3:
+        raise UserError(f"{data.file}: global_time leaves a part empty: too few different times; use per_user_time")
+    return _with_parts(data, part, f"global_time, moments {moments[0]:.0f} and {moments[1]:.0f}")
+
+
+def given(data: Interactions, rng: np.random.Generator) -> Interactions:
+    """The parts that come with the data; without a validation part, a random tenth of each user's train."""
+    part = data.frame.part.to_numpy()
+    if (part == VALID).any():
+        return _with_parts(data, part, "given")
+    part = part.copy()
+    train = np.flatnonzero(part == TRAIN)
+    user = data.frame.user.to_numpy()[train]
+    shuffled = np.lexsort((rng.random(len(train)), user))
+    tenth = np.rint(np.bincount(user) / 10)[user[shuffled]]
+    part[train[shuffled[positions(user[shuffled]) < tenth]]] = VALID
+    return _with_parts(data, part, "given, validation = a random tenth of each user's train")
+
+
+def time_order(frame: pd.DataFrame) -> Ints:
+    """Rows sorted by user, then time, then file order."""
+    return np.lexsort((frame.timestamp.to_numpy(), frame.user.to_numpy()))
+
+
+def positions(sorted_ids: Ints) -> Ints:
+    """The 0-based place of each entry within its run of equal ids."""
+    starts = np.flatnonzero(np.diff(sorted_ids, prepend=-1))
+    return np.arange(len(sorted_ids)) - np.repeat(starts, np.diff(np.append(starts, len(sorted_ids))))
+
+
+def _need(data: Interactions, there: bool, split: str, lacking: str) -> None:
+    if not there:
+        raise UserError(f"{data.file}: has {lacking}, which --split {split} needs; {_way_out(data)}")
+
+
+def _way_out(data: Interactions) -> str:
+    if "part" in data.frame:
+        return "leave --split out to use the division that comes with it"
+    return "use --split per_user_time" if data.has_order else "name the column with --time-column"
+
+
+def _with_parts(data: Interactions, part: NDArray[np.int8], name: str) -> Interactions:
+    counts = np.bincount(part, minlength=3)
+    note = f"split {name}: train {counts[TRAIN]:,}, valid {counts[VALID]:,}, test {counts[TEST]:,}"
+    return replace(data, frame=data.frame.assign(part=part), notes=(*data.notes, note))
