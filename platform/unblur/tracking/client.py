@@ -24,7 +24,9 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+SERVICES = {"mlflow", "sqlalchemy", "requests", "urllib3", "boto3", "botocore", "google", "azure"}
 FIRST_ANSWER_SECONDS = 4
 HELP = "Leave --tracking-uri out to keep the record in ./mlflow.db."
 
@@ -43,12 +45,12 @@ class Store:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turns whatever MLflow raises inside into a UserError without credentials."""
+        """Turns what MLflow and the services behind it raise inside into a UserError without credentials."""
         try:
             yield
-        except UserError:
-            raise
         except Exception as error:
+            if type(error).__module__.partition(".")[0] not in SERVICES and not isinstance(error, OSError):
+                raise  # a mistake of ours
             # from None: the original text may hold the password, and a traceback would print it
             raise UserError(_explain(self.address, error)) from None
 

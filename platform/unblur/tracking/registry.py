@@ -1,0 +1,181 @@
+"""The model registry: the best model of a study goes in as code and safetensors, and comes out again by its name."""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unblur import __version__
+from unblur.errors import UserError
+from unblur.tracking.client import Store
+from unblur.tracking.delivery import patiently
+from unblur.tracking.runs import text
+
+ALIAS = "candidate"
+PATIENCE_SECONDS = 90  # a server that is away for a minute does not lose the model of a long search
+CODE = Path(__file__).with_name("pyfunc_model.py")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered model, fetched: what `Model.save` wrote, the catalogue, and the tags of its version."""
+
+    uri: str
+    folder: Path
+    items: list[str]
+    tags: dict[str, str]
+
+
+def name_of(dataset: str) -> str:
+    """`unblur-<dataset>`, without the characters that the registry refuses."""
+    return "unblur-" + re.sub(r"[^\w.-]+", "_", dataset)
+
+
+def register(
+    store: Store,
+    folder: Path,
+    dataset: str,
+    items: Sequence[str],
+    example: Sequence[Sequence[str]],
+    parent_run_id: str,
+    tags: Mapping[str, Any],
+) -> str:
+    """Log the model that was saved in `folder` on the parent run, register it as candidate; returns its URI.
+
+    items: raw ids by column. example: histories of raw item ids, for the signature. The same model of the same
+    study is registered once, however often this is called. Raises UserError, for instance when MLflow stays away.
+    """
+    name, marks = name_of(dataset), {key: text(value) for key, value in tags.items()}
+    marks |= {"unblur.dataset": dataset, "unblur.weights": digest(folder)}
+    with store.explained():
+        study = patiently(lambda: store.client.get_run(parent_run_id), PATIENCE_SECONDS)
+        marks["unblur.study"] = study.data.tags["unblur.study"]
+        version = patiently(
+            lambda: _find(store, name, marks) or _create(store, name, folder, items, example, study, marks),
+            PATIENCE_SECONDS,
+        )
+        patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
+    return f"models:/{name}/{version}"
+
+
+def load_registered(store: Store, model: str, into: Path | None = None) -> Registered:
+    """Fetch a registered model without running any of its code.
+
+    model: a dataset's name (its candidate), `models:/NAME@ALIAS` or `models:/NAME/VERSION`. into: the folder for the
+    files; without it, they stay where they are when they are on this machine, and go to a temporary folder otherwise.
+    """
+    uri = model if model.startswith("models:/") else f"models:/{name_of(model)}@{ALIAS}"
+    version = _version(store, uri)
+    with store.explained():
+        from mlflow.artifacts import download_artifacts
+
+        # by its place: for models:/ URIs MLflow asks the global tracking URI, whatever it is given
+        place = store.client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
+        root = download_artifacts(place, dst_path=into and str(into), tracking_uri=store.uri)
+    folder = Path(root) / "artifacts" / "recommender"
+    if digest(folder) != version.tags.get("unblur.weights"):
+        raise UserError(f"{uri}: the files in the registry are not those that were registered; register it again")
+    items = json.loads((folder.parent / "items.json").read_text())
+    return Registered(uri, folder, items, dict(version.tags))
+
+
+def _version(store: Store, uri: str) -> Any:
+    """The version of a registered model that a URI means."""
+    if not (parts := re.fullmatch(r"models:/([^@/]+)([@/])([^@/]+)", uri)):
+        raise UserError(f"{uri} is no registered model: expected models:/NAME@ALIAS or models:/NAME/VERSION")
+    name, mark, which = parts.groups()
+    with store.explained():
+        try:
+            get = store.client.get_model_version_by_alias if mark == "@" else store.client.get_model_version
+            return get(name, which)
+        except Exception as error:
+            if getattr(error, "error_code", "") not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                raise
+            raise UserError(
+                f"MLflow at {store.address} has no registered model {uri}: a finished search registers one "
+                "(jobs/tune.py), and --tracking-uri says where to look."
+            ) from None
+
+
+def digest(folder: Path) -> str:
+    """The hash of a saved model: of the names and contents of all its files."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _find(store: Store, name: str, marks: Mapping[str, str]) -> str | None:
+    """The version that this study registered with these weights."""
+    wanted = f"name = '{name}' and tags.`unblur.study` = '{marks['unblur.study']}'"
+    found = store.client.search_model_versions(wanted)
+    same = [each for each in found if each.tags.get("unblur.weights") == marks["unblur.weights"]]
+    return str(same[0].version) if same else None
+
+
+def _create(
+    store: Store,
+    name: str,
+    folder: Path,
+    items: Sequence[str],
+    example: Sequence[Sequence[str]],
+    study: Any,
+    marks: dict[str, str],
+) -> str:
+    """Log, register, and link to the parent run."""
+    from mlflow.entities import LoggedModelOutput
+
+    client, run_id = store.client, study.info.run_id
+    logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, model_type="recommender")
+    with tempfile.TemporaryDirectory(prefix="unblur-") as scratch:
+        path = _package(Path(scratch), folder, items, example, logged, run_id)
+        client.log_model_artifacts(logged.model_id, str(path))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    _create_name(store, name)
+    made = client.create_model_version(name, f"models:/{logged.model_id}", run_id, tags=marks, model_id=logged.model_id)
+    return str(made.version)
+
+
+def _package(
+    scratch: Path, folder: Path, items: Sequence[str], example: Sequence[Sequence[str]], logged: Any, run_id: str
+) -> Path:
+    """The folder that MLflow calls a model. Its signature is taken from one prediction, which so is tried as well."""
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    recommender, catalogue = scratch / "recommender", scratch / "items.json"  # the names that they keep
+    shutil.copytree(folder, recommender)
+    catalogue.write_text(json.dumps([str(item) for item in items]))
+    histories = [[str(item) for item in history] for history in example]
+    mlflow.pyfunc.save_model(
+        scratch / "model",
+        mlflow_model=Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id),
+        python_model=str(CODE),  # a path is kept as code; an object would be pickled
+        artifacts={"model": str(recommender), "items": str(catalogue)},
+        input_example=(histories, {"k": 10}),
+        pip_requirements=[f"unblur=={__version__}"],  # given, so that MLflow need not find out
+    )
+    return scratch / "model"
+
+
+def _create_name(store: Store, name: str) -> None:
+    try:
+        store.client.create_registered_model(name, description=f"Top-K recommender: {name.removeprefix('unblur-')}")
+    except Exception as error:
+        if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _set_alias(store: Store, name: str, version: str) -> None:
+    """The alias follows the newest version; a repeated registration of an older one leaves it where it is."""
+    present = store.client.get_registered_model(name).aliases.get(ALIAS, "0")
+    if int(version) > int(present):
+        store.client.set_registered_model_alias(name, ALIAS, version)

@@ -1,0 +1,132 @@
+"""A registered model answers in a process that knows nothing but the registry and the installed package."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from unblur import models
+from unblur.data.split import Split
+from unblur.errors import UserError
+from unblur.models import popularity
+from unblur.tracking.client import Store, connect
+from unblur.tracking.registry import load_registered, name_of, register
+from unblur.tracking.tracker import Tracker
+
+OpenTracker = Callable[..., Tracker]
+ITEMS = ["a", "b", "c", "d", "e"]  # by falling popularity
+EXAMPLE = [["a", "b"], ["c"]]
+FRESH = """
+import json, sys, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/unblur-toys@candidate")
+print(json.dumps(model.predict([["a", "c"], ["b", "unheard"], []], params={"k": 2})))
+"""
+
+
+def save_popularity(folder: Path, users: int = 5) -> Path:
+    train = csr_matrix(np.tril(np.ones((users, len(ITEMS)), dtype=np.float32)))
+    nothing = csr_matrix(train.shape, dtype=np.float32)
+    ids = np.array([str(user) for user in range(users)])
+    model = popularity.Model(popularity.Config(), users, len(ITEMS))
+    model.fit(Split(train, nothing, None, None, ids, np.array(ITEMS), "digest"))
+    model.save(folder)
+    return folder
+
+
+def put(tracker: Tracker, folder: Path, dataset: str = "toys") -> str:
+    tags = {"unblur.model": "popularity"}
+    return register(tracker.store, folder, dataset, ITEMS, EXAMPLE, tracker.parent_run_id, tags)
+
+
+def test_a_registered_model_answers_in_a_fresh_process(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
+    uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    assert uri == "models:/unblur-toys/1"
+    (tmp_path / "elsewhere").mkdir()
+    fresh = subprocess.run(
+        [sys.executable, "-c", FRESH, store.uri], cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=True
+    )
+    assert json.loads(fresh.stdout) == [["b", "d"], ["a", "c"], ["a", "b"]]
+    assert "ignored 1 item ids that are not in the catalogue: unheard" in fresh.stderr
+
+
+def test_what_is_registered_is_code_and_safetensors(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
+    tracker = open_tracker(store)
+    put(tracker, save_popularity(tmp_path / "saved"))
+    files = {path.name for path in (tmp_path / "mlartifacts").rglob("*") if path.is_file()}
+    assert {"pyfunc_model.py", "weights.safetensors", "config.json", "items.json", "MLmodel"} <= files
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt"))]
+    version = store.client.get_model_version_by_alias("unblur-toys", "candidate")
+    assert version.run_id == tracker.parent_run_id
+    assert version.tags["unblur.study"] == "s1" and version.tags["unblur.model"] == "popularity"
+    described = next((tmp_path / "mlartifacts").rglob("MLmodel")).read_text()
+    assert '"name": "k", "default": 10' in described and "saved_input_example_info" in described
+    requirements = next((tmp_path / "mlartifacts").rglob("requirements.txt")).read_text()
+    assert "unblur==" in requirements
+
+
+def test_a_study_registers_a_model_once(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
+    first, better = save_popularity(tmp_path / "first"), save_popularity(tmp_path / "better", users=4)
+    tracker = open_tracker(store)
+    assert put(tracker, first) == put(tracker, first) == "models:/unblur-toys/1"
+    assert put(tracker, better) == "models:/unblur-toys/2"
+    assert put(tracker, first) == "models:/unblur-toys/1"
+    assert store.client.get_model_version_by_alias("unblur-toys", "candidate").version == 2
+    assert put(open_tracker(store, "s2"), first) == "models:/unblur-toys/3"
+
+
+def test_a_registered_model_is_fetched_without_running_it(
+    store: Store, open_tracker: OpenTracker, tmp_path: Path
+) -> None:
+    uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    for reference in ("toys", uri, "models:/unblur-toys@candidate"):
+        fetched = load_registered(store, reference)
+        assert fetched.items == ITEMS and fetched.tags["unblur.dataset"] == "toys"
+        assert isinstance(models.load(fetched.folder), popularity.Model)
+
+
+@pytest.mark.parametrize("model", ["yelp", "models:/unblur-toys/9", "models:/unblur-toys@champion", "models:/m-12"])
+def test_an_unknown_model_is_named(store: Store, model: str) -> None:
+    with pytest.raises(UserError, match=r"models:/.*registered model|registered model models:/"):
+        load_registered(store, model)
+
+
+def test_a_changed_model_is_refused(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
+    put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    weights = next((tmp_path / "mlartifacts").rglob("weights.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(UserError, match="not those that were registered"):
+        load_registered(store, "toys")
+
+
+def test_through_a_server(server: Any, open_tracker: OpenTracker, tmp_path: Path) -> None:
+    store = connect(server.uri)
+    put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    assert load_registered(store, "toys").items == ITEMS
+    fetched = load_registered(store, "toys", tmp_path / "into")
+    assert fetched.folder.is_relative_to(tmp_path / "into") and not (tmp_path / "mlflow.db").exists()
+
+
+def test_names() -> None:
+    assert name_of("amazon_toys") == "unblur-amazon_toys" and name_of("data/my file.csv") == "unblur-data_my_file.csv"
+
+
+def test_the_order_of_a_history_reaches_the_model(caplog: pytest.LogCaptureFixture) -> None:
+    from unblur.tracking.pyfunc_model import TopK
+
+    top = TopK()
+    top.items, top.column = ITEMS, {item: column for column, item in enumerate(ITEMS)}
+    with caplog.at_level(logging.WARNING):
+        history = top.history([["d", "a", "x", "d", "b"], [], ["c"]])
+    assert history.matrix.indptr.tolist() == [0, 3, 3, 4]
+    assert history.matrix.indices.tolist() == [0, 1, 3, 2]
+    assert history.rank is not None and history.rank.tolist() == [1, 2, 0, 0]
+    assert "ignored 1 item ids that are not in the catalogue: x" in caplog.text
+    assert top.predict(None, []) == []
