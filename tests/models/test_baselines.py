@@ -167,7 +167,7 @@ def test_rp3beta_is_a_random_walk() -> None:
 def test_slim_meets_the_optimality_conditions_of_the_elastic_net() -> None:
     data = split()
     l1, l2 = 1.5, 8.0
-    b = fitted("slim", data, l1=l1, l2=l2, rho=20, iterations=1000).matrix.toarray()
+    b = fitted("slim", data, l1=l1, l2=l2, iterations=500).matrix.toarray()
     x = data.train.toarray()
     gradient = x.T @ (x @ b - x) + l2 * b + l1
     off = ~np.eye(N_ITEMS, dtype=bool)

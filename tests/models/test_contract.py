@@ -1,0 +1,100 @@
+"""What every recommender promises; new ones are found by their file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from synthetic import communities
+
+from unblur import models
+from unblur.data.split import Split
+from unblur.errors import UserError
+from unblur.evaluation.ranking import validate
+from unblur.models.base import Recommender
+from unblur.training.loop import Plan, fit
+
+SMALL: dict[str, Any] = {"dims": (32,), "batch_size": 32, "lr": 0.01}
+CHANCE = 5 / 35
+"""Recall at 5 of a random ranking of the candidates of `communities`."""
+LEARNS_TASTE = [name for name in models.names() if name != "popularity"]
+
+
+def trained(name: str, split: Split, seed: int = 0, epochs: int = 30, **params: Any) -> Recommender[Any]:
+    fields = models.config_class(name).model_fields
+    params = {key: value for key, value in {**SMALL, **params}.items() if key in fields}
+    config = models.configure(name, params, "test")
+    model = models.model_class(name)(config, split.n_users, split.n_items, seed)
+    fit(model, split, Plan(epochs=epochs, patience=epochs), lambda *_: False)
+    return model
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return communities()
+
+
+def scores(model: Recommender[Any], split: Split, users: list[int]) -> torch.Tensor:
+    ids = np.array(users, dtype=np.int64)
+    return model.score(split.history().rows(ids), ids)
+
+
+@pytest.mark.parametrize("name", LEARNS_TASTE)
+def test_finds_the_groups(name: str, split: Split) -> None:
+    """Nothing but a user's group is to be learned: 5 candidates of it are left, 2 of them held out."""
+    model = trained(name, split)
+    assert validate(model, split).metrics()["recall_at_5"] > 5 * CHANCE
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_scores_have_a_shape_and_depend_on_no_block(name: str, split: Split) -> None:
+    model = trained(name, split, epochs=2, t_prime_share=1.0)
+    several = scores(model, split, [5, 0, 7])
+    assert several.shape == (3, split.n_items) and several.isfinite().all()
+    torch.testing.assert_close(scores(model, split, [0])[0], several[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_saved_and_loaded_it_is_the_same_model(name: str, split: Split, tmp_path: Path) -> None:
+    model = trained(name, split, epochs=2)
+    model.save(tmp_path / "model")
+    loaded = models.load(tmp_path / "model")
+    assert type(loaded) is type(model) and loaded.config == model.config
+    torch.testing.assert_close(scores(loaded, split, [0, 3]), scores(model, split, [0, 3]), rtol=0, atol=0)
+    assert not [file for file in (tmp_path / "model").iterdir() if file.suffix in {".pkl", ".pt", ".bin"}]
+
+
+@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("damage", ["config.json", "weights.safetensors"])
+def test_a_damaged_folder_is_named(name: str, damage: str, split: Split, tmp_path: Path) -> None:
+    trained(name, split, epochs=1).save(tmp_path)
+    (tmp_path / damage).write_bytes((tmp_path / damage).read_bytes()[:-20])
+    with pytest.raises(UserError, match=str(tmp_path)):
+        models.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_seed_repeats_and_another_differs(name: str, split: Split) -> None:
+    first, again, other = (scores(trained(name, split, seed, epochs=2), split, [0, 1]) for seed in (1, 1, 2))
+    assert first.equal(again)
+    if hasattr(trained(name, split, epochs=1), "optimizer"):
+        assert not first.equal(other)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_footprint_is_at_least_the_weights(name: str, split: Split) -> None:
+    model = trained(name, split, epochs=1)
+    weights = sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 1
+    assert model.footprint(split) >= 4 * weights
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_unknown_parameters_are_named_with_the_nearest(name: str) -> None:
+    with pytest.raises(UserError, match="unknown parameter 'not_a_parameter'"):
+        models.configure(name, {"not_a_parameter": 1}, "--set")
+
+
+def test_unknown_model_suggests_the_nearest() -> None:
+    with pytest.raises(UserError, match="Did you mean 'cfg_diffrec'"):
+        models.config_class("cfg_difrec")

@@ -1,0 +1,98 @@
+"""DiffRec and CFG-DiffRec: what is theirs alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from synthetic import communities
+from test_contract import CHANCE, scores, trained
+
+from unblur import models
+from unblur.errors import UserError
+from unblur.evaluation.ranking import validate
+from unblur.models import cfg_diffrec, diffrec
+
+SPLIT = communities()
+GENERATIVE = {"noise_scale": 1.0, "noise_min": 0.1, "noise_max": 0.99, "t_prime_share": 1.0, "condition_dropout": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"noise_min": 0.5, "noise_max": 0.5}, "noise_min = 0.5 must be below noise_max = 0.5"),
+        ({"t_prime_share": 1.4}, "T' = 7 of T = 5"),
+        ({"p_uncond": 0.0, "guidance_scale": 2.0}, "only guidance_scale = 1 has a meaning"),
+        ({"loss": "multinomial", "prediction": "eps"}, "needs the squared error"),
+        ({"lr": -1}, "lr = -1"),
+        ({"dims": []}, "dims"),
+        ({"learning_rate": 0.1}, "unknown parameter 'learning_rate'"),
+    ],
+)
+def test_bad_configurations_say_what_would_be_right(params: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        models.configure("cfg_diffrec", params, "--set")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "multinomial"},
+        {"denoiser": "embedding", "embedding_dim": 8},
+        {"normalize": True, "reweight": False},
+        {"time_sampling": "uniform", "schedule": "cosine", "noise_scale": 1.0, "noise_max": 0.9},
+        {"prediction": "v", "noise_scale": 0.5, "noise_max": 0.5},
+        {"noise_scale": 0.0, "T": 2},
+        {"stochastic": True},
+        {"w_min": 0.5},
+        {**GENERATIVE, "guidance_scale": 2.0},
+        {**GENERATIVE, "loss": "multinomial"},
+    ],
+)
+def test_every_option_learns(params: dict[str, Any]) -> None:
+    model = trained("cfg_diffrec", SPLIT, epochs=60, **{"dropout": 0.2, **params})
+    assert validate(model, SPLIT).metrics()["recall_at_5"] > 4 * CHANCE
+
+
+def test_in_the_generative_regime_scale_zero_is_popularity_and_the_condition_is_everything() -> None:
+    model = trained("cfg_diffrec", SPLIT, epochs=40, **GENERATIVE)
+    assert isinstance(model, cfg_diffrec.Model)
+    with_condition = validate(model, SPLIT).metrics()["ndcg_at_5"]
+    model.config = model.config.model_copy(update={"guidance_scale": 0.0})
+    without = validate(model, SPLIT).metrics()["ndcg_at_5"]
+    assert with_condition > 2 * without
+
+
+def test_the_hidden_chain_ranks_as_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained("cfg_diffrec", SPLIT, epochs=3, T=20, guidance_scale=2.0, normalize=True)
+    fast = scores(model, SPLIT, list(range(20)))
+    monkeypatch.setattr(diffrec, "LinearEnds", ())  # nothing has linear ends now
+    plain = scores(model, SPLIT, list(range(20)))
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
+    assert fast.topk(10).indices.equal(plain.topk(10).indices)
+
+
+def test_recency_weights_reach_input_and_target() -> None:
+    plain = models.model_class("diffrec")(diffrec.Config(), SPLIT.n_users, SPLIT.n_items)
+    weighted = models.model_class("diffrec")(diffrec.Config(w_min=0.2), SPLIT.n_users, SPLIT.n_items)
+    for model, expected in ((plain, {1.0}), (weighted, {0.2, 0.4, 0.6, 0.8, 1.0})):
+        batch = next(model.batches(SPLIT, 0))
+        assert {round(value, 4) for value in batch.examples.values().tolist()} == expected
+
+
+@pytest.mark.parametrize("world", [2, 3, 7])
+def test_the_workers_shares_are_the_batch(world: int) -> None:
+    model = models.model_class("diffrec")(diffrec.Config(batch_size=50), SPLIT.n_users, SPLIT.n_items)
+    whole = list(model.batches(SPLIT, 4))
+    assert [batch.size for batch in whole] == [50, 50, 20]
+    for rank in range(world):
+        for mine, all_of_it in zip(model.batches(SPLIT, 4, rank, world), whole, strict=True):
+            assert mine.size == all_of_it.size
+            assert mine.examples.to_dense().equal(all_of_it.examples.to_dense()[rank::world])
+
+
+def test_epochs_are_shuffled_differently() -> None:
+    model = models.model_class("diffrec")(diffrec.Config(), SPLIT.n_users, SPLIT.n_items)
+    first, second = (next(model.batches(SPLIT, epoch)).examples.to_dense() for epoch in (0, 1))
+    assert not first.equal(second) and first.sum(0).equal(second.sum(0))
+    assert np.isclose(first.sum(), SPLIT.train.nnz)

@@ -1,0 +1,32 @@
+"""Small made-up interactions in which a known structure is to be found."""
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from unblur.data.split import Split
+
+
+def communities(n_users: int = 120, n_items: int = 40, groups: int = 4, seed: int = 0) -> Split:
+    """Users who only like the items of their own group: within it everything is random.
+
+    Each user has 5 of the group's 10 items in train and 2 in valid, in a random order of time.
+    """
+    rng = np.random.default_rng(seed)
+    per_group = n_items // groups
+    train, valid = [], []
+    for user in range(n_users):
+        liked = user % groups * per_group + rng.permutation(per_group)
+        train += [(user, item, position) for position, item in enumerate(liked[:5])]
+        valid += [(user, item, position) for position, item in enumerate(liked[5:7])]
+    users, items = np.arange(n_users).astype(str), np.arange(n_items).astype(str)
+    (train_matrix, train_rank), (valid_matrix, valid_rank) = (
+        _part(np.array(p), n_users, n_items) for p in (train, valid)
+    )
+    return Split(train_matrix, valid_matrix, train_rank, valid_rank, users, items, digest="made-up")
+
+
+def _part(rows: np.ndarray, n_users: int, n_items: int) -> tuple[csr_matrix, np.ndarray]:
+    ranks = csr_matrix((rows[:, 2] + 1, (rows[:, 0], rows[:, 1])), shape=(n_users, n_items))
+    ranks.sort_indices()
+    ones = np.ones(ranks.nnz, dtype=np.float32)
+    return csr_matrix((ones, ranks.indices, ranks.indptr), shape=ranks.shape), (ranks.data - 1).astype(np.int32)

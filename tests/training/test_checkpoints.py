@@ -1,0 +1,75 @@
+"""Checkpoints survive what happens to files."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from unblur.training.checkpoints import Checkpoint, Checkpoints
+
+
+def saved(folder: Path, *epochs: int) -> Checkpoints:
+    checkpoints = Checkpoints(str(folder))
+    for epoch in epochs:
+        checkpoints.save(Checkpoint(epoch, {"w": torch.full((50,), float(epoch))}, {"best": {"value": 0.5}}))
+    return checkpoints
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def test_the_newest_is_found_with_all_it_held(tmp_path: Path) -> None:
+    newest = saved(tmp_path, 5, 10).newest()
+    assert newest is not None
+    assert newest.epoch == 10 and newest.tensors["w"].eq(10).all() and newest.meta == {"best": {"value": 0.5}}
+
+
+def test_at_most_two_stay(tmp_path: Path) -> None:
+    saved(tmp_path, 5, 10, 15, 20)
+    assert [file.name[:12] for file in files(tmp_path)] == ["epoch-000015", "epoch-000020"]
+
+
+def test_nothing_there_is_none(tmp_path: Path) -> None:
+    assert Checkpoints(str(tmp_path / "never")).newest() is None
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "garbage"])
+def test_a_damaged_newest_gives_way_to_the_one_before(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = saved(tmp_path, 5, 10)
+    newest = files(tmp_path)[-1]
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes({"truncate": data[:-7], "flip": data, "empty": b"", "garbage": b"\xff" * 500}[damage])
+    found = checkpoints.newest()
+    assert found is not None and found.epoch == 5
+    assert newest.name in caplog.text
+    files(tmp_path)[0].write_bytes(b"")
+    assert checkpoints.newest() is None
+
+
+def test_a_half_written_file_is_not_a_checkpoint(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, 5)
+    whole = files(tmp_path)[0]
+    (tmp_path / f"{whole.name.replace('000005', '000010')}.partial").write_bytes(whole.read_bytes())
+    found = checkpoints.newest()
+    assert found is not None and found.epoch == 5
+
+
+def test_a_full_disk_costs_a_checkpoint_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        checkpoints = saved(disk / "checkpoints", 5)
+        checkpoints.save(Checkpoint(10, {"w": torch.zeros(100_000)}, {}))
+        assert "not written" in caplog.text
+        found = checkpoints.newest()
+        assert found is not None and found.epoch == 5
+        assert len(files(disk / "checkpoints")) == 1
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -1,0 +1,109 @@
+"""The training loop: what it keeps, when it stops, and that a resumed training is the undisturbed one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic import communities
+
+from unblur import models
+from unblur.training import loop
+from unblur.training.checkpoints import Checkpoints
+from unblur.training.loop import Plan, TrainingFailed, fit
+from unblur.training.task import Task, run
+
+SPLIT = communities()
+PARAMS = {"dims": [16], "batch_size": 32, "lr": 0.01}
+
+
+def build(**params: object) -> models.Recommender:
+    config = models.configure("cfg_diffrec", {**PARAMS, **params}, "test")
+    return models.model_class("cfg_diffrec")(config, SPLIT.n_users, SPLIT.n_items, seed=3)
+
+
+class Told:
+    """A report that remembers, and that stops or dies at an epoch."""
+
+    def __init__(self, stop: int = 0, die: int = 0) -> None:
+        self.seen: dict[int, dict[str, float]] = {}
+        self.stop, self.die = stop, die
+
+    def __call__(self, epoch: int, metrics: dict[str, float]) -> bool:
+        if epoch == self.die:
+            raise KeyboardInterrupt
+        self.seen[epoch] = metrics
+        return epoch == self.stop
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_at_every_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+
+
+def test_evaluates_every_few_epochs_and_at_the_end() -> None:
+    told = Told()
+    fit(build(), SPLIT, Plan(epochs=8, eval_every=3), told)
+    assert list(told.seen) == [3, 6, 8]
+    assert {"ndcg_at_10", "recall_at_20", "loss", "seconds"} <= told.seen[3].keys()
+
+
+def test_keeps_the_best_weights() -> None:
+    told, model = Told(), build(lr=0.05)
+    outcome = fit(model, SPLIT, Plan(epochs=30, eval_every=2, patience=30, metric="ndcg_at_5"), told)
+    values = {epoch: metrics["ndcg_at_5"] for epoch, metrics in told.seen.items()}
+    assert outcome.value == max(values.values()) and values[outcome.epoch] == outcome.value
+    assert loop.validate(model, SPLIT).metrics()["ndcg_at_5"] == pytest.approx(outcome.value)
+
+
+def test_patience_counts_epochs_since_the_best() -> None:
+    told = Told()
+    outcome = fit(build(lr=1e-9), SPLIT, Plan(epochs=100, eval_every=2, patience=6), told)
+    assert max(told.seen) == outcome.epoch + 6
+
+
+def test_a_report_can_stop_it() -> None:
+    told = Told(stop=4)
+    fit(build(), SPLIT, Plan(epochs=50, eval_every=2), told)
+    assert max(told.seen) == 4
+
+
+@pytest.mark.parametrize("die", [4, 8])
+def test_a_resumed_training_is_the_undisturbed_one(die: int, tmp_path: Path) -> None:
+    plan, undisturbed, resumed = Plan(epochs=10, eval_every=2), Told(), Told()
+    whole = build()
+    outcome = fit(whole, SPLIT, plan, undisturbed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(), SPLIT, plan, Told(die=die), Checkpoints(str(tmp_path)))
+    again = build()
+    assert fit(again, SPLIT, plan, resumed, Checkpoints(str(tmp_path))) == outcome
+    assert min(resumed.seen) == die + 2
+    for name, value in whole.state_dict().items():
+        assert value.equal(again.state_dict()[name]), name
+    for epoch, metrics in resumed.seen.items():
+        assert {**metrics, "seconds": 0} == {**undisturbed.seen[epoch], "seconds": 0}
+
+
+def test_what_ran_before_in_the_process_changes_nothing() -> None:
+    first = fit(build(), SPLIT, Plan(epochs=3, eval_every=1), Told())
+    torch.randn(1000)
+    assert fit(build(), SPLIT, Plan(epochs=3, eval_every=1), Told()) == first
+
+
+def test_a_diverging_loss_is_a_failure_with_its_reason() -> None:
+    with pytest.raises(TrainingFailed, match=r"the loss became nan in epoch \d+: try a smaller lr"):
+        fit(build(lr=1e30), SPLIT, Plan(epochs=50), Told())
+
+
+def test_out_of_memory_is_a_failure_with_its_reason(tmp_path: Path) -> None:
+    task = Task(model="diffrec", params={"dims": [10**12]}, seed=0, plan=Plan(), folder=str(tmp_path))
+    with pytest.raises(TrainingFailed, match="out of memory"):
+        run(task, SPLIT, Told())
+
+
+def test_a_finished_task_leaves_its_model_and_no_checkpoints(tmp_path: Path) -> None:
+    task = Task(
+        model="cfg_diffrec", params=PARAMS, seed=0, plan=Plan(epochs=4, eval_every=2), folder=str(tmp_path), keep=True
+    )
+    outcome = run(task, SPLIT, Told())
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert loop.validate(models.load(tmp_path / "model"), SPLIT).metrics() == pytest.approx(outcome.metrics)
