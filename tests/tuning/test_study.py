@@ -16,13 +16,14 @@ from toy_study import SPACE, identity, value
 from unblur.errors import UserError
 from unblur.tuning.identity import trial_seed
 from unblur.tuning.lock import driving
+from unblur.tuning.parameters import Choice
 from unblur.tuning.storage import local_url
 from unblur.tuning.study import Study
 
 
 def run(study: Study, n_trials: int, die_at: tuple[int, int] = (-1, -1)) -> list[int]:
     """A driver without Ray: one trial at a time, nine epochs each; leaves everything as it is at `die_at`."""
-    done = []
+    done = [record.number for record in study.settle()]
     while study.missing(n_trials):
         number, params = study.ask()
         for epoch in range(1, 10):
@@ -130,6 +131,32 @@ def test_several_interrupted_trials_come_back_once_each(tmp_path: Path) -> None:
     assert [again.ask()[0] for _ in range(3)] == [0, 2, 3]
 
 
+def test_death_between_verdict_and_act_is_settled(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    for worth in (0.9, 0.8, 0.1):
+        number, _ = study.ask()
+        verdicts = [study.report(number, epoch, worth) for epoch in (1, 2)]
+        if worth > 0.1:
+            study.complete(number)
+    assert verdicts == [False, True]
+    again = Study.open(identity(), local_url(tmp_path))
+    assert [(r.number, r.state, r.values) for r in again.settle()] == [(2, "pruned", {1: 0.1, 2: 0.1})]
+    assert again.settle() == [] and again.ask()[0] == 3
+
+
+def test_death_between_two_draws_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n_before in (3, 20):
+        whole, broken = (Study.open(identity(), local_url(tmp_path / f"{name}{n_before}")) for name in "ab")
+        run(whole, n_before + 1)
+        run(broken, n_before)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Choice, "suggest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            broken.ask()
+        assert broken.records()[-1].params.keys() == {"y", "x"}
+        run(broken, n_before + 1)
+        assert table(broken) == table(whole)
+
+
 def test_identity_decides_which_study_it_is(tmp_path: Path) -> None:
     url = local_url(tmp_path)
     run(Study.open(identity(), url), 2)
@@ -156,6 +183,7 @@ import time
 url = local_url(Path(sys.argv[1]))
 study = Study.open(identity(), url)
 with driving(url, study.name):
+    study.settle()
     while study.missing(10):
         number, params = study.ask()
         print(number, flush=True)

@@ -15,6 +15,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from unblur.tuning.identity import StudyIdentity, trial_seed
+from unblur.tuning.pruner import Asha
+from unblur.tuning.sampler import Sampler
 from unblur.tuning.storage import open_storage, patient
 
 REDUCTION = 3
@@ -66,8 +68,7 @@ class Study:
             while f"{base}-{generation + 1}" in names:
                 generation += 1
             name = f"{base}-{generation + (fresh and f'{base}-{generation}' in names)}"
-            rung = FIRST_RUNG * identity.eval_every
-            pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=rung, reduction_factor=REDUCTION)
+            pruner = Asha(FIRST_RUNG * identity.eval_every, REDUCTION)
             study = optuna.create_study(
                 storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
             )
@@ -91,18 +92,27 @@ class Study:
         return self.optuna.study_name
 
     @patient
+    def settle(self) -> list[TrialRecord]:
+        """Prune the interrupted trials whose driver died between the verdict and the act; returns them."""
+        beaten = [t for t in self._interrupted() if self.optuna.pruner.prune(self.optuna, t)]
+        for trial in beaten:
+            self.optuna.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
+        numbers = {trial.number for trial in beaten}
+        return [record for record in self.records() if record.number in numbers]
+
+    @patient
     def ask(self) -> tuple[int, dict[str, Any]]:
         """The next trial: an interrupted one with its number and parameters, then an enqueued, then a sampled one."""
-        trials = self._trials()
-        interrupted = [t for t in trials if t.state == TrialState.RUNNING and t.number not in self._live]
-        number = interrupted[0].number if interrupted else sum(t.state != TrialState.WAITING for t in trials)
-        seed = trial_seed(self.identity.seed, number, "sampling")
-        self.optuna.sampler = optuna.samplers.TPESampler(seed=seed)
-        trial = optuna.Trial(self.optuna, interrupted[0]._trial_id) if interrupted else self.optuna.ask()
+        dead = next(iter(self._interrupted()), None)
+        number = dead.number if dead else sum(t.state != TrialState.WAITING for t in self._trials())
+        self.optuna.sampler = Sampler(trial_seed(self.identity.seed, number, "sampling"))
+        trial = optuna.Trial(self.optuna, dead._trial_id) if dead else self.optuna.ask()
         params = self.identity.space.suggest(trial)
-        self._live[trial.number] = trial
-        self._values[trial.number] = dict(interrupted[0].intermediate_values) if interrupted else {}
-        return trial.number, params
+        self._live[number], self._values[number] = trial, dict(dead.intermediate_values) if dead else {}
+        return number, params
+
+    def _interrupted(self) -> list[FrozenTrial]:
+        return [t for t in self._trials() if t.state == TrialState.RUNNING and t.number not in self._live]
 
     @patient
     def report(self, number: int, epoch: int, value: float) -> bool:
