@@ -18,8 +18,6 @@ class Config(RecencyConfig):
     """Lasso penalty: larger is sparser."""
     l2: float = Field(500.0, gt=0)
     """Ridge penalty."""
-    rho: float = Field(1000.0, gt=0)
-    """ADMM's penalty: the speed of convergence, not the solution."""
     iterations: int = Field(40, ge=1)
     """ADMM's iterations."""
 
@@ -29,8 +27,9 @@ class Model(ItemItem[Config]):
 
     def similarity(self, x: csr_matrix) -> csr_matrix:
         """argmin |x - x B|^2 / 2 + l2 |B|^2 / 2 + l1 |B|_1 with B >= 0 and zero diagonal."""
-        l1, l2, rho = np.float32(self.config.l1), np.float32(self.config.l2), np.float32(self.config.rho)
         g = gram(x)
+        l1, l2 = np.float32(self.config.l1), np.float32(self.config.l2)
+        rho = np.diag(g).mean() + l2  # ADMM's penalty decides the speed, not the solution: the scale of the problem
         a = g.copy()
         a[np.diag_indices_from(a)] += l2 + rho
         p = np.ascontiguousarray(inverse(a))
