@@ -125,32 +125,31 @@ class Study:
             values[epoch] = value
         return trial.should_prune()
 
-    def complete(self, number: int) -> None:
+    def complete(self, number: int) -> TrialRecord:
         """Finish a trial; its score is its best value, since training keeps the best epoch's weights."""
         values = self._values[number].values()
-        if values:
-            self._tell(number, TrialState.COMPLETE, max(values))
-        else:
-            self.fail(number, "it ended without reporting a validation value")
+        if not values:
+            return self.fail(number, "it ended without reporting a validation value")
+        return self._tell(number, TrialState.COMPLETE, max(values))
 
-    def prune(self, number: int) -> None:
+    def prune(self, number: int) -> TrialRecord:
         """Finish a trial that was stopped early; its reported values stay."""
-        self._tell(number, TrialState.PRUNED)
+        return self._tell(number, TrialState.PRUNED)
 
-    def fail(self, number: int, reason: str) -> None:
-        """Finish a trial that went wrong."""
-        self._tell(number, TrialState.FAIL, reason=reason)
+    def fail(self, number: int, reason: str) -> TrialRecord:
+        """Finish a trial that went wrong; the first line of `reason` says why, a traceback may follow."""
+        return self._tell(number, TrialState.FAIL, reason=reason)
 
     @patient
-    def _tell(self, number: int, state: TrialState, value: float | None = None, reason: str | None = None) -> None:
-        trial = self._live[number]
-        try:
-            if reason is not None:
-                trial.set_user_attr("reason", reason)
-            self.optuna.tell(trial, value, state=state, skip_if_finished=True)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            pass  # an attempt before this one arrived, and its answer was lost
+    def _tell(
+        self, number: int, state: TrialState, value: float | None = None, reason: str | None = None
+    ) -> TrialRecord:
+        if reason is not None and state == TrialState.FAIL:
+            self._live[number].set_user_attr("reason", reason)
+        # an attempt before this one may have arrived and its answer been lost: then the trial is finished already
+        told = self.optuna.tell(number, value, state=state, skip_if_finished=True)
         del self._live[number], self._values[number]
+        return self._record(told)
 
     def release(self) -> None:
         """Let go of the running trials: they count as interrupted, and the next `ask` returns them."""

@@ -1,0 +1,143 @@
+"""Run a study's missing trials on Ray Tune: one Tune run per start of the driver, fed by the study's record."""
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from types import FrameType
+from typing import Any
+
+from ray import tune
+
+from unblur.tuning.searcher import Conductor, Listener, StudyScheduler, StudySearcher, StudyStopper, StudyWatch
+from unblur.tuning.study import Study
+
+MAX_FAILURES = 2
+"""How often a trial whose process died is tried again."""
+THREAD_SECONDS = "60"
+"""How long a stopped trial function may take to clean up before its process is given up."""
+
+
+def search(
+    trainable: Callable[[dict[str, Any]], None],
+    study: Study,
+    n_trials: int,
+    *,
+    concurrency: int,
+    resources: Mapping[str, float] | tune.PlacementGroupFactory,
+    listeners: Sequence[Listener] = (),
+    time_budget: float | None = None,
+    reuse_actors: bool = True,
+) -> None:
+    """Run trials until `n_trials` of the study are finished or `time_budget` seconds have passed.
+
+    `trainable(config)` gets `number`, `params` and `seed`, and calls `ray.tune.report` with `epoch` and the study's
+    metric at each evaluation, and at last with `finished: True`, or with `failed: <reason>` for a failure that
+    would only come again (NaN, out of memory). It may be stopped in any report. A trial whose process dies is
+    begun again, and failed after that. Ray must be up, unless nothing is missing.
+
+    Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and UserError when
+    the study's database is lost. In both cases running trials stay in the record as interrupted, and the next search
+    goes on with them; so do those that run when the time is up.
+    """
+    if study.missing(n_trials) == 0:
+        return
+    conductor = Conductor(study, n_trials, concurrency, listeners)
+    conductor.settle()
+    if conductor.left <= 0:
+        return
+    with _quiet(concurrency), _interruptible(conductor), _scratch() as folder:
+        try:
+            tune.Tuner(
+                tune.with_resources(_patient_cleanup(trainable), resources),
+                tune_config=tune.TuneConfig(
+                    num_samples=conductor.left,
+                    search_alg=StudySearcher(conductor),
+                    scheduler=StudyScheduler(conductor),
+                    time_budget_s=time_budget,
+                    reuse_actors=reuse_actors,
+                    trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}",
+                ),
+                run_config=tune.RunConfig(
+                    name="search",
+                    storage_path=folder,
+                    verbose=0,
+                    stop=StudyStopper(conductor),
+                    callbacks=[StudyWatch(conductor)],
+                    failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                ),
+            ).fit()
+        finally:
+            study.release()
+    if conductor.error is not None:
+        raise conductor.error
+
+
+def _patient_cleanup(trainable: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    @wraps(trainable)
+    def trial(config: dict[str, Any]) -> None:
+        # read by Tune in the trial's process when the next trial takes it over
+        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
+        trainable(config)
+
+    return trial
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A folder for Tune's own files: nothing in them is needed after the run."""
+    folder = tempfile.mkdtemp(prefix="unblur-tune-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _quiet(concurrency: int) -> Iterator[None]:
+    """No tables, log files or advice from Tune: the listeners tell what happens."""
+    os.environ |= {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+        "TUNE_MAX_PENDING_TRIALS_PG": str(concurrency),
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    }
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible(conductor: Conductor) -> Iterator[None]:
+    """Let a first Ctrl-C (or SIGTERM) stop the search cleanly and a second one at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = conductor.stopping = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if interrupted:
+        raise KeyboardInterrupt
