@@ -94,21 +94,22 @@ def build(
 
 def _encode(ids: "pd.Series[str]", where: Where, kind: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     """0-based rows in order of first appearance, and the ids by row."""
-    found, names = pd.factorize(ids)
-    codes: NDArray[np.int64] = np.asarray(found, dtype=np.int64)
-    if (codes < 0).any():
-        raise UserError(f"{where(int((codes < 0).argmax()))}: {kind} is empty, expected an id")
-    # numpy cuts trailing NULs off, and two ids would become one
-    nul = pd.Series(names).astype(str).str.contains("\0", regex=False).to_numpy(dtype=bool)
-    if nul.any():
-        row = int(np.flatnonzero(nul[codes])[0])
-        raise UserError(f"{where(row)}: {kind} holds a NUL character, expected printable text")
+    factors, names = pd.factorize(ids)
+    codes: NDArray[np.int64] = np.asarray(factors, dtype=np.int64)
+    known = pd.Series(names).astype(str)
+    # numpy cuts NULs off the end, so that two ids would become one
+    bad = (known.eq("") | known.str.contains("\0", regex=False)).to_numpy(dtype=bool)
+    wrong = np.append(bad, True)[codes]  # a missing id has code -1
+    if wrong.any():
+        row = int(wrong.argmax())
+        found = "empty" if codes[row] < 0 or known[codes[row]] == "" else f"{known[codes[row]]!r}, with a NUL"
+        raise UserError(f"{where(row)}: {kind} is {found}, expected an id")
     return codes, np.asarray(names, dtype=np.str_)
 
 
 def _dense(ids: "pd.Series[int]", where: Where, kind: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     """Ids that count from 0; far larger ones than there are would only fill the memory."""
-    values = ids.to_numpy(dtype=np.int64)
+    values: NDArray[np.int64] = np.asarray(ids, dtype=np.int64)
     limit = 10 * ids.nunique() + 1000
     bad = (values < 0) | (values >= limit)
     if bad.any():

@@ -46,14 +46,22 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
 
 def _parse(file: Path, block: bytes, lines_before: int, fields: Fields) -> pa.Table:
     lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    options = pa_json.ParseOptions(explicit_schema=pa.schema(list(fields.items())), unexpected_field_behavior="ignore")
     try:
-        table = pa_json.read_json(io.BytesIO(block), pa_json.ReadOptions(block_size=len(block) + 1), options)
-    except pa.ArrowException as error:
+        table = _table(block, fields)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _explained(file, block, lines_before, fields, str(error)) from error
     if table.num_rows != lines or any(column.null_count for column in table.columns):
         raise _explained(file, block, lines_before, fields, f"{table.num_rows} objects in {lines} lines")
     return table.select(list(fields))
+
+
+def _table(block: bytes, fields: Fields) -> pa.Table:
+    block.decode()  # the parser does not look
+    return pa_json.read_json(
+        io.BytesIO(block),
+        pa_json.ReadOptions(block_size=len(block) + 1),
+        pa_json.ParseOptions(explicit_schema=pa.schema(list(fields.items())), unexpected_field_behavior="ignore"),
+    )
 
 
 def _explained(file: Path, block: bytes, lines_before: int, fields: Fields, otherwise: str) -> UserError:
@@ -75,5 +83,9 @@ def _wrong(line: bytes, fields: Fields) -> str | None:
         types = (str,) if kind == pa.string() else (int,) if kind == pa.int64() else (int, float)
         if not isinstance(record.get(name), types) or isinstance(record[name], bool):
             found = repr(record[name]) if name in record else "nothing"
-            return f"field {name!r} holds {found}, expected a {'text' if types == (str,) else 'number'}"
+            return f"field {name!r} holds {found}, expected {'text' if types == (str,) else 'a number'}"
+    try:
+        _table(line, fields)
+    except pa.ArrowException as error:
+        return f"found no usable JSON ({error}), expected one object per line"
     return None

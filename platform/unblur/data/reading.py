@@ -23,8 +23,11 @@ from unblur.errors import UserError
 Where = Callable[[int], str]
 """From the 0-based row of a parsed file to the `file:line` that a person can look up."""
 
-DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error, RuntimeError, ValueError, IndexError)
-"""What gzip and zipfile raise over damaged input; RuntimeError covers encrypted and unknown compression."""
+DAMAGED = (
+    *(OSError, EOFError, RuntimeError, ValueError, IndexError),  # RuntimeError: encrypted, or an unknown compression
+    *(zlib.error, zipfile.BadZipFile, struct.error, pa.ArrowException),
+)
+"""What gzip, zipfile and pyarrow raise over damaged input."""
 
 
 def lines_of(file: Path, first: int = 1) -> Where:
@@ -81,6 +84,7 @@ def delimited(
     file: Path, data: bytes, names: Sequence[str], delimiter: str = ",", skip: int = 0, quotes: bool = False
 ) -> pd.DataFrame:
     """The lines of `data` after the first `skip` as columns of text, empty cells as missing; one row is one line."""
+    _check_utf8(file, data)
     bad: list[pa_csv.InvalidRow] = []
 
     def stop(row: pa_csv.InvalidRow) -> str:
@@ -115,17 +119,16 @@ def _unparsable(file: Path, data: bytes, bad: list[pa_csv.InvalidRow], columns: 
     if bad:
         found = f"{bad[0].actual_columns} columns in {bad[0].text[:80]!r}"
         return UserError(f"{file}:{bad[0].number}: found {found}, expected {columns}")
-    return not_utf8(file, data) or UserError(f"{file}: is not the text it should be ({error})")
+    return UserError(f"{file}: is not the text it should be ({error})")
 
 
-def not_utf8(file: Path, data: bytes) -> UserError | None:
-    """The error for the first byte of `data` that is not UTF-8, if there is one."""
+def _check_utf8(file: Path, data: bytes) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return UserError(f"{file}:{line}: found byte 0x{data[error.start]:02x}, expected UTF-8 text")
-    return None
+        found = f"byte 0x{data[error.start]:02x}"
+        raise UserError(f"{file}:{line}: found {found}, expected UTF-8 text") from error
 
 
 def numbers(
@@ -162,4 +165,4 @@ def seconds(column: "pd.Series[str]", where: Where, name: str) -> NDArray[np.flo
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax())
         raise UserError(f"{where(row)}: {name} is {column.iloc[row]!r}, expected a date like 2018-07-07 22:09:11")
-    return np.asarray((times - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+    return times.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.float64) / 1000

@@ -51,8 +51,8 @@ def global_time(data: Interactions, ratios: Ratios = RATIOS) -> Interactions:
     """
     _need(data, data.has_order and data.clock, "global_time", "no clock common to all users")
     time = data.frame.timestamp.to_numpy()
-    cuts = (np.cumsum(ratios[:2]) * len(time)).astype(np.int64)
-    moments = np.sort(time)[cuts]
+    cuts = np.rint(np.cumsum(ratios[:2]) * len(time)).astype(np.int64)
+    moments = np.sort(time)[np.minimum(cuts, len(time) - 1)]
     part = np.searchsorted(moments, time, side="right").astype(np.int8)
     known = np.bincount(data.frame.user, weights=part == TRAIN)[data.frame.user] > 0
     gone = [a - b for a, b in zip(data.counts(), data.select(known).counts(), strict=True)]

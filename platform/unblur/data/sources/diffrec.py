@@ -7,6 +7,7 @@ embeddings fit.
 
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from unblur.data.reading import opened
 from unblur.data.request import DataRequest
 from unblur.errors import UserError
 
-UNREADABLE = (MemoryError, SyntaxError, TypeError, OverflowError, RecursionError)
+UNREADABLE = (MemoryError, SyntaxError, TypeError, OverflowError, RecursionError, TokenError)
+"""What numpy raises over a damaged header, besides ValueError."""
 
 
 def load(files: Sequence[Path], request: DataRequest) -> Interactions:

@@ -40,14 +40,11 @@ def _text(file: Path, request: DataRequest) -> pd.DataFrame:
 
 def _parquet(file: Path, request: DataRequest) -> pd.DataFrame:
     """Ids as text, ratings as numbers, time as it is stored or, for a date, as text."""
-    try:
-        with opened(file) as stream:
-            parquet = pq.ParquetFile(stream)
-            columns = _columns(file, parquet.schema_arrow.names, request)
-            table = parquet.read(list(columns.values())).select(list(columns.values())).rename_columns(list(columns))
-        return pd.DataFrame({name: _cast(table[name], name).to_pandas() for name in columns})
-    except pa.ArrowException as error:
-        raise UserError(f"{file}: cannot be read as Parquet ({error})") from error
+    with opened(file) as stream:
+        parquet = pq.ParquetFile(stream)
+        columns = _columns(file, parquet.schema_arrow.names, request)
+        table = parquet.read(list(columns.values()))
+        return pd.DataFrame({ours: _cast(table[theirs], ours).to_pandas() for ours, theirs in columns.items()})
 
 
 def _cast(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
