@@ -112,10 +112,10 @@ def hits_of(items: Items, truth: csr_matrix) -> NDArray[np.bool_]:
 
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of each row of `scores` (B, n) and their columns, best first, equal ones by column."""
-    values, items = scores.topk(k)
-    # topk is free to choose among scores that equal the k-th; only rows where there is a choice need a full sort
-    chosen = values == values[:, -1:]
-    ambiguous = ((scores == values[:, -1:]).sum(dim=1) > chosen.sum(dim=1)).nonzero().squeeze(1)
+    values, items = scores.topk(min(k + 1, scores.shape[1]))
+    # topk is free to choose among equal scores; only where the k-th equals the next is a full sort needed
+    ambiguous = (values[:, k - 1 : k] == values[:, k:]).any(dim=1).nonzero().squeeze(1)
+    values, items = values[:, :k], items[:, :k]
     if len(ambiguous):
         values[ambiguous], items[ambiguous] = (
             part[:, :k] for part in scores[ambiguous].sort(dim=1, descending=True, stable=True)
@@ -134,11 +134,11 @@ def _masked(scores: Tensor, exclude: csr_matrix) -> Tensor:
     """A copy of `scores` (B, n_items), since they may be the model's own, with -inf for every entry of `exclude`."""
     if scores.shape != exclude.shape:
         raise ValueError(f"the model answered scores of shape {tuple(scores.shape)}, not {exclude.shape}")
-    if not scores.isfinite().all():
+    if not torch.stack(scores.aminmax()).isfinite().all():  # nan wins in both; one pass, where isfinite takes three
         raise ScoresNotFinite("the model's scores are not finite: training diverged, or it masks items by itself")
     lengths = torch.from_numpy(np.diff(exclude.indptr)).to(scores.device)
     rows = torch.arange(len(scores), device=scores.device).repeat_interleave(lengths)
-    columns = torch.from_numpy(exclude.indices).to(scores.device)
+    columns = torch.from_numpy(exclude.indices).to(scores.device, torch.int64)
     return scores.index_put((rows, columns), scores.new_tensor(-torch.inf))
 
 
