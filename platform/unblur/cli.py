@@ -7,7 +7,7 @@ from typing import TypeVar
 import tyro
 from rich.console import Console
 
-from unblur.errors import UserError
+from unblur.errors import RunFailed, UserError
 
 Options = TypeVar("Options")
 
@@ -15,13 +15,26 @@ FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.
 """`--min-rating`, not `--data.min-rating`; `--strict` without `--no-strict`."""
 
 
+def console() -> Console:
+    """Where jobs tell what they do: standard output, nothing cut or coloured into a log file."""
+    return Console(soft_wrap=True, highlight=False)
+
+
 def run(main: Callable[[Options], None], options: type[Options], description: str | None = None) -> None:
-    """Reads `options` from the command line, calls `main` and exits: 0, 2 for a user's mistake, 130 interrupted."""
+    """Reads `options` from the command line, calls `main` and exits.
+
+    0; 1 when the run failed; 2 for a user's mistake, found before anything began; 130 when interrupted.
+    """
     try:
         main(tyro.cli(options, description=description, config=FLAGS))  # exits with 2 on usage errors
     except UserError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", style="red", markup=False)
-        sys.exit(2)
+        _complain(f"error: {error}", 2)
+    except RunFailed as error:
+        _complain(f"failed: {error}", 1)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        _complain("interrupted: the same command goes on from here", 130)
+
+
+def _complain(message: str, status: int) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(message, style="red", markup=False)
+    sys.exit(status)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pooch
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from unblur.data.presets import Download, Preset
@@ -36,6 +37,7 @@ def find(preset: Preset, data_dir: Path | None) -> tuple[Path, ...]:
 def _fetch(preset: Preset, download: Download, folder: Path) -> Path:
     """Downloads to a temporary name beside the target, checks it, and renames it."""
     target = folder / download.file
+    pooch.get_logger().setLevel("ERROR")  # the bar says as much
     try:
         with _Bar(target.name) as bar:
             pooch.retrieve(
@@ -62,7 +64,8 @@ class _Bar:
 
     def __init__(self, name: str) -> None:
         self.progress = Progress(
-            "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+            *("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()),
+            console=Console(stderr=True),
         )
         self.task = self.progress.add_task(name, total=None)
         self.total: int | None = None

@@ -72,7 +72,7 @@ def write(data: Interactions, storage: Path) -> str:
     files[META] = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
     digest = hashlib.sha256(files[META]).hexdigest()
     if not is_sound(storage, digest):
-        _place(folder_of(storage, digest), files)
+        _place(storage, digest, files)
     return digest
 
 
@@ -93,17 +93,24 @@ def _arrays(data: Interactions, parts: Mapping[str, int]) -> Arrays:
     return arrays
 
 
-def _place(folder: Path, files: Mapping[str, bytes]) -> None:
+def _place(storage: Path, digest: str, files: Mapping[str, bytes]) -> None:
     """All files or none: they are written aside and renamed together."""
+    folder = folder_of(storage, digest)
     aside = folder.with_name(f".{uuid4().hex}")
     with writing(folder):
-        aside.mkdir(parents=True)
-        for name, content in files.items():
-            (aside / name).write_bytes(content)
-        if folder.exists():  # damaged, or someone was faster
-            folder.rename(aside / "replaced")
-        aside.rename(folder)
-        shutil.rmtree(folder / "replaced", ignore_errors=True)
+        try:
+            aside.mkdir(parents=True)
+            for name, content in files.items():
+                (aside / name).write_bytes(content)
+            if folder.exists():  # damaged: it leaves with what is cleared away below
+                folder.rename(aside.with_suffix(".old"))
+            aside.rename(folder)
+        except OSError:
+            if not is_sound(storage, digest):  # else another process was faster
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(aside.with_suffix(".old"), ignore_errors=True)
 
 
 @contextmanager

@@ -1,0 +1,166 @@
+"""From request to prepared data: presets, reuse, refusals, and the job around it."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unblur.data import presets, sources, store
+from unblur.data.prepare import prepare
+from unblur.data.presets import PRESETS
+from unblur.data.request import DataRequest
+from unblur.data.sources import source
+from unblur.errors import UserError
+
+JOB = Path(__file__).parents[2] / "jobs" / "prepare.py"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A CSV file of 20 users with 12 items each, a third of the ratings below 4."""
+    rows = [
+        f"u{user},i{(user + step) % 17},{3 + step % 3},{1000 * step + user}" for user in range(20) for step in range(12)
+    ]
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(["user,item,rating,timestamp", *rows]) + "\n")
+    return file
+
+
+def test_sample_is_prepared_and_reused(tmp_path):
+    first = prepare(DataRequest(), None, tmp_path)
+    assert (first.facts.users, first.facts.items) == (2000, 1000)
+    assert first.facts.has_order and first.facts.has_ratings
+    split = store.load_split(first.folder)
+    assert (split.train.nnz, split.valid.nnz) == (first.facts.train, first.facts.valid)
+    assert store.load_test(tmp_path, first.digest).nnz == first.facts.test
+    started = time.perf_counter()
+    assert prepare(DataRequest(), None, tmp_path) == first
+    assert time.perf_counter() - started < 0.5
+
+
+def test_sample_rewards_a_good_model(tmp_path):
+    """EASE (lambda 100) at least twice popularity's nDCG@10 on test."""
+    prepared = prepare(DataRequest(), None, tmp_path)
+    split, test = store.load_split(prepared.folder), store.load_test(tmp_path, prepared.digest).toarray()
+    gram = (split.train.T @ split.train).toarray()
+    inverse = np.linalg.inv(gram + 100 * np.eye(len(gram)))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    discount = 1 / np.log2(np.arange(10) + 2)
+
+    def ndcg(scores):
+        scores = np.where((split.train + split.valid).toarray() > 0, -np.inf, scores)
+        top = np.argsort(-scores, axis=1)[:, :10]
+        ideal = np.cumsum(discount)[np.minimum(test.sum(1).astype(int), 10) - 1]
+        return ((np.take_along_axis(test, top, 1) @ discount) / ideal)[test.sum(1) > 0].mean()
+
+    popularity = np.broadcast_to(np.asarray(split.train.sum(0)), test.shape)
+    assert ndcg(split.train @ weights) > 2 * ndcg(popularity)
+
+
+def test_damaged_prepared_data_are_made_again(tmp_path):
+    first = prepare(DataRequest(), None, tmp_path)
+    (first.folder / store.LOCKED).write_bytes(b"")
+    assert prepare(DataRequest(), None, tmp_path) == first
+    assert store.is_sound(tmp_path, first.digest)
+
+
+def test_another_file_behind_the_same_name_is_noticed(table, tmp_path):
+    first = prepare(DataRequest(dataset=str(table)), None, tmp_path)
+    table.write_text(table.read_text() + "u1,new,5,99999\n")
+    second = prepare(DataRequest(dataset=str(table)), None, tmp_path)
+    assert second.digest != first.digest and second.facts.items == first.facts.items + 1
+
+
+def test_seed_changes_only_what_is_random(table, tmp_path):
+    def digest(**request):
+        return prepare(DataRequest(dataset=str(table), **request), None, tmp_path).digest
+
+    assert digest(seed=1) == digest(seed=2)
+    noisy = {"protocol": "noisy_random", "noise_share": 0.3}
+    assert digest(seed=1, **noisy) != digest(seed=2, **noisy)
+
+
+@pytest.mark.parametrize("request_", [{"min_rating": 4}, {"protocol": "noisy_natural"}, {"split": "global_time"}])
+def test_the_report_accounts_for_every_row(table, tmp_path, request_):
+    prepared = prepare(DataRequest(dataset=str(table), **request_), None, tmp_path)
+    facts = prepared.facts
+    rows = [int(line.split(", ")[-1].split()[0]) for line in prepared.report if "removed" in line and "users" in line]
+    assert 240 - sum(rows) == facts.train + facts.valid + facts.test
+
+
+REFUSALS = [
+    ({"dataset": "ml_1n"}, "unknown dataset 'ml_1n'. Did you mean 'ml_1m'"),
+    ({"dataset": "no/such.csv"}, r"no/such.csv: no such file"),
+    ({"noise_share": 0.2}, "--noise-share belongs to --protocol noisy_random"),
+    ({"protocol": "noisy_random"}, "needs --noise-share from 0.1 to 0.5, found None"),
+    ({"protocol": "noisy_random", "noise_share": 0.9}, "found 0.9"),
+    ({"protocol": "noisy_random", "noise_share": float("nan")}, "found nan"),
+    ({"user_column": "who"}, "--user-column belongs to a path"),
+    ({"min_rating": 6}, "leave no user"),
+    ({"dataset": "yelp"}, r"yelp_academic_dataset_review.json.* in .*Get it from https://www.yelp.com/dataset"),
+]
+
+
+@pytest.mark.parametrize(("request_", "message"), REFUSALS)
+def test_refusals(request_, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        prepare(DataRequest(**request_), tmp_path, tmp_path)
+
+
+def test_given_data_refuse_what_needs_time_or_ratings(tmp_path):
+    (tmp_path / "yelp2018").mkdir()
+    source("lightgcn").example(tmp_path / "yelp2018")
+    for wrong, message in (
+        ({"split": "per_user_time"}, "leave --split out"),
+        ({"split": "global_time"}, "leave --split out"),
+        ({"protocol": "noisy_natural"}, "no ratings"),
+    ):
+        with pytest.raises(UserError, match=message):
+            prepare(DataRequest(dataset="yelp2018", **wrong), tmp_path, tmp_path)
+
+
+def test_too_small_data_say_what_is_missing(tmp_path):
+    (file,) = source("table").example(tmp_path)
+    with pytest.raises(UserError, match="nothing is left for valid"):
+        prepare(DataRequest(dataset=str(file)), None, tmp_path)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_name_sources_and_pages(name):
+    preset = PRESETS[name]
+    assert preset.source in sources.names()
+    assert re.fullmatch(r"https://\S+", preset.page) or name == "sample"
+    assert all(not Path(file).is_absolute() for form in preset.forms for file in form)
+
+
+def test_a_form_with_ratings_is_preferred(tmp_path):
+    forms = [form[0] for form in presets.PRESETS["amazon_toys"].forms]
+    order = ["reviews_Toys_and_Games_5.json.gz", "Toys_and_Games_rated.csv.gz", "Toys_and_Games.txt"]
+    places = [forms.index(f"amazon_2014_5core/{name}") for name in order]
+    assert places == sorted(places)
+
+
+def run(*flags):
+    return subprocess.run([sys.executable, str(JOB), *map(str, flags)], capture_output=True, text=True, timeout=60)
+
+
+def test_the_job_prints_the_report(table, tmp_path):
+    done = run("--dataset", table, "--storage", tmp_path, "--min-rating", 4, "--strict")
+    assert done.returncode == 0, done.stderr
+    assert "rating >= 4: removed 0 users, 0 items, 80 rows" in done.stdout
+    assert re.search(r"digest [0-9a-f]{64}", done.stdout)
+
+
+def test_the_job_ends_with_2_and_one_message(table, tmp_path):
+    table.write_text(table.read_text() + "a,b,five,1\n")
+    done = run("--dataset", table, "--storage", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "mine.csv:242: rating is 'five', expected a number" in done.stderr
+    for wrong in (["--protocol", "dirty"], ["--datset", "sample"], ["--seed", -1]):
+        done = run(*wrong)
+        assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout

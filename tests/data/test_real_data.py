@@ -1,0 +1,73 @@
+"""The published datasets: exact counts."""
+
+import numpy as np
+import pytest
+
+from unblur.data import store
+from unblur.data.prepare import prepare
+from unblur.data.request import DataRequest
+
+pytestmark = pytest.mark.real_data
+
+COUNTS = {
+    "ml_1m": (5949, 2810, 571_531),
+    "amazon_toys": (4149, 2474, 44_978),
+    "amazon_beauty": (5114, 2658, 62_342),
+    "amazon_kitchen": (13_692, 7722, 160_256),
+    "diffrec_ml_1m_clean": (5949, 2810, 571_531),
+    "diffrec_ml_1m_noisy": (5949, 3494, 618_297),
+    "yelp2018": (31_668, 38_048, 1_561_406),
+}
+
+
+@pytest.fixture(scope="module")
+def prepared(data_dir, tmp_path_factory):
+    storage = tmp_path_factory.mktemp("storage")
+
+    def get(**request):
+        found = prepare(DataRequest(**request), data_dir, storage)
+        return found, store.load_split(found.folder), store.load_test(storage, found.digest)
+
+    return get
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts(name, prepared):
+    facts = prepared(dataset=name)[0].facts
+    assert (facts.users, facts.items, facts.train + facts.valid + facts.test) == COUNTS[name]
+
+
+def test_our_train_of_ml_1m_has_the_size_of_diffrecs(prepared):
+    ours, theirs = prepared(dataset="ml_1m")[1], prepared(dataset="diffrec_ml_1m_clean")[1]
+    assert ours.train.nnz == theirs.train.nnz == 403_277
+    sizes = [np.sort(np.diff(split.train.indptr)) for split in (ours, theirs)]
+    assert np.array_equal(*sizes)
+    assert theirs.train_rank is not None and theirs.valid_rank is None
+
+
+def test_diffrec_parts_are_the_files(prepared, data_dir):
+    for name, folder in (("diffrec_ml_1m_clean", "ml-1m_clean"), ("diffrec_ml_1m_noisy", "ml-1m_noisy")):
+        _, split, test = prepared(dataset=name)
+        for part, matrix in (("train", split.train), ("valid", split.valid), ("test", test)):
+            pairs = np.load(data_dir / "diffrec" / folder / f"{part}_list.npy", allow_pickle=False)
+            assert matrix.nnz == len(pairs)
+            assert (matrix[pairs[:, 0], pairs[:, 1]] == 1).all()
+
+
+def test_both_forms_of_toys_give_the_same_data(prepared, data_dir, tmp_path):
+    folder = tmp_path / "amazon_2014_5core"
+    folder.mkdir()
+    (folder / "Toys_and_Games.txt").symlink_to(data_dir / "amazon_2014_5core" / "Toys_and_Games.txt")
+    text = prepare(DataRequest(dataset="amazon_toys"), tmp_path, tmp_path)
+    assert text.digest == prepared(dataset="amazon_toys")[0].digest
+    assert not text.facts.has_ratings
+
+
+def test_natural_noise_on_ml_1m(prepared):
+    clean, noisy = prepared(dataset="ml_1m"), prepared(dataset="ml_1m", protocol="noisy_natural")
+    assert noisy[1].train.nnz == clean[1].train.nnz and noisy[1].valid.nnz == clean[1].valid.nnz
+    pairs = []
+    for _, split, test in (clean, noisy):
+        user, item = test.nonzero()
+        pairs.append(set(zip(split.users[user].tolist(), split.items[item].tolist(), strict=True)))
+    assert pairs[0] == pairs[1]
