@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from unblur.errors import UserError
-from unblur.tracking.client import Store, connect, redact, resolve
+from unblur.tracking.address import redact, resolve
+from unblur.tracking.client import Store, connect
 
 
 def test_the_default_is_a_database_in_the_working_directory(tmp_path: Path) -> None:
@@ -63,17 +64,18 @@ def test_an_unwritable_place_is_refused() -> None:
         connect("sqlite:////proc/nowhere/mlflow.db")
 
 
-def test_a_closed_port_is_reported_at_once_without_the_password() -> None:
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_closed_port_is_reported_at_once_without_the_password(scheme: str) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     begin = time.monotonic()
     with pytest.raises(UserError) as raised:
-        connect(f"http://ann:s3cret@127.0.0.1:{port}")
+        connect(f"{scheme}://bertha:s3cret@127.0.0.1:{port}/db")
     assert time.monotonic() - begin < 5
     message = str(raised.value)
-    assert "--tracking-uri" in message and f"http://127.0.0.1:{port}" in message and "connection refused" in message
-    assert "s3cret" not in message and "ann" not in message
+    assert "--tracking-uri" in message and f"{scheme}://127.0.0.1:{port}" in message and "refused" in message
+    assert "s3cret" not in message and "bertha" not in message
     assert raised.value.__suppress_context__  # a traceback would print the original text
 
 
@@ -109,3 +111,8 @@ def test_wrong_credentials_name_the_variables_to_set() -> None:
 )
 def test_credentials_are_cut_out(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+def test_a_store_does_not_show_its_password() -> None:
+    store = Store("http://bertha:s3cret@h", None, None)
+    assert store.address == "http://h" and "s3cret" not in repr(store)

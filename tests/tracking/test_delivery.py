@@ -91,3 +91,14 @@ def test_patiently_gives_up_in_time_and_at_once_when_refused() -> None:
     with pytest.raises(TypeError):
         patiently(lambda: fail(TypeError()), 5)
     assert len(tries) == 4
+
+
+def test_passwords_do_not_reach_the_complaint_or_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(again: bool) -> None:
+        raise ValueError("API request to http://ann:s3cret@h/api was refused")
+
+    delivery = Delivery("http://h")
+    delivery.put("trial 1", refuse)
+    complaint = delivery.close(5)
+    assert complaint is not None and "http://h/api" in complaint
+    assert "s3cret" not in complaint + caplog.text

@@ -42,10 +42,11 @@ def test_a_study_as_people_see_it(store: Store, open_tracker: OpenTracker, tmp_p
     tracker = open_tracker(store)
     train(tracker, 7, [5, 10])
     tracker.end("trial", 7, "complete")
-    (tmp_path / "users.txt").write_text("x")
-    tracker.finish(
-        {"seconds/total": 3.5}, {"test/ndcg_at_10": [0.1, 0.3]}, {"": tmp_path / "users.txt"}, {"note": "ok"}
-    )
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users" / "1.txt").write_text("x")
+    (tmp_path / "top.txt").write_text("x")
+    artifacts = {"": tmp_path / "top.txt", "per_user": tmp_path / "users"}
+    tracker.finish({"seconds/total": 3.5}, {"test/ndcg_at_10": [0.1, 0.3]}, artifacts, {"note": "ok"})
     assert tracker.close() is None
 
     trial, parent = runs(store, "trial")[7], runs(store, "study")[0]
@@ -62,7 +63,8 @@ def test_a_study_as_people_see_it(store: Store, open_tracker: OpenTracker, tmp_p
     shown = parent.inputs.dataset_inputs[0].dataset
     assert (shown.name, shown.digest, json.loads(shown.profile)) == ("toys", ("ab" * 32)[:36], {"users": 3, "items": 5})
     files = {each.path for each in store.client.list_artifacts(parent.info.run_id)}
-    assert files == {"values.json", "users.txt"}
+    assert files == {"values.json", "top.txt", "per_user"}
+    assert [each.path for each in store.client.list_artifacts(parent.info.run_id, "per_user")] == ["per_user/1.txt"]
 
 
 @pytest.mark.parametrize(("state", "status"), [("complete", "FINISHED"), ("pruned", "KILLED"), ("failed", "FAILED")])
@@ -97,6 +99,19 @@ def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, op
     assert history(store, trials[1]) == [(5, 0.05), (10, 0.1), (15, 0.15)]
     assert [trials[number].info.status for number in range(3)] == ["FINISHED", "KILLED", "RUNNING"]
     assert runs(store, "study")[0].info.status == "RUNNING"
+
+
+def test_the_reason_of_an_interruption_does_not_outlive_it(store: Store, open_tracker: OpenTracker) -> None:
+    first = open_tracker(store)
+    first.end_study("pruned", "interrupted")
+    first.close()
+    parent = runs(store, "study")[0]
+    assert (parent.info.status, parent.data.tags["unblur.reason"]) == ("KILLED", "interrupted")
+    second = open_tracker(store)
+    second.finish({}, {"test/ndcg_at_10": [0.1]})
+    second.close()
+    parent = runs(store, "study")[0]
+    assert (parent.info.status, parent.data.tags["unblur.reason"]) == ("FINISHED", "")
 
 
 def test_studies_keep_apart(store: Store, open_tracker: OpenTracker) -> None:

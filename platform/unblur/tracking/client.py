@@ -7,12 +7,13 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from unblur.errors import UserError
+from unblur.tracking.address import explain, redact, resolve
 
 ENVIRONMENT = {
     # we retry by ourselves: a create that MLflow repeats behind our back would make a second run
@@ -23,19 +24,20 @@ ENVIRONMENT = {
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 SERVICES = {"mlflow", "sqlalchemy", "requests", "urllib3", "boto3", "botocore", "google", "azure"}
+DATABASES = {"postgresql", "mysql", "mssql"}
 FIRST_ANSWER_SECONDS = 4
-HELP = "Leave --tracking-uri out to keep the record in ./mlflow.db."
 
 
 @dataclass(frozen=True)
 class Store:
     """A tracking store that has answered. `uri` may hold a password and is never shown; `address` is."""
 
-    uri: str
+    uri: str = field(repr=False)
     client: Any  # mlflow.MlflowClient
     artifacts: Path | None  # where a store without a server keeps artifacts; None: the server decides
 
@@ -52,7 +54,7 @@ class Store:
             if type(error).__module__.partition(".")[0] not in SERVICES and not isinstance(error, OSError):
                 raise  # a mistake of ours
             # from None: the original text may hold the password, and a traceback would print it
-            raise UserError(_explain(self.address, error)) from None
+            raise UserError(explain(self.address, error)) from None
 
     def experiment(self, name: str) -> str:
         """The id of the experiment of that name, made when missing, its artifacts at an absolute place."""
@@ -89,33 +91,10 @@ def connect(tracking_uri: str | None = None, directory: Path | None = None) -> S
     uri = resolve(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), home)
     if uri.startswith("sqlite:"):
         return _open_sqlite(uri)
-    artifacts = None if urlsplit(uri).scheme in {"http", "https", "databricks", "uc"} else home / "mlartifacts"
-    return _open(uri, artifacts)
-
-
-def resolve(tracking_uri: str | None, directory: Path) -> str:
-    """The URI to use, paths made absolute; the file store, which MLflow has given up, is refused."""
-    uri = tracking_uri or f"sqlite:///{directory / 'mlflow.db'}"
-    scheme = urlsplit(uri).scheme if "://" in uri else uri.partition(":")[0] if uri.startswith("file:") else ""
-    if scheme in {"", "file"} and uri not in {"databricks", "uc"}:
-        raise UserError(
-            f"--tracking-uri {redact(uri)}: MLflow no longer keeps runs in plain files. Use a database "
-            f"(sqlite:///{directory / 'mlflow.db'}) or a server (http://HOST:PORT). {HELP}"
-        )
-    if scheme != "sqlite":
-        return uri
-    path, _, query = uri.removeprefix("sqlite:///").partition("?")
-    if path in {"", "sqlite://", ":memory:"}:
-        raise UserError(
-            f"--tracking-uri {uri}: a database in memory would be lost. Use sqlite:///PATH/mlflow.db. {HELP}"
-        )
-    return f"sqlite:///{directory / path}" + (f"?{query}" if query else "")
-
-
-def redact(text: str) -> str:
-    """The text without user names and passwords in addresses."""
-    text = re.sub(r"([\w+.-]+://)[^\s/'\"]*@", r"\1", text)
-    return re.sub(r"([?&][^=&\s]*(?:password|token|secret)[^=&\s]*=)[^&\s'\"]+", r"\1***", text, flags=re.IGNORECASE)
+    if urlsplit(uri).scheme.partition("+")[0] in DATABASES:
+        _try_database(uri)
+        return _open(uri, home / "mlartifacts")
+    return _open(uri, None)
 
 
 def _open_sqlite(uri: str) -> Store:
@@ -135,6 +114,19 @@ def _open_sqlite(uri: str) -> Store:
         ) from None
 
 
+def _try_database(uri: str) -> None:
+    """One connection of our own: MLflow tries for 103 seconds, and prints every failure."""
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": FIRST_ANSWER_SECONDS})
+        with engine.connect():
+            pass
+        engine.dispose()
+    except Exception as error:
+        raise UserError(explain(redact(uri), error)) from None
+
+
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Two drivers that make the same database at once break it for good; a lock on its folder leaves no file."""
@@ -147,8 +139,9 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _open(uri: str, artifacts: Path | None) -> Store:
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # the first two tell how they make the tables; the third prints a traceback whenever a database is away
+    for name, level in {"mlflow": "WARNING", "alembic": "WARNING", "mlflow.store.db.utils": "CRITICAL"}.items():
+        logging.getLogger(name).setLevel(level)
     with _first_answer():
         try:
             from mlflow import MlflowClient
@@ -156,7 +149,7 @@ def _open(uri: str, artifacts: Path | None) -> Store:
             client = MlflowClient(uri, registry_uri=uri)
             client.search_experiments(max_results=1)
         except Exception as error:
-            raise UserError(_explain(redact(uri), error)) from None
+            raise UserError(explain(redact(uri), error)) from None
     return Store(uri, client, artifacts)
 
 
@@ -168,24 +161,3 @@ def _first_answer() -> Iterator[None]:
         yield
     finally:
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = usual
-
-
-def _explain(address: str, error: Exception) -> str:
-    status = error.get_http_status_code() if hasattr(error, "get_http_status_code") else None
-    if status in {401, 403}:
-        return (
-            f"--tracking-uri: MLflow at {address} refuses the credentials. Set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to an account that may write."
-        )
-    reason = redact(str(error)).strip().partition("\n")[0]
-    if address.startswith("http") and " failed with " in reason:
-        return (
-            f"--tracking-uri: the MLflow server at {address} does not answer ({_cause(reason)}). Check the address, "
-            f"or start one: `mlflow server --backend-store-uri sqlite:///mlflow.db --port 5000`. {HELP}"
-        )
-    return f"--tracking-uri: MLflow at {address} cannot be used: {reason[:300]}. {HELP}"
-
-
-def _cause(reason: str) -> str:
-    known = {"refused": "connection refused", "timed out": "no answer in time", "resolve": "unknown host"}
-    return next((text for sign, text in known.items() if sign in reason), reason.partition(" failed with ")[2][:200])

@@ -44,20 +44,23 @@ def register(
     example: Sequence[Sequence[str]],
     parent_run_id: str,
     tags: Mapping[str, Any],
+    params: Mapping[str, Any] | None = None,
 ) -> str:
     """Log the model that was saved in `folder` on the parent run, register it as candidate; returns its URI.
 
-    items: raw ids by column. example: histories of raw item ids, for the signature. The same model of the same
-    study is registered once, however often this is called. Raises UserError, for instance when MLflow stays away.
+    items: raw ids by column. example: histories of raw item ids, for the signature. params: of the model, for MLflow's
+    list of models. The same model of the same study is registered once, however often this is called. Raises
+    UserError, for instance when MLflow stays away.
     """
     name, marks = name_of(dataset), {key: text(value) for key, value in tags.items()}
     marks |= {"unblur.dataset": dataset, "unblur.weights": digest(folder)}
     with store.explained():
         study = patiently(lambda: store.client.get_run(parent_run_id), PATIENCE_SECONDS)
         marks["unblur.study"] = study.data.tags["unblur.study"]
+        new = _New(folder, [str(item) for item in items], [[str(item) for item in each] for each in example], marks)
+        shown = {key: text(value) for key, value in (params or {}).items()}
         version = patiently(
-            lambda: _find(store, name, marks) or _create(store, name, folder, items, example, study, marks),
-            PATIENCE_SECONDS,
+            lambda: _find(store, name, marks) or _create(store, name, new, study, shown), PATIENCE_SECONDS
         )
         patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
     return f"models:/{name}/{version}"
@@ -120,23 +123,24 @@ def _find(store: Store, name: str, marks: Mapping[str, str]) -> str | None:
     return str(same[0].version) if same else None
 
 
-def _create(
-    store: Store,
-    name: str,
-    folder: Path,
-    items: Sequence[str],
-    example: Sequence[Sequence[str]],
-    study: Any,
-    marks: dict[str, str],
-) -> str:
+@dataclass(frozen=True)
+class _New:
+    """What goes into a new version."""
+
+    folder: Path
+    items: list[str]
+    example: list[list[str]]
+    marks: dict[str, str]
+
+
+def _create(store: Store, name: str, new: _New, study: Any, params: dict[str, str]) -> str:
     """Log, register, and link to the parent run."""
     from mlflow.entities import LoggedModelOutput
 
-    client, run_id = store.client, study.info.run_id
-    logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, model_type="recommender")
+    client, run_id, marks = store.client, study.info.run_id, new.marks
+    logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, params, "recommender")
     with tempfile.TemporaryDirectory(prefix="unblur-") as scratch:
-        path = _package(Path(scratch), folder, items, example, logged, run_id)
-        client.log_model_artifacts(logged.model_id, str(path))
+        client.log_model_artifacts(logged.model_id, str(_package(Path(scratch), new, logged, run_id)))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     _create_name(store, name)
@@ -144,23 +148,20 @@ def _create(
     return str(made.version)
 
 
-def _package(
-    scratch: Path, folder: Path, items: Sequence[str], example: Sequence[Sequence[str]], logged: Any, run_id: str
-) -> Path:
+def _package(scratch: Path, new: _New, logged: Any, run_id: str) -> Path:
     """The folder that MLflow calls a model. Its signature is taken from one prediction, which so is tried as well."""
     import mlflow.pyfunc
     from mlflow.models import Model
 
     recommender, catalogue = scratch / "recommender", scratch / "items.json"  # the names that they keep
-    shutil.copytree(folder, recommender)
-    catalogue.write_text(json.dumps([str(item) for item in items]))
-    histories = [[str(item) for item in history] for history in example]
+    shutil.copytree(new.folder, recommender)
+    catalogue.write_text(json.dumps(new.items))
     mlflow.pyfunc.save_model(
         scratch / "model",
         mlflow_model=Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id),
         python_model=str(CODE),  # a path is kept as code; an object would be pickled
         artifacts={"model": str(recommender), "items": str(catalogue)},
-        input_example=(histories, {"k": 10}),
+        input_example=(new.example, {"k": 10}),
         pip_requirements=[f"unblur=={__version__}"],  # given, so that MLflow need not find out
     )
     return scratch / "model"

@@ -44,6 +44,7 @@ class Run:
     number: int
     id: str | None = None
     status: str = "RUNNING"
+    reason: str = ""
     params: set[str] = field(default_factory=set)
     last: dict[str, tuple[int, float]] = field(default_factory=dict)  # metric -> newest (epoch, value)
 
@@ -75,6 +76,7 @@ def from_mlflow(found: Any) -> Run:
         number=int(tags["unblur.number"]),
         id=found.info.run_id,
         status=found.info.status,
+        reason=tags.get("unblur.reason", ""),
         params=set(found.data.params),
         last={metric.key: (metric.step, metric.value) for metric in data.metrics},
     )

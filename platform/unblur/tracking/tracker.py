@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unblur.tracking.client import Store, redact
+from unblur.tracking.address import redact
+from unblur.tracking.client import Store
 from unblur.tracking.delivery import Delivery
 from unblur.tracking.runs import STATUS, Dataset, Kind, Record, Run, State, finite, spread, text
 from unblur.tracking.writer import Writer
@@ -132,11 +133,12 @@ class Tracker:
 
     def _end(self, run: Run, state: State, reason: str | None) -> None:
         run.status = STATUS[state]
-        reason = redact(reason or "").strip()
-        if reason:
-            self._put(run, self._writer.tags, {"unblur.reason": reason.splitlines()[-1]})
-        if "\n" in reason:
-            self._put(run, self._writer.file, "reason.txt", reason)
+        lines = redact(reason or "").strip().splitlines() or [""]
+        if run.reason != lines[-1]:  # also when an interrupted study has ended well after all
+            run.reason = lines[-1]
+            self._put(run, self._writer.tags, {"unblur.reason": run.reason})
+        if len(lines) > 1:
+            self._put(run, self._writer.file, "reason.txt", "\n".join(lines))
         self._put(run, self._writer.ended, run.status, _now())
 
     def _put(self, run: Run, act: Callable[..., None], *arguments: Any) -> None:

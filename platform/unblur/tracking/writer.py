@@ -83,7 +83,9 @@ class Writer:
         self._client.log_text(run.id, content, name)
 
     def artifact(self, run: Run, path: Path, folder: str, again: bool = False) -> None:
-        self._client.log_artifact(run.id, str(path), folder or None)
+        """A file into `folder`, or what a folder holds into `folder`."""
+        log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+        log(run.id, str(path), folder or None)
 
 
 def _filter(tags: Mapping[str, str]) -> str:
