@@ -68,10 +68,9 @@ def build(
 ) -> Interactions:
     """Interactions from raw columns: user, item and, where the source knows them, rating, timestamp, part.
 
-    Ratings have to lie in `scale`; missing ones are refused unless `unknown_ratings`, missing timestamps
-    unless `unordered`. With `dense_ids` user and item
-    are 0-based integers already and stay as they are. Of a pair that occurs twice the first is kept, and the number
-    noted; `strict` refuses it. Raises UserError, which names the line by `where`.
+    Ratings have to lie in `scale`; missing ones are refused unless `unknown_ratings`, missing timestamps unless
+    `unordered`. With `dense_ids` user and item are 0-based integers already and stay as they are. Of a pair that occurs
+    twice the first is kept, and the number noted; `strict` refuses it. Raises UserError, naming the line by `where`.
     """
     if raw.empty:
         raise UserError(f"{file}: holds no interactions")
