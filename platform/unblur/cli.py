@@ -11,8 +11,13 @@ from unblur.errors import RunFailed, UserError
 
 Options = TypeVar("Options")
 
-FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
-"""`--min-rating`, not `--data.min-rating`; `--strict` without `--no-strict`."""
+FLAGS = (
+    tyro.conf.OmitArgPrefixes,
+    tyro.conf.OmitSubcommandPrefixes,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.UseAppendAction,
+)
+"""`--min-rating`, not `--data.min-rating`; `--strict` without `--no-strict`; `--set a=1 --set b=2`."""
 
 
 def console() -> Console:

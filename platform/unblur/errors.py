@@ -12,6 +12,10 @@ class UserError(Exception):
     """
 
 
+class RunFailed(Exception):
+    """The run itself failed after it had begun, in a way that is told in one message; jobs exit with status 1."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not among the known ones; suggests the nearest."""
     names = sorted(known)

@@ -11,8 +11,10 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional as F
 
-# torch says it once in every process; only products that `project` does not use are unfinished
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+# torch warns once in every process that some operations on this layout are unfinished; none of them is used here
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    torch.zeros(1, 1).to_sparse_csr()
 
 TINY = 1e-12
 

@@ -60,8 +60,8 @@ def _train_loop(config: dict[str, Any]) -> None:
         return False  # a stop comes from outside, by ending the workers
 
     try:
-        outcome = run(task, split, report, process_group())
+        run(task, split, report, process_group())
     except TrainingFailed as failure:
         ray.train.report({"finished": True, "failed": str(failure)})
     else:
-        ray.train.report({"finished": True, "epoch": outcome.epoch, **outcome.metrics})
+        ray.train.report({"finished": True})

@@ -1,6 +1,8 @@
 """One training as a value: what to train, from which seed, for how long, and where its files go."""
 
+import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from unblur import models
 from unblur.data.split import Split
 from unblur.models.base import TrainableRecommender
-from unblur.training.checkpoints import Checkpoints, filesystem
+from unblur.training.checkpoints import Checkpoints, filesystem, write_atomically
 from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
 from unblur.training.workers import Workers, best_device
+
+OUTCOME = "outcome.json"
 
 
 class Task(BaseModel):
@@ -53,8 +57,26 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
     if workers.rank == 0:
         if task.keep:
             upload(model.save, f"{task.folder}/model")
+            write(task.folder, OUTCOME, asdict(outcome))  # last: who finds it finds the whole model
         checkpoints.clear()
     return outcome
+
+
+def write(folder: str, name: str, content: dict[str, Any]) -> None:
+    """Write a JSON file into `folder`, a path or URI, at once."""
+    files, root = filesystem(folder)
+    write_atomically(files, f"{root}/{name}", json.dumps(content, indent=1).encode())
+
+
+def read(folder: str, name: str) -> dict[str, Any] | None:
+    """A JSON file that `write` wrote; None when it is not there."""
+    files, root = filesystem(folder)
+    try:
+        with files.open_input_stream(f"{root}/{name}") as stream:
+            content: dict[str, Any] = json.loads(stream.read())
+    except FileNotFoundError:
+        return None
+    return content
 
 
 def upload(save: Any, folder: str) -> None:

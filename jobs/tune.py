@@ -1,0 +1,14 @@
+"""Search a recommender's hyperparameters, retrain the best with several seeds, test it once, register it."""
+
+from unblur import cli
+from unblur.tuning.options import SearchOptions
+
+
+def main(options: SearchOptions) -> None:
+    from unblur.tuning.job import search  # late: help and usage errors need not wait for Ray, torch and MLflow
+
+    search(options, cli.console())
+
+
+if __name__ == "__main__":
+    cli.run(main, SearchOptions)

@@ -1,0 +1,129 @@
+"""The end of a run: retrain with several seeds, test each once, keep the numbers, register the best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from unblur.errors import RunFailed
+from unblur.evaluation.metrics import DEFINITION
+from unblur.tracking.registry import register
+from unblur.tracking.tracker import Tracker
+from unblur.training.task import download
+from unblur.tuning.recording import Recorder
+from unblur.tuning.retrains import Retrains
+from unblur.tuning.searcher import Listener
+from unblur.tuning.session import Session
+from unblur.tuning.testing import Locked, popularity, test_once
+from unblur.tuning.trial import Trainer, Work, trial
+from unblur.tuning.tuner import search
+
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the test says: every metric's values by seed, popularity's beside them, and the registered model."""
+
+    test: dict[str, list[float]]
+    valid: list[float]
+    popularity: dict[str, float]
+    model_uri: str
+
+
+def finale(
+    session: Session,
+    tracker: Tracker,
+    retrains: Retrains,
+    trainer: Trainer,
+    concurrency: int,
+    progress: Sequence[Listener],
+    console: Console,
+) -> Result:
+    """Retrain, test, log and register; what an earlier start has done is not done again.
+
+    Raises RunFailed when a retrain fails.
+    """
+    seeds = session.options.seeds
+    if retrains.missing(seeds):
+        work = Work(session.options.model, session.plan, session.resources, trainer, retrains.folder, keep=True)
+        search(
+            trial(work, ray.put(session.split)),
+            retrains,
+            seeds,
+            concurrency=concurrency,
+            resources=work.bundle(),
+            listeners=[*progress, Recorder(tracker, "retrain")],
+        )
+    if retrains.missing(seeds):
+        failures = retrains.failures()
+        reason = next(iter(failures.values()), "it was stopped").splitlines()[0]
+        raise RunFailed(f"{retrains.missing(seeds)} of {seeds} retrains failed: {reason}")
+    with TemporaryDirectory(prefix="unblur-") as scratch:
+        result = _test(session, tracker, retrains, session.load_test(), Path(scratch), console)
+        tracker.flush(60)  # artifacts in the scratch folder are on their way
+    return result
+
+
+def _test(
+    session: Session, tracker: Tracker, retrains: Retrains, data: Locked, scratch: Path, console: Console
+) -> Result:
+    numbers = retrains.numbers(session.options.seeds)
+    outcomes = [retrains.outcome(number) or {} for number in numbers]
+    tests = []
+    for number in numbers:
+        metrics = test_once(retrains.home(number), data, session.resources, scratch / "per_user" / f"{number:05d}")
+        tracker.log("retrain", number, 0, {f"test/{name}": value for name, value in metrics.items()})
+        tests.append(metrics)
+    values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
+    least = popularity(session.split, ray.get(data.test), data.history)
+    best = max(range(len(numbers)), key=lambda index: outcomes[index]["value"])
+    console.print(f"registering the model of seed {best}, the best on validation", markup=False)
+    uri = _register(session, tracker, retrains, numbers[best])
+    tracker.finish(
+        {f"test/popularity/{name}": value for name, value in least.items()},
+        {f"test/{name}": each for name, each in values.items()},
+        {"per_user": scratch / "per_user"},
+        {"unblur.metrics": DEFINITION, "unblur.history": session.options.history, "unblur.model_uri": uri},
+    )
+    return Result(values, [outcome["value"] for outcome in outcomes], least, uri)
+
+
+def _register(session: Session, tracker: Tracker, retrains: Retrains, number: int) -> str:
+    split = session.split
+    examples = [_history(session, user) for user in range(min(EXAMPLES, split.n_users))]
+    with TemporaryDirectory(prefix="unblur-") as scratch:
+        return register(
+            session.store,
+            download(f"{retrains.home(number)}/model", Path(scratch)),
+            session.dataset,
+            split.items.tolist(),
+            examples,
+            tracker.parent_run_id,
+            {
+                "unblur.model": session.options.model,
+                "unblur.params": retrains.params,
+                "unblur.dataset_digest": split.digest,
+                "unblur.data_request": session.options.data.model_dump_json(),
+            },
+        )
+
+
+def _history(session: Session, user: int) -> list[str]:
+    """A user's training items, oldest first, as raw ids."""
+    train, rank = session.split.train, session.split.train_rank
+    start, end = train.indptr[user], train.indptr[user + 1]
+    items = train.indices[start:end]
+    if rank is not None:
+        items = items[rank[start:end].argsort()]
+    return [str(item) for item in session.split.items[items]]
+
+
+def statistics(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, sample standard deviation (0 for one value) and the values themselves."""
+    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else 0.0, "values": list(values)}

@@ -1,0 +1,267 @@
+"""The jobs: search, and train one configuration. Each says what it does, does it, and says what is next."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from rich.console import Console
+
+import unblur
+from unblur import models
+from unblur.errors import RunFailed, UserError
+from unblur.tracking.runs import Dataset
+from unblur.tracking.tracker import Tracker
+from unblur.tuning.configuration import parameters
+from unblur.tuning.finale import Result, finale, statistics
+from unblur.tuning.forecast import announce
+from unblur.tuning.identity import StudyIdentity
+from unblur.tuning.lock import driving
+from unblur.tuning.options import SearchOptions, TrainOptions
+from unblur.tuning.progress import Progress
+from unblur.tuning.recording import Recorder, as_record
+from unblur.tuning.resources import TrialNeeds, concurrency
+from unblur.tuning.retrains import Retrains
+from unblur.tuning.session import Session, open_session, ray_cluster
+from unblur.tuning.space import SearchSpace, load_space
+from unblur.tuning.storage import local_url, shown
+from unblur.tuning.study import Study
+from unblur.tuning.trial import Work, trial
+from unblur.tuning.tuner import search as run_search
+
+BATCH_RULE = "batch_size is the global batch; workers share it"
+
+
+def search(options: SearchOptions, console: Console) -> None:
+    """`jobs/tune.py`: search, retrain, test, register. Run again, it goes on where it was."""
+    started = time.monotonic()
+    config = models.config_class(options.model)
+    space = load_space(options.search_space or default_space(options.model), config)
+    if space.model != options.model:
+        raise UserError(f"the search space is for --model {space.model}, and --model is {options.model}")
+    session = open_session(options, console)
+    url = study_url(options, session.root)
+    identity = _identity(session, space)
+    with ExitStack() as stack:
+        stack.enter_context(ray_cluster())
+        places = _places(session)
+        announce(session, space, places, console)
+        if options.dry_run:
+            console.print("dry run: nothing was started")
+            return
+        study = Study.open(identity, url, options.fresh)
+        stack.enter_context(driving(url, study.name))
+        tracker = stack.enter_context(_recorded(session, study.name, identity, console))
+        home = f"{session.root}/studies/{session.dataset}/{study.name}"
+        console.print(f"study {study.name} in {shown(url)}: {_counts(study)}", markup=False)
+        tracker.reconcile(as_record(record, identity.metric) for record in study.records())
+        _search(session, study, tracker, home, places, console)
+        searched = time.monotonic()
+        best = study.best()
+        if best is None:
+            raise RunFailed(f"no trial was completed ({_counts(study)}); MLflow has the reason of each")
+        console.print(f"best: trial {best.number} with {options.metric} {best.value:.4f} on validation", markup=False)
+        retrains = Retrains(f"{home}/retrains", best.number, best.params, options.data.seed, session.plan.metric)
+        result = _finale(session, tracker, retrains, places, console)
+    now = time.monotonic()
+    seconds = {"search": searched - started, "retrain": now - searched, "total": now - started}
+    trials = {state: count for state, count in study.counts().items() if state != "running"}
+    found = {"number": best.number, "params": best.params, "valid": best.value}
+    _conclude(session, tracker, study.name, result, seconds, console, trials=trials, best=found)
+
+
+def train(options: TrainOptions, console: Console) -> None:
+    """`jobs/train.py`: the end of a search without the search."""
+    started = time.monotonic()
+    params = parameters(options.set, options.config)
+    where = " and ".join([*([f"--config {options.config}"] if options.config else []), "--set"])
+    config = models.configure(options.model, params, where)
+    session = open_session(options, console)
+    params = config.model_dump(mode="json")
+    identity = _identity(session, SearchSpace(model=options.model, parameters={}, fixed=params))
+    name = f"{options.model}-train-{identity.hash}"
+    home = f"{session.root}/studies/{session.dataset}/{name}"
+    with ExitStack() as stack:
+        stack.enter_context(ray_cluster())
+        places = _places(session)
+        announce(session, identity.space, places, console)
+        if options.dry_run:
+            console.print("dry run: nothing was started")
+            return
+        tracker = stack.enter_context(_recorded(session, name, identity, console))
+        retrains = Retrains(f"{home}/retrains", 0, params, options.data.seed, session.plan.metric)
+        result = _finale(session, tracker, retrains, places, console)
+    seconds = {"search": 0.0, "retrain": time.monotonic() - started, "total": time.monotonic() - started}
+    valid = {"number": None, "params": params, "valid": max(result.valid)}
+    trials = {"complete": 0, "pruned": 0, "failed": 0}
+    _conclude(session, tracker, name, result, seconds, console, trials=trials, best=valid)
+
+
+def default_space(model: str) -> Path:
+    """search_spaces/<model>.yaml in the working directory, else in the checkout that unblur was installed from."""
+    name = Path("search_spaces") / f"{model}.yaml"
+    checkout = Path(unblur.__file__).parents[2] / name
+    return checkout if checkout.exists() and not name.exists() else name
+
+
+def study_url(options: SearchOptions, root: str) -> str:
+    """The study's database; an object store cannot hold one, so it needs --study-url."""
+    if options.study_url:
+        return options.study_url
+    if "://" in root:
+        raise UserError(
+            f"--storage {root} cannot hold the study's SQLite file; name a database: "
+            "--study-url postgresql://user:password@host/database"
+        )
+    return local_url(Path(root))
+
+
+def _identity(session: Session, space: SearchSpace) -> StudyIdentity:
+    options, plan = session.options, session.plan
+    return StudyIdentity(
+        dataset=session.split.digest,
+        split=options.data.split or "preset",
+        protocol=options.data.protocol,
+        history=options.history,
+        model=options.model,
+        space=space,
+        metric=plan.metric,
+        epochs=plan.epochs,
+        eval_every=plan.eval_every,
+        patience=plan.patience,
+        batch_rule=BATCH_RULE,
+        seed=options.data.seed,
+    )
+
+
+@contextmanager
+def _recorded(session: Session, study_id: str, identity: StudyIdentity, console: Console) -> Iterator[Tracker]:
+    """The study's runs in MLflow, closed in whatever way the block ends."""
+    tracker = session.tracker()
+    facts = session.prepared.facts.model_dump()
+    tracker.open_study(
+        f"{study_id}-{session.prepared.digest[:8]}",
+        f"{session.dataset} {session.options.model}",
+        {"unblur.model": session.options.model, "unblur.protocol": session.options.data.protocol},
+        {key: value for key, value in identity.model_dump(mode="json").items() if key != "space"},
+        Dataset(session.dataset, session.prepared.digest, facts),
+    )
+    try:
+        yield tracker
+    except KeyboardInterrupt:
+        tracker.end_study("pruned", "interrupted")
+        raise
+    except Exception as error:
+        tracker.end_study("failed", str(error))
+        raise
+    finally:
+        if undelivered := tracker.close():
+            console.print(undelivered, markup=False)
+
+
+def _places(session: Session) -> int:
+    """How many trials run at a time; UserError when the cluster can give none what it needs."""
+    each = session.resources
+    return concurrency(TrialNeeds(each.workers, each.cpus, each.gpus), session.options.concurrency)
+
+
+def _search(session: Session, study: Study, tracker: Tracker, home: str, places: int, console: Console) -> None:
+    options = session.options
+    assert isinstance(options, SearchOptions)
+    if study.missing(options.trials) == 0:
+        return
+    work = Work(options.model, session.plan, session.resources, session.trainer(), f"{home}/trials")
+    with Progress(console, options.trials, options.metric, session.plan.metric) as progress:
+        run_search(
+            trial(work, ray.put(session.split)),
+            study,
+            options.trials,
+            concurrency=places,
+            resources=work.bundle(),
+            listeners=[progress, Recorder(tracker, "trial"), Janitor(work)],
+            time_budget=options.time_budget,
+        )
+    console.print(f"search: {_counts(study)}", markup=False)
+
+
+def _finale(session: Session, tracker: Tracker, retrains: Retrains, places: int, console: Console) -> Result:
+    options = session.options
+    console.print(f"training {retrains.missing(options.seeds)} of {options.seeds} seeds", markup=False)
+    with Progress(console, options.seeds, options.metric, session.plan.metric) as progress:
+        trainer = session.trainer(final=isinstance(options, SearchOptions))
+        return finale(session, tracker, retrains, trainer, places, [progress], console)
+
+
+class Janitor:
+    """Deletes what a finished trial leaves: its checkpoints are of no use to anyone."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        """Nothing yet."""
+
+    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+        """Nothing yet."""
+
+    def ended(self, number: int, state: str, reason: str | None) -> None:
+        self.work.clean(number)
+
+
+def _counts(study: Study) -> str:
+    return ", ".join(f"{count} {state}" for state, count in study.counts().items() if count) or "new"
+
+
+def _conclude(
+    session: Session,
+    tracker: Tracker,
+    name: str,
+    result: Result,
+    seconds: dict[str, float],
+    console: Console,
+    **found: Any,
+) -> None:
+    """Print the result and what to do next, and write the summary."""
+    options, metric = session.options, session.plan.metric
+    test = {key: statistics(values) for key, values in result.test.items()}
+    mine, least = test[metric], result.popularity[metric]
+    console.print(
+        f"test {options.metric}: {mine['mean']:.4f} ± {mine['std']:.4f} over {options.seeds} seeds "
+        f"(popularity {least:.4f}), history {options.history}",
+        markup=False,
+        style="bold",
+    )
+    console.print(f"registered {result.model_uri} as candidate", markup=False)
+    console.print(f"look at the runs: mlflow ui --backend-store-uri {session.store.address}", markup=False)
+    if options.summary:
+        facts = session.prepared.facts
+        sizes = {key: getattr(facts, key) for key in ("users", "items", "train", "valid", "test")}
+        summary = {
+            "study": name,
+            "dataset": {"name": session.dataset, **sizes, "digest": session.prepared.digest},
+            "model": options.model,
+            **found,
+            "test": test,
+            "popularity": result.popularity,
+            "mlflow": {
+                "tracking_uri": session.store.address,
+                "experiment_id": tracker.experiment_id,
+                "parent_run_id": tracker.parent_run_id,
+                "model_uri": result.model_uri,
+            },
+            "seconds": {key: round(value, 1) for key, value in seconds.items()},
+        }
+        write_summary(options.summary, summary)
+
+
+def write_summary(file: Path, summary: dict[str, Any]) -> None:
+    """Write JSON at once; UserError names --summary when that fails."""
+    try:
+        partial = file.with_name(f"{file.name}.partial")
+        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise UserError(f"--summary {file} cannot be written: {error.strerror}") from None

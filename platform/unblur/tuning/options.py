@@ -1,0 +1,96 @@
+"""What a person asks of a search or of one training; the fields are the command line's flags."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from unblur.data.request import DataRequest
+
+
+class RunOptions(BaseModel):
+    """What a search and the training of one configuration have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    data: DataRequest = Field(default_factory=DataRequest)
+    model: str = "cfg_diffrec"
+    """The recommender: cfg_diffrec, diffrec, ease, popularity, ..."""
+    epochs: int = Field(100, ge=1)
+    """Epochs of training at most."""
+    eval_every: int = Field(5, ge=1)
+    """Epochs between two evaluations on the validation set."""
+    patience: int = Field(20, ge=1)
+    """Stop a training after so many epochs without a better validation value."""
+    metric: str = "ndcg@10"
+    """The validation metric that decides: precision, recall, ndcg or mrr at 1, 5, 10 or 20."""
+    seeds: int = Field(5, ge=1, le=100)
+    """How many times the configuration is trained for the test."""
+    history: Literal["train", "train+valid"] = "train"
+    """What a model sees of a user at the test; candidates are the same."""
+    trainer: Literal["auto", "local", "ray"] = "auto"
+    """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and the retrains of a search."""
+    workers_per_trial: int = Field(1, ge=1)
+    """Ray Train workers of one training; they share each batch."""
+    cpus_per_worker: float = Field(1, gt=0)
+    """CPUs of each worker."""
+    gpus_per_worker: float = Field(0, ge=0)
+    """GPUs of each worker; fractions share one."""
+    concurrency: int | None = Field(None, ge=1)
+    """Trainings at the same time; left out, as many as the cluster's resources allow."""
+    data_dir: Path | None = None
+    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
+    storage: str = "./unblur-runs"
+    """Folder or s3://bucket/prefix for prepared data, checkpoints and the study."""
+    tracking_uri: str | None = None
+    """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
+    dry_run: bool = False
+    """Say what would be done, and stop."""
+    summary: Path | None = None
+    """Write the result to this file as JSON."""
+
+
+class SearchOptions(RunOptions):
+    """Searches a model's hyperparameters, retrains the best, tests it once and registers it."""
+
+    search_space: Path | None = None
+    """YAML file [search_spaces/<model>.yaml]."""
+    trials: int = Field(30, ge=1)
+    """Finished trials in all, those of earlier starts included."""
+    time_budget: float | None = Field(None, gt=0)
+    """Seconds after which no further trial is begun and running ones are ended."""
+    study_url: str | None = None
+    """Database of the study, such as postgresql://user@host/db [SQLite in the storage folder]."""
+    fresh: bool = False
+    """Start a new study instead of resuming; the old one is kept."""
+
+
+class TrainOptions(RunOptions):
+    """Trains one configuration, tests it once per seed and registers it: no search."""
+
+    seeds: int = Field(1, ge=1, le=100)
+    """How many times the configuration is trained."""
+    set: list[str] = Field(default_factory=list)
+    """A parameter of the model, such as --set lr=1e-3 or --set dims=[200,600]; may be repeated."""
+    config: Path | None = None
+    """YAML or JSON file of the model's parameters; --set overrides it."""
+
+
+class EvaluateOptions(BaseModel):
+    """Tests a registered model or a saved one; the dataset must be the one it was trained on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    data: DataRequest = Field(default_factory=DataRequest)
+    model: str | None = None
+    """models:/NAME@ALIAS, models:/NAME/VERSION, or the folder of a saved model [the dataset's candidate]."""
+    history: Literal["train", "train+valid"] = "train"
+    """What the model sees of a user; candidates are the same."""
+    data_dir: Path | None = None
+    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
+    storage: str = "./unblur-runs"
+    """Where prepared data are kept."""
+    tracking_uri: str | None = None
+    """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
+    summary: Path | None = None
+    """Write the metrics to this file as JSON."""

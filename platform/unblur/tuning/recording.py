@@ -1,0 +1,51 @@
+"""From the search's events to MLflow."""
+
+from typing import Any, Literal
+
+from unblur.tracking.runs import Record
+from unblur.tracking.tracker import Tracker
+from unblur.tuning.study import TrialRecord
+
+OWN_NAMES = {"loss": "train/loss", "seconds": "train/seconds"}
+
+
+class Recorder:
+    """A listener that logs trials (or retrains) as child runs."""
+
+    def __init__(self, tracker: Tracker, kind: Literal["trial", "retrain"]) -> None:
+        self.tracker, self.kind = tracker, kind
+
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        self.tracker.start(self.kind, number, params, self._name(number))
+
+    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+        self.tracker.log(self.kind, number, epoch, in_mlflow(metrics))
+
+    def ended(self, number: int, state: str, reason: str | None) -> None:
+        self.tracker.end(self.kind, number, state, reason)  # type: ignore[arg-type]
+
+    def _name(self, number: int) -> str | None:
+        if self.kind == "trial":
+            return None
+        return f"retrain of trial {number // 100:04d}, seed {number % 100}"
+
+
+def in_mlflow(metrics: dict[str, Any]) -> dict[str, float]:
+    """Metrics under their names in MLflow: ndcg_at_10 becomes valid/ndcg_at_10."""
+    return {
+        OWN_NAMES.get(name, f"valid/{name}"): float(value)
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and (name in OWN_NAMES or "_at_" in name)
+    }
+
+
+def as_record(trial: TrialRecord, metric: str) -> Record:
+    """What the study knows of a trial, for MLflow to agree with."""
+    return Record(
+        kind="trial",
+        number=trial.number,
+        params=trial.params,
+        state=trial.state,  # type: ignore[arg-type]
+        metrics={epoch: {f"valid/{metric}": value} for epoch, value in trial.values.items()},
+        reason=trial.reason,
+    )
