@@ -12,7 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from unblur.tuning.identity import trial_seed
-from unblur.tuning.study import Study, TrialRecord
+from unblur.tuning.study import TrialRecord
 
 _NOT_METRICS = {*AUTO_RESULT_KEYS, "epoch", "finished", "failed", "done", "trial_id", "experiment_tag"}
 
@@ -30,6 +30,39 @@ class Listener(Protocol):
         """A trial is `complete`, `pruned` or `failed` for good; `reason` begins with a line that says why."""
 
 
+class Identity(Protocol):
+    """What the search needs to know of a study's identity."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def metric(self) -> str: ...
+
+
+class Record(Protocol):
+    """What the search asks of a study; `Study` says what each method does."""
+
+    @property
+    def identity(self) -> Identity: ...
+
+    def missing(self, n_trials: int, /) -> int: ...
+
+    def settle(self) -> list[TrialRecord]: ...
+
+    def ask(self) -> tuple[int, dict[str, Any]]: ...
+
+    def report(self, number: int, epoch: int, value: float) -> bool: ...
+
+    def complete(self, number: int) -> TrialRecord: ...
+
+    def prune(self, number: int) -> TrialRecord: ...
+
+    def fail(self, number: int, reason: str) -> TrialRecord: ...
+
+    def release(self) -> None: ...
+
+
 class Conductor:
     """One search: hands out trials, records what they report, tells the listeners.
 
@@ -37,10 +70,11 @@ class Conductor:
     ends the search.
     """
 
-    def __init__(self, study: Study, n_trials: int, concurrency: int, listeners: Sequence[Listener]) -> None:
+    def __init__(self, study: Record, n_trials: int, concurrency: int, listeners: Sequence[Listener]) -> None:
         self.study, self.listeners = study, listeners
         self.left, self.concurrency = study.missing(n_trials), concurrency
-        self.running: dict[int, dict[str, Any]] = {}
+        self.running: dict[int, int] = {}
+        """The running trials and the last epoch that the listeners heard of."""
         self.stopping = False
         self.error: Exception | None = None
 
@@ -50,7 +84,7 @@ class Conductor:
             return None
         number, params = self.study.ask()
         self.left -= 1
-        self.running[number] = params
+        self.running[number] = 0
         for listener in self.listeners:
             listener.started(number, params)
         return {"number": number, "params": params, "seed": trial_seed(self.study.identity.seed, number)}
@@ -67,9 +101,11 @@ class Conductor:
             self._end(self.study.fail(number, str(reason)))
             return True
         stop = value is not None and self.study.report(number, epoch, float(value))
-        metrics = {k: v for k, v in result.items() if k not in _NOT_METRICS and not k.startswith("config/")}
-        for listener in self.listeners if metrics else ():
-            listener.result(number, epoch, metrics)
+        if epoch > self.running[number]:  # else told before: a trial begun again, or the summary at the end
+            self.running[number] = epoch
+            metrics = {k: v for k, v in result.items() if k not in _NOT_METRICS and not k.startswith("config/")}
+            for listener in self.listeners:
+                listener.result(number, epoch, metrics)
         if result.get("finished"):
             self._end(self.study.complete(number))
         elif stop:
@@ -91,7 +127,7 @@ class Conductor:
         for record in self.study.settle():
             for listener in self.listeners:
                 listener.started(record.number, record.params)
-            self.running[record.number] = record.params
+            self.running[record.number] = 0
             self.left -= 1
             self._end(record)
 

@@ -11,7 +11,7 @@ import optuna
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from unblur.errors import UserError
+from unblur.errors import RunFailed, UserError
 
 CONNECT_SECONDS = 5
 RETRY_DELAYS = (0.5, 1, 2, 4, 8, 15, 30)
@@ -76,7 +76,7 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
 def patient(method: Callable[P, R]) -> Callable[P, R]:
     """Try again while the database is away; for methods that may be repeated.
 
-    The method raises UserError when the database stays away.
+    The method raises RunFailed when the database stays away.
     """
 
     @wraps(method)
@@ -89,7 +89,7 @@ def patient(method: Callable[P, R]) -> Callable[P, R]:
         try:
             return method(*args, **kwargs)
         except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-            raise UserError(
+            raise RunFailed(
                 f"the study's database stopped answering: {reason_of(error)}. Nothing that was recorded is lost: "
                 "mend it (--study-url, or the disk of --storage) and run the same command again"
             ) from error

@@ -14,8 +14,7 @@ from typing import Any
 
 from ray import tune
 
-from unblur.tuning.searcher import Conductor, Listener, StudyScheduler, StudySearcher, StudyStopper, StudyWatch
-from unblur.tuning.study import Study
+from unblur.tuning.searcher import Conductor, Listener, Record, StudyScheduler, StudySearcher, StudyStopper, StudyWatch
 
 MAX_FAILURES = 2
 """How often a trial whose process died is tried again."""
@@ -25,7 +24,7 @@ THREAD_SECONDS = "60"
 
 def search(
     trainable: Callable[[dict[str, Any]], None],
-    study: Study,
+    study: Record,
     n_trials: int,
     *,
     concurrency: int,
@@ -41,7 +40,7 @@ def search(
     would only come again (NaN, out of memory). It may be stopped in any report. A trial whose process dies is
     begun again, and failed after that. Ray must be up, unless nothing is missing.
 
-    Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and UserError when
+    Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and RunFailed when
     the study's database is lost. In both cases running trials stay in the record as interrupted, and the next search
     goes on with them; so do those that run when the time is up.
     """
