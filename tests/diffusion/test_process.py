@@ -65,7 +65,11 @@ def test_weights_are_drops_in_signal_to_noise_and_one_at_first() -> None:
 
 def test_without_noise_the_network_is_applied_t_times() -> None:
     process = Process(None, 3)
-    assert [(step.t, step.keep, step.take) for step in posterior_steps(process, "x0")] == [(2, 0, 1), (1, 0, 1), (0, 0, 1)]
+    assert [(step.t, step.keep, step.take) for step in posterior_steps(process, "x0")] == [
+        (2, 0, 1),
+        (1, 0, 1),
+        (0, 0, 1),
+    ]
     assert (process.weight("x0", torch.arange(3)) == 1).all()
 
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from unblur.tuning.pruner import Asha
 
 
-def race(values: list[list[float]], epochs_per_value: int = 5) -> list[int]:
+def race(values: list[list[float]], epochs_per_value: int = 5, last: int = 1000) -> list[int]:
     """The epoch at which each trial, run one after the other, is stopped or ends."""
-    study = optuna.create_study(direction="maximize", pruner=Asha(10, 3))
+    study = optuna.create_study(direction="maximize", pruner=Asha(10, 3, last))
     ends = []
     for trial_values in values:
         trial = study.ask()
@@ -46,3 +46,13 @@ def test_the_best_so_far_is_never_stopped(worths: list[float]) -> None:
     ends = race([[worth] * 10 for worth in worths])
     for i, worth in enumerate(worths):
         assert worth < max(worths[: i + 1]) or ends[i] == 50
+
+
+def test_one_past_its_best_is_worth_its_best() -> None:
+    risen_and_fallen = [9.0, 8.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert race([[2.0] * 7, [3.0] * 7, [4.0] * 7, risen_and_fallen])[-1] == 35
+
+
+def test_nothing_is_stopped_at_its_last_epoch() -> None:
+    assert race([[3.0] * 2, [2.0] * 2, [1.0] * 2], last=10) == [10, 10, 10]
+    assert race([[3.0] * 6, [2.0] * 6, [1.0] * 6], last=30) == [30, 30, 10]

@@ -68,7 +68,7 @@ class Study:
             while f"{base}-{generation + 1}" in names:
                 generation += 1
             name = f"{base}-{generation + (fresh and f'{base}-{generation}' in names)}"
-            pruner = Asha(FIRST_RUNG * identity.eval_every, REDUCTION)
+            pruner = Asha(FIRST_RUNG * identity.eval_every, REDUCTION, identity.epochs)
             study = optuna.create_study(
                 storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
             )

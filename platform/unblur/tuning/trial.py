@@ -31,12 +31,13 @@ class Work:
     """Save the trained models."""
 
     def bundle(self) -> dict[str, float]:
-        """What Tune reserves for a trial; one that drives Ray Train workers needs nothing itself.
+        """What Tune reserves for a trial; one that drives Ray Train workers needs nothing but a place on the head.
 
-        With a share of its own, two workers on two cores would wait for ever.
+        With CPUs of its own, two workers on two cores would wait for ever; and away from the head node it could be
+        lost with a spot node.
         """
         if self.trainer == "ray":
-            return {"CPU": 0}
+            return {"node:__internal_head__": 0.001}
         return {"CPU": self.resources.cpus, **({"GPU": self.resources.gpus} if self.resources.gpus else {})}
 
     def clean(self, number: int) -> None:

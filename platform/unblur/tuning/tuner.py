@@ -18,6 +18,9 @@ from unblur.tuning.searcher import Conductor, Listener, Record, StudyScheduler, 
 
 MAX_FAILURES = 2
 """How often a trial whose process died is tried again."""
+ON_THE_HEAD = {"node:__internal_head__": 0.001}
+"""What a trial reserves that only drives others: no CPU, and a place that no spot market takes away. Tune refuses an
+empty request."""
 THREAD_SECONDS = "60"
 """How long a stopped trial function may take to clean up before its process is given up."""
 
@@ -28,7 +31,7 @@ def search(
     n_trials: int,
     *,
     concurrency: int,
-    resources: Mapping[str, float] | tune.PlacementGroupFactory,
+    resources: Mapping[str, float],
     listeners: Sequence[Listener] = (),
     time_budget: float | None = None,
     reuse_actors: bool = True,
@@ -37,7 +40,8 @@ def search(
 
     `trainable(config)` gets `number`, `params` and `seed`, and calls `ray.tune.report` with `epoch` and the study's
     metric at each evaluation, and at last with `finished: True`, or with `failed: <reason>` for a failure that
-    would only come again (NaN, out of memory). It may be stopped in any report. A trial whose process dies is
+    would only come again (NaN, out of memory). `resources` is what its process reserves, nothing for one that only
+    drives workers which reserve for themselves. It may be stopped in any report. A trial whose process dies is
     begun again, and failed after that. Ray must be up, unless nothing is missing.
 
     Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and RunFailed when
@@ -50,10 +54,11 @@ def search(
     conductor.settle()
     if conductor.left <= 0:
         return
+    reserved = {kind: amount for kind, amount in resources.items() if amount > 0} or ON_THE_HEAD
     with _quiet(concurrency), _interruptible(conductor), _scratch() as folder:
         try:
             tune.Tuner(
-                tune.with_resources(_patient_cleanup(trainable), resources),
+                tune.with_resources(_patient_cleanup(trainable), reserved),
                 tune_config=tune.TuneConfig(
                     num_samples=conductor.left,
                     search_alg=StudySearcher(conductor),
