@@ -1,0 +1,31 @@
+# What a person types. `make tune` and `make test` work in a fresh clone with nothing but Python 3.11 and make.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: install tune test check clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+tune: $(INSTALLED)
+	$(BIN)/python jobs/tune.py --dataset sample --trials 8 --epochs 30 --seeds 2 --summary unblur-runs/sample.json
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/pytest -m "not slow"
+
+clean:
+	rm -rf .venv unblur-runs mlflow.db mlartifacts

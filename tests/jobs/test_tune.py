@@ -1,0 +1,147 @@
+"""jobs/tune.py end to end: what MLflow, the summary and the registry hold, and what happens when it runs again."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import optuna
+import pandas as pd
+import pytest
+from running import Run, command, environment
+
+TRIALS, SEEDS = 4, 2
+
+
+@pytest.fixture(scope="module")
+def flags(data_flags: list[str], space: Path) -> list[object]:
+    plan = ["--epochs", 6, "--eval-every", 2, "--seeds", SEEDS, "--trials", TRIALS, "--summary", "s.json"]
+    return [*data_flags, "--search-space", space, *plan]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, run: Run, flags: list[object]) -> Path:
+    """A folder in which a search has run to its end."""
+    folder = tmp_path_factory.mktemp("tune")
+    done = run(folder, "tune", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((folder / "s.json").read_text())
+    return loaded
+
+
+def runs(folder: Path) -> pd.DataFrame:
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    found = mlflow.search_runs(search_all_experiments=True, output_format="pandas")
+    assert isinstance(found, pd.DataFrame)
+    return found
+
+
+def test_mlflow_holds_the_study(finished: Path) -> None:
+    found, told = runs(finished), summary(finished)
+    parent = found[found.run_id == told["mlflow"]["parent_run_id"]].iloc[0]
+    children = found[found["tags.mlflow.parentRunId"] == parent.run_id]
+    trials = children[children["tags.unblur.kind"] == "trial"]
+    assert len(children) == len(found) - 1
+    assert len(trials) == TRIALS == sum(told["trials"].values())
+    assert set(trials.status) <= {"FINISHED", "KILLED"} and parent.status == "FINISHED"
+    assert (children["tags.unblur.kind"] == "retrain").sum() == SEEDS
+    best = trials[trials["tags.unblur.number"] == str(told["best"]["number"])].iloc[0]
+    assert float(best["params.lr"]) == pytest.approx(told["best"]["params"]["lr"])
+    assert best["metrics.valid/ndcg_at_10"] <= told["best"]["valid"] + 1e-9
+    test = told["test"]["ndcg_at_10"]
+    assert len(test["values"]) == SEEDS and parent["metrics.test/ndcg_at_10"] == pytest.approx(test["mean"])
+    # only the parent and the retrains know anything of the test
+    assert trials.filter(like="metrics.test/").isna().all(axis=None)
+
+
+def test_it_learns_the_genres_and_beats_popularity(finished: Path) -> None:
+    told = summary(finished)
+    assert told["test"]["recall_at_20"]["mean"] > 1.5 * told["popularity"]["recall_at_20"]
+
+
+def test_the_registered_model_works_where_only_unblur_is_installed(finished: Path, tmp_path: Path) -> None:
+    script = f"""
+import mlflow
+mlflow.set_tracking_uri("sqlite:///{finished}/mlflow.db")
+model = mlflow.pyfunc.load_model("models:/unblur-plays@candidate")
+print(model.predict([["t1", "t2", "t3"], ["t31"]], params={{"k": 5}}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first, second = eval(done.stdout.strip().splitlines()[-1])
+    assert len(first) == len(second) == 5
+    assert not {"t1", "t2", "t3"} & set(first)
+
+
+def test_nothing_of_ours_is_pickled(finished: Path) -> None:
+    kept = [*(finished / "unblur-runs").rglob("*"), *(finished / "mlartifacts").rglob("*")]
+    assert [path for path in kept if path.suffix in {".pkl", ".pickle", ".pt", ".pth"}] == []
+
+
+def test_finished_it_does_nothing_and_tells_the_same(finished: Path, run: Run, flags: list[object]) -> None:
+    before, told = runs(finished), summary(finished)
+    again = run(finished, "tune", *flags)
+    assert again.returncode == 0, again.stderr
+    for key in ("study", "best", "test", "trials", "mlflow"):
+        assert summary(finished)[key] == told[key]
+    assert sorted(runs(finished).run_id) == sorted(before.run_id)
+
+
+def test_evaluate_tells_the_registered_models_figures(finished: Path, run: Run, data_flags: list[str]) -> None:
+    done = run(finished, "evaluate", *data_flags, "--summary", "e.json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads((finished / "e.json").read_text())["test"]["ndcg_at_10"]
+    assert any(value == pytest.approx(told) for value in summary(finished)["test"]["ndcg_at_10"]["values"])
+
+
+def test_more_trials_are_added_and_old_ones_stay(finished: Path, run: Run, flags: list[object]) -> None:
+    old = summary(finished)
+    more = run(finished, "tune", *flags, "--trials", TRIALS + 1, "--trainer", "local")
+    assert more.returncode == 0, more.stderr
+    assert sum(summary(finished)["trials"].values()) == TRIALS + 1
+    assert summary(finished)["study"] == old["study"]
+    assert (runs(finished)["tags.unblur.kind"] == "trial").sum() == TRIALS + 1
+
+
+def test_kill_9_in_the_middle_and_the_same_command_again(tmp_path: Path, run: Run, flags: list[object]) -> None:
+    database, flags = tmp_path / "unblur-runs" / "study.db", [*flags, "--trainer", "local"]
+    with subprocess.Popen(command("tune", *flags), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as driver:
+        while finished_trials(database) < 2:
+            assert driver.poll() is None, "it ended before it could be killed"
+            time.sleep(0.1)
+        driver.send_signal(signal.SIGKILL)
+    before = finished_records(database)
+    done = run(tmp_path, "tune", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = finished_records(database)
+    assert len(after) == TRIALS and {key: after[key] for key in before} == before
+    found = runs(tmp_path)
+    trials = found[found["tags.unblur.kind"] == "trial"]
+    assert sorted(map(int, trials["tags.unblur.number"])) == list(range(TRIALS))
+    assert (found["tags.unblur.kind"] == "study").sum() == 1
+
+
+def finished_trials(database: Path) -> int:
+    return len(finished_records(database)) if database.exists() else 0
+
+
+def finished_records(database: Path) -> dict[int, tuple[Any, ...]]:
+    """Of each finished trial what must never change."""
+    try:
+        names = optuna.get_all_study_names(f"sqlite:///{database}")
+        trials = optuna.load_study(study_name=names[0], storage=f"sqlite:///{database}").trials
+    except (IndexError, optuna.exceptions.OptunaError, RuntimeError):
+        return {}  # the database is only being made
+    return {
+        t.number: (t.state, tuple(t.params.items()), t.value, t.datetime_complete)
+        for t in trials
+        if t.state.is_finished()
+    }
