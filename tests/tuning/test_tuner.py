@@ -76,15 +76,15 @@ def test_one_at_a_time_gives_the_record_of_a_plain_loop(study: Study, tmp_path: 
 
 def test_two_at_a_time_reuse_their_processes(study: Study) -> None:
     def where(config: dict[str, Any]) -> None:
-        tune.report({"epoch": 1, "ndcg_at_10": float(os.getpid())})
-        for epoch in range(2, 5):
-            tune.report({"epoch": epoch, "ndcg_at_10": -config["number"]})
+        for epoch in range(1, 5):
+            tune.report({"epoch": epoch, "ndcg_at_10": -config["number"], "process": os.getpid()})
 
+    ear = Ear()
     start = time.monotonic()
-    search(where, study, 30, concurrency=2, resources=CPU)
-    assert time.monotonic() - start < 20, "a trial costs no new process"
+    search(where, study, 30, concurrency=2, resources=CPU, listeners=[ear])
+    assert time.monotonic() - start < 60, "seconds for all, not for each"
     assert sum(study.counts().values()) == 30 and study.counts()["pruned"] > 10
-    assert len({record.values[1] for record in study.records()}) <= 4
+    assert len({heard[3]["process"] for heard in ear.heard if heard[0] == "result"}) <= 4
 
 
 def test_a_finished_search_needs_no_ray(tmp_path: Path) -> None:
@@ -151,6 +151,22 @@ def test_a_stopped_trial_may_clean_up(study: Study) -> None:
             time.sleep(3)  # longer than the 2 s that Tune grants by itself
 
     search(tidy, study, 4, concurrency=1, resources=CPU)
+    assert [r.state for r in study.records()] == ["complete", "complete", "pruned", "pruned"]
+
+
+def test_a_trial_that_only_drives_others_is_stopped_with_its_process(study: Study) -> None:
+    def driver(config: dict[str, Any]) -> None:
+        def reports() -> None:
+            for epoch in range(1, 5):
+                tune.report({"epoch": epoch, "ndcg_at_10": -float(config["number"])})
+
+        thread = threading.Thread(target=reports, daemon=True)  # as Ray Train does, beside a function that waits
+        thread.start()
+        thread.join()
+        while config["number"] >= 2:  # beaten, and busy elsewhere
+            time.sleep(0.1)
+
+    search(driver, study, 4, concurrency=1, resources={"CPU": 0})
     assert [r.state for r in study.records()] == ["complete", "complete", "pruned", "pruned"]
 
 

@@ -34,7 +34,6 @@ def search(
     resources: Mapping[str, float],
     listeners: Sequence[Listener] = (),
     time_budget: float | None = None,
-    reuse_actors: bool = True,
 ) -> None:
     """Run trials until `n_trials` of the study are finished or `time_budget` seconds have passed.
 
@@ -64,7 +63,8 @@ def search(
                     search_alg=StudySearcher(conductor),
                     scheduler=StudyScheduler(conductor),
                     time_budget_s=time_budget,
-                    reuse_actors=reuse_actors,
+                    # a trial that waits for workers of its own is not in a report when it is stopped
+                    reuse_actors=bool(reserved.keys() & {"CPU", "GPU"}),
                     trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}",
                 ),
                 run_config=tune.RunConfig(
