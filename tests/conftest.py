@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,16 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("UNBLUR_DATA_DIR is not set")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    import ray
+
+    already = ray.is_initialized()
+    if not already:
+        ray.init(num_cpus=2, object_store_memory=100 << 20, log_to_driver=False, logging_level="ERROR")
+    yield
+    if not already:
+        ray.shutdown()

@@ -8,6 +8,7 @@ import ray
 import ray.train
 from ray.train.torch import TorchTrainer
 
+from unblur.errors import UserError
 from unblur.training.loop import TrainingFailed
 from unblur.training.task import Task, run
 from unblur.training.workers import process_group
@@ -61,7 +62,7 @@ def _train_loop(config: dict[str, Any]) -> None:
 
     try:
         run(task, split, report, process_group())
-    except TrainingFailed as failure:
+    except (TrainingFailed, UserError) as failure:
         ray.train.report({"finished": True, "failed": str(failure)})
     else:
         ray.train.report({"finished": True})

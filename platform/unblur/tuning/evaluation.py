@@ -12,9 +12,9 @@ from unblur.errors import UserError
 from unblur.evaluation.metrics import CUTOFFS, DEFINITION, METRICS
 from unblur.tracking.client import connect
 from unblur.tracking.registry import load_registered
-from unblur.tuning.job import write_summary
 from unblur.tuning.options import EvaluateOptions
 from unblur.tuning.session import absolute
+from unblur.tuning.summary import write_summary
 from unblur.tuning.testing import evaluate_folder, popularity
 
 

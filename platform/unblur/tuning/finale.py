@@ -19,7 +19,7 @@ from unblur.tuning.recording import Recorder
 from unblur.tuning.retrains import Retrains
 from unblur.tuning.searcher import Listener
 from unblur.tuning.session import Session
-from unblur.tuning.testing import Locked, popularity, test_once
+from unblur.tuning.testing import Locked, popularity, results_on_test, tested
 from unblur.tuning.trial import Trainer, Work, trial
 from unblur.tuning.tuner import search
 
@@ -70,6 +70,12 @@ def finale(
     return result
 
 
+def is_over(session: Session, retrains: Retrains) -> bool:
+    """Whether everything is trained and tested, so that Ray is not needed any more."""
+    seeds, data = session.options.seeds, session.load_test()
+    return not retrains.missing(seeds) and all(tested(retrains.home(n), data) for n in retrains.numbers(seeds))
+
+
 def _test(
     session: Session, tracker: Tracker, retrains: Retrains, data: Locked, scratch: Path, console: Console
 ) -> Result:
@@ -77,11 +83,12 @@ def _test(
     outcomes = [retrains.outcome(number) or {} for number in numbers]
     tests = []
     for number in numbers:
-        metrics = test_once(retrains.home(number), data, session.resources, scratch / "per_user" / f"{number:05d}")
+        results = scratch / "per_user" / f"{number:05d}"
+        metrics = results_on_test(retrains.home(number), data, session.resources, results)
         tracker.log("retrain", number, 0, {f"test/{name}": value for name, value in metrics.items()})
         tests.append(metrics)
     values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
-    least = popularity(session.split, ray.get(data.test), data.history)
+    least = popularity(session.split, data.test, data.history)
     best = max(range(len(numbers)), key=lambda index: outcomes[index]["value"])
     console.print(f"registering the model of seed {best}, the best on validation", markup=False)
     uri = _register(session, tracker, retrains, numbers[best])

@@ -1,6 +1,5 @@
 """The jobs: search, and train one configuration. Each says what it does, does it, and says what is next."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from unblur.errors import RunFailed, UserError
 from unblur.tracking.runs import Dataset
 from unblur.tracking.tracker import Tracker
 from unblur.tuning.configuration import parameters
-from unblur.tuning.finale import Result, finale, statistics
+from unblur.tuning.finale import Result, finale, is_over
 from unblur.tuning.forecast import announce
 from unblur.tuning.identity import StudyIdentity
 from unblur.tuning.lock import driving
@@ -29,6 +28,7 @@ from unblur.tuning.session import Session, open_session, ray_cluster
 from unblur.tuning.space import SearchSpace, load_space
 from unblur.tuning.storage import local_url, shown
 from unblur.tuning.study import Study
+from unblur.tuning.summary import conclude
 from unblur.tuning.trial import Work, trial
 from unblur.tuning.tuner import search as run_search
 
@@ -46,31 +46,33 @@ def search(options: SearchOptions, console: Console) -> None:
     url = study_url(options, session.root)
     identity = _identity(session, space)
     with ExitStack() as stack:
-        stack.enter_context(ray_cluster())
-        places = _places(session)
-        announce(session, space, places, console)
         if options.dry_run:
+            stack.enter_context(ray_cluster())
+            announce(session, space, _places(session), console)
             console.print("dry run: nothing was started")
             return
         study = Study.open(identity, url, options.fresh)
         stack.enter_context(driving(url, study.name))
-        tracker = stack.enter_context(_recorded(session, study.name, identity, console))
         home = f"{session.root}/studies/{session.dataset}/{study.name}"
+        places = 0  # none are needed to tell the result of a search that is over
+        if study.missing(options.trials) or not is_over(session, _retrains(session, study, home)):
+            stack.enter_context(ray_cluster())
+            places = _places(session)
+            announce(session, space, places, console)
+        tracker = stack.enter_context(_recorded(session, study.name, identity, console))
         console.print(f"study {study.name} in {shown(url)}: {_counts(study)}", markup=False)
         tracker.reconcile(as_record(record, identity.metric) for record in study.records())
         _search(session, study, tracker, home, places, console)
         searched = time.monotonic()
-        best = study.best()
-        if best is None:
-            raise RunFailed(f"no trial was completed ({_counts(study)}); MLflow has the reason of each")
-        console.print(f"best: trial {best.number} with {options.metric} {best.value:.4f} on validation", markup=False)
-        retrains = Retrains(f"{home}/retrains", best.number, best.params, options.data.seed, session.plan.metric)
+        retrains = _retrains(session, study, home)
         result = _finale(session, tracker, retrains, places, console)
+    best = study.best()
+    assert best is not None
     now = time.monotonic()
     seconds = {"search": searched - started, "retrain": now - searched, "total": now - started}
     trials = {state: count for state, count in study.counts().items() if state != "running"}
     found = {"number": best.number, "params": best.params, "valid": best.value}
-    _conclude(session, tracker, study.name, result, seconds, console, trials=trials, best=found)
+    conclude(session, tracker, study.name, result, seconds, console, trials=trials, best=found)
 
 
 def train(options: TrainOptions, console: Console) -> None:
@@ -97,7 +99,7 @@ def train(options: TrainOptions, console: Console) -> None:
     seconds = {"search": 0.0, "retrain": time.monotonic() - started, "total": time.monotonic() - started}
     valid = {"number": None, "params": params, "valid": max(result.valid)}
     trials = {"complete": 0, "pruned": 0, "failed": 0}
-    _conclude(session, tracker, name, result, seconds, console, trials=trials, best=valid)
+    conclude(session, tracker, name, result, seconds, console, trials=trials, best=valid)
 
 
 def default_space(model: str) -> Path:
@@ -154,12 +156,23 @@ def _recorded(session: Session, study_id: str, identity: StudyIdentity, console:
     except KeyboardInterrupt:
         tracker.end_study("pruned", "interrupted")
         raise
+    except UserError as error:  # trials have run: this is no mistake that could have been found before
+        tracker.end_study("failed", str(error))
+        raise RunFailed(str(error)) from None
     except Exception as error:
         tracker.end_study("failed", str(error))
         raise
     finally:
         if undelivered := tracker.close():
             console.print(undelivered, markup=False)
+
+
+def _retrains(session: Session, study: Study, home: str) -> Retrains:
+    """The retrains of the study's best trial; RunFailed when no trial was completed."""
+    best = study.best()
+    if best is None:
+        raise RunFailed(f"no trial was completed ({_counts(study)}); MLflow has the reason of each")
+    return Retrains(f"{home}/retrains", best.number, best.params, session.options.data.seed, session.plan.metric)
 
 
 def _places(session: Session) -> int:
@@ -184,12 +197,15 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
             listeners=[progress, Recorder(tracker, "trial"), Janitor(work)],
             time_budget=options.time_budget,
         )
-    console.print(f"search: {_counts(study)}", markup=False)
+    best = study.best()
+    found = f"; best trial {best.number}: {options.metric} {best.value:.4f} on validation" if best else ""
+    console.print(f"search: {_counts(study)}{found}", markup=False)
 
 
 def _finale(session: Session, tracker: Tracker, retrains: Retrains, places: int, console: Console) -> Result:
     options = session.options
-    console.print(f"training {retrains.missing(options.seeds)} of {options.seeds} seeds", markup=False)
+    if left := retrains.missing(options.seeds):
+        console.print(f"training {left} of {options.seeds} seeds", markup=False)
     with Progress(console, options.seeds, options.metric, session.plan.metric) as progress:
         trainer = session.trainer(final=isinstance(options, SearchOptions))
         return finale(session, tracker, retrains, trainer, places, [progress], console)
@@ -213,55 +229,3 @@ class Janitor:
 
 def _counts(study: Study) -> str:
     return ", ".join(f"{count} {state}" for state, count in study.counts().items() if count) or "new"
-
-
-def _conclude(
-    session: Session,
-    tracker: Tracker,
-    name: str,
-    result: Result,
-    seconds: dict[str, float],
-    console: Console,
-    **found: Any,
-) -> None:
-    """Print the result and what to do next, and write the summary."""
-    options, metric = session.options, session.plan.metric
-    test = {key: statistics(values) for key, values in result.test.items()}
-    mine, least = test[metric], result.popularity[metric]
-    console.print(
-        f"test {options.metric}: {mine['mean']:.4f} ± {mine['std']:.4f} over {options.seeds} seeds "
-        f"(popularity {least:.4f}), history {options.history}",
-        markup=False,
-        style="bold",
-    )
-    console.print(f"registered {result.model_uri} as candidate", markup=False)
-    console.print(f"look at the runs: mlflow ui --backend-store-uri {session.store.address}", markup=False)
-    if options.summary:
-        facts = session.prepared.facts
-        sizes = {key: getattr(facts, key) for key in ("users", "items", "train", "valid", "test")}
-        summary = {
-            "study": name,
-            "dataset": {"name": session.dataset, **sizes, "digest": session.prepared.digest},
-            "model": options.model,
-            **found,
-            "test": test,
-            "popularity": result.popularity,
-            "mlflow": {
-                "tracking_uri": session.store.address,
-                "experiment_id": tracker.experiment_id,
-                "parent_run_id": tracker.parent_run_id,
-                "model_uri": result.model_uri,
-            },
-            "seconds": {key: round(value, 1) for key, value in seconds.items()},
-        }
-        write_summary(options.summary, summary)
-
-
-def write_summary(file: Path, summary: dict[str, Any]) -> None:
-    """Write JSON at once; UserError names --summary when that fails."""
-    try:
-        partial = file.with_name(f"{file.name}.partial")
-        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise UserError(f"--summary {file} cannot be written: {error.strerror}") from None

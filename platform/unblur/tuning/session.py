@@ -66,8 +66,7 @@ class Session:
 
     def load_test(self) -> Locked:
         """Unlock the test part, for the final evaluation."""
-        test = data_store.load_test(self.local, self.prepared.digest)
-        return Locked(ray.put(self.split), ray.put(test), self.options.history)
+        return Locked(self.split, data_store.load_test(self.local, self.prepared.digest), self.options.history)
 
 
 def open_session(options: RunOptions, console: Console) -> Session:

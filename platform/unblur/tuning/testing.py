@@ -1,5 +1,6 @@
 """The one look at the test set: each retrained model is tested once, and the answer is kept."""
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,39 +16,45 @@ from unblur.data.split import Split
 from unblur.evaluation.ranking import Evaluation, final
 from unblur.models.base import TrainableRecommender
 from unblur.training.distributed import Resources
-from unblur.training.task import download, read, write
+from unblur.training.task import download, read, upload, write
 from unblur.training.workers import best_device
 
 HistoryName = Literal["train", "train+valid"]
-TESTED = "test.json"
-PER_USER = "per_user.parquet"
+METRICS, PER_USER = "metrics.json", "per_user.parquet"
 
 
 @dataclass(frozen=True)
 class Locked:
-    """The data of the final evaluation, in the object store; only this module is given the test part."""
+    """The data of the final evaluation; nothing but this module is given the test part."""
 
-    split: "ray.ObjectRef"
-    test: "ray.ObjectRef"
+    split: Split
+    test: csr_matrix
     history: HistoryName
 
+    def home(self, model: str) -> str:
+        """Where the results of the retrain in the folder `model` lie."""
+        return f"{model}/test-{self.history}"
 
-def test_once(home: str, data: Locked, resources: Resources, local: Path) -> dict[str, float]:
-    """Every metric of the model in `<home>/model` on the test set; a model that was tested before is not again.
 
-    The test runs where a training would (on a GPU if those do). Per-user results go to `local`.
+def tested(model: str, data: Locked) -> bool:
+    """Whether the retrain in this folder has had its one test."""
+    return read(data.home(model), METRICS) is not None
+
+
+def results_on_test(model: str, data: Locked, resources: Resources, per_user: Path) -> dict[str, float]:
+    """Every metric on the test set of the retrain in the folder `model`, tested now or earlier but once.
+
+    The test runs where a training would (on a GPU if those do). `per_user` gets the users' own results (Parquet).
     """
-    name = f"test-{data.history}.json" if data.history != "train" else TESTED
-    known = read(home, name)
-    if known is None or not (local / PER_USER).exists():
+    home = data.home(model)
+    if not tested(model, data):
         remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_evaluate)
-        metrics, per_user = ray.get(remote.remote(f"{home}/model", [data.split], [data.test], data.history))
-        local.mkdir(parents=True, exist_ok=True)
-        per_user.to_parquet(local / PER_USER, index=False)
-        if known is None:
-            write(home, name, metrics)
-            known = metrics
-    return known
+        metrics, table = ray.get(remote.remote(f"{model}/model", data))
+        upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), home)
+        write(home, METRICS, metrics)  # last: who finds it finds the table too
+    per_user.mkdir(parents=True)
+    shutil.copy(download(home, per_user.with_name(f"{per_user.name}-fetched")) / PER_USER, per_user)
+    return read(home, METRICS) or {}
 
 
 def evaluate_folder(folder: Path, split: Split, test: csr_matrix, history: HistoryName) -> Evaluation:
@@ -67,14 +74,11 @@ def popularity(split: Split, test: csr_matrix, history: HistoryName) -> dict[str
     return final(model, split, test, history).metrics()
 
 
-def _evaluate(
-    folder: str, split: list["ray.ObjectRef"], test: list["ray.ObjectRef"], history: HistoryName
-) -> tuple[dict[str, float], pd.DataFrame]:
-    data: Split = ray.get(split[0])
+def _evaluate(folder: str, data: Locked) -> tuple[dict[str, float], pd.DataFrame]:
     with tempfile.TemporaryDirectory() as scratch:
-        evaluation = evaluate_folder(download(folder, Path(scratch)), data, ray.get(test[0]), history)
+        evaluation = evaluate_folder(download(folder, Path(scratch)), data.split, data.test, data.history)
     columns: dict[str, Any] = {
-        "user": data.users[evaluation.users],
+        "user": data.split.users[evaluation.users],
         "n_relevant": evaluation.n_relevant,
         **{name: values.astype(np.float32) for name, values in evaluation.per_user().items()},
     }

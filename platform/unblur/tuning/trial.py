@@ -9,6 +9,7 @@ import ray
 import torch
 from ray import tune
 
+from unblur.errors import UserError
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.distributed import Resources, fit_on_workers
 from unblur.training.loop import Plan, TrainingFailed
@@ -70,7 +71,7 @@ def _in_place(work: Work, split: list["ray.ObjectRef"], config: dict[str, Any]) 
 
     try:
         run(work.task(**config), ray.get(split[0]), report)
-    except TrainingFailed as failure:
+    except (TrainingFailed, UserError) as failure:
         tune.report({"finished": True, "failed": str(failure)})
     else:
         tune.report({"finished": True})

@@ -1,0 +1,129 @@
+"""Every mistake of a user's ends with a message that says what to do, within seconds, before anything is begun."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from running import Run
+
+from unblur.data.request import DataRequest
+from unblur.errors import RunFailed, UserError
+from unblur.tuning.configuration import parameters
+from unblur.tuning.job import search, train
+from unblur.tuning.options import SearchOptions, TrainOptions
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(message: str, data: dict[str, Any] | None = None, **options: Any) -> None:
+    with pytest.raises(UserError, match=message):
+        search(SearchOptions(data=DataRequest(**(data or {})), **options), Console(quiet=True))
+    assert not Path("unblur-runs/study.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("message", "data", "options"),
+    [
+        ("unknown dataset 'amazon_toyz'.*Did you mean 'amazon_toys'", {"dataset": "amazon_toyz"}, {}),
+        ("nowhere.csv", {"dataset": "nowhere.csv"}, {}),
+        ("unknown model 'cfg_difrec'.*Did you mean 'cfg_diffrec'", {}, {"model": "cfg_difrec"}),
+        ("unknown metric 'ndgc@10'.*Did you mean 'ndcg@10'", {}, {"metric": "ndgc@10"}),
+        ("noise-share", {"protocol": "noisy_random"}, {}),
+        ("--storage /proc/unblur cannot be written", {}, {"storage": "/proc/unblur"}),
+        ("--tracking-uri", {}, {"tracking_uri": "file:///tmp/mlruns"}),
+        ("missing.yaml", {}, {"search_space": Path("missing.yaml")}),
+        ("--study-url", {}, {"study_url": "mysql://user:secret@host/db"}),
+    ],
+)
+def test_refused(message: str, data: dict[str, Any], options: dict[str, Any]) -> None:
+    refused(message, data, **options)
+
+
+def test_a_closed_mlflow_port_is_named_and_a_password_is_not() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError) as refusal:
+            options = SearchOptions(tracking_uri=f"http://someone:secret@127.0.0.1:{port}")
+            search(options, Console(quiet=True))
+    assert f"127.0.0.1:{port}" in str(refusal.value) and "--tracking-uri" in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("model: cfg_diffrec\nparameters: {lrr: {type: float, low: 0.1, high: 1}}", "bad.yaml:2.*'lrr'.*'lr'"),
+        ("model: cfg_diffrec\nparameters: {lr: {type: float, low: 1, high: 0.1}}", "the wrong way round"),
+        ("model: cfg_diffrec\nparameters: {T: {type: int, low: 3, high: 3}}", "the range is empty"),
+        ("model: cfg_diffrec\nparameters: {t_prime_share: {type: float, low: 0, high: 1.5}}", "T' = "),
+        (
+            "model: cfg_diffrec\nparameters: {noise_min: {type: float, low: 0.1, high: 0.9},"
+            " noise_max: {type: float, low: 0.5, high: 0.95}}",
+            "noise_min = 0.9 must be below noise_max = 0.5",
+        ),
+        ("model: diffrec\nparameters: {lr: {type: float, low: 0.1, high: 1}}", "--model diffrec"),
+    ],
+)
+def test_search_spaces_that_cannot_work(content: str, message: str) -> None:
+    Path("bad.yaml").write_text(content)
+    refused(message, search_space=Path("bad.yaml"))
+
+
+def test_resources_that_no_node_can_give(local_ray: None) -> None:
+    with pytest.raises(UserError, match=r"64 workers x 100 CPUs = 6400 CPUs"):
+        search(SearchOptions(workers_per_trial=64, cpus_per_worker=100, dry_run=True), Console(quiet=True))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [("lr", "expected name=value"), ("dims=[1", "is no value"), ("T=0", "T = 0"), ("loss=mse", "loss = 'mse'")],
+)
+def test_set(assignment: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        train(TrainOptions(set=[assignment]), Console(quiet=True))
+
+
+def test_set_overrides_the_file_and_numbers_are_numbers() -> None:
+    Path("c.yaml").write_text("lr: 1e-3\ndims: [200, 600]\nT: 5\n")
+    assert parameters(["T=7", "normalize=true", "loss=multinomial"], Path("c.yaml")) == {
+        "lr": 0.001,
+        "dims": [200, 600],
+        "T": 7,
+        "normalize": True,
+        "loss": "multinomial",
+    }
+
+
+@pytest.mark.parametrize("content", ["- 1", "lr: [", "\x00", "3"])
+def test_a_config_file_that_is_none(content: str) -> None:
+    Path("c.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"c\.yaml"):
+        parameters([], Path("c.yaml"))
+
+
+def test_the_process_exits_with_2_and_one_message(run: Run, tmp_path: Path) -> None:
+    for flags in (["--dataset", "nope"], ["--trials", "0"], ["--no-such-flag"]):
+        done = run(tmp_path, "tune", *flags)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_search_in_which_every_trial_fails_says_why(local_ray: None, data_flags: list[str]) -> None:
+    Path("diverges.yaml").write_text(
+        "model: diffrec\nparameters: {lr: {type: float, low: 1.0e+30, high: 1.0e+31}}\nfixed: {dims: [8]}"
+    )
+    options = SearchOptions(
+        data=DataRequest(dataset=data_flags[1], user_column="listener", item_column="track", time_column="played_at"),
+        model="diffrec",
+        search_space=Path("diverges.yaml"),
+        trials=2,
+        epochs=5,
+    )
+    with pytest.raises(RunFailed, match="no trial was completed \\(2 failed\\)"):
+        search(options, Console(quiet=True))
