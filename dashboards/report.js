@@ -1,0 +1,18 @@
+// Draws the figures: at once where they can be seen, in folded parts when they are opened.
+"use strict";
+const figures = JSON.parse(document.getElementById("figures").textContent);
+const config = { responsive: true, displaylogo: false, showSendToCloud: false };
+
+function draw(element) {
+  if (element.dataset.drawn) return;
+  element.dataset.drawn = "yes";
+  const figure = figures[element.id];
+  Plotly.newPlot(element, figure.data, figure.layout, config);
+}
+
+for (const part of document.querySelectorAll("details")) {
+  part.addEventListener("toggle", () => {
+    if (part.open) part.querySelectorAll(".figure").forEach(draw);
+  });
+}
+document.querySelectorAll("section > figure > .figure").forEach(draw);

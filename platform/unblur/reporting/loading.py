@@ -1,0 +1,159 @@
+"""From MLflow to the studies that a report may compare: the newest of each model, on the same data."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from unblur.errors import UserError
+from unblur.reporting.runs import Evidence, Retrain, StudyRuns, Trial
+from unblur.tracking.reader import Found, Reader
+from unblur.tracking.runs import STATUS, State
+
+STATES: dict[str, State] = {status: state for state, status in STATUS.items()}
+VALUES = "unblur.values."
+PER_RETRAIN = 100  # a retrain's number is that of its trial times this, plus its seed
+
+
+def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
+    """Each model's newest finished study, of those on the same data with the same history. UserError without any."""
+    experiment = reader.experiment(f"{dataset}/{protocol}")
+    parents = reader.runs(experiment, {"unblur.kind": "study"})
+    finished = [study for run in parents if (study := _study(run)) is not None]
+    if not finished:
+        raise UserError(_nothing(f"{dataset}/{protocol}", parents, reader.store.address))
+    chosen, notes = _comparable(_newest(finished))
+    notes += _unfinished(parents, {study.model for study in finished})
+    studies = [_with_runs(reader, experiment, study) for study in chosen]
+    studies = [_with_users(reader, study, notes) for study in studies]
+    return Evidence(dataset, protocol, reader.store.address, studies, notes)
+
+
+def _study(run: Found) -> StudyRuns | None:
+    """The study of a parent run, if it has been tested."""
+    tests = {
+        key.removeprefix(f"{VALUES}test/"): [float(value) for value in json.loads(text)]
+        for key, text in run.tags.items()
+        if key.startswith(f"{VALUES}test/")
+    }
+    if run.status != "FINISHED" or not tests:
+        return None
+    metric = run.params.get("metric", "ndcg_at_10")
+    return StudyRuns(run.tags.get("unblur.model", run.name), run, metric, tests)
+
+
+def _newest(finished: Sequence[StudyRuns]) -> list[StudyRuns]:
+    """The newest per model, history and data; oldest first. A search counts before a training without one."""
+    newest: dict[tuple[str, str, str], StudyRuns] = {}
+    for study in sorted(finished, key=lambda study: (not _is_training(study), study.run.started)):
+        newest[study.model, study.history, study.digest] = study
+    return sorted(newest.values(), key=lambda study: study.run.started)
+
+
+def _is_training(study: StudyRuns) -> bool:
+    return f"{study.model}-train-" in study.run.tags.get("unblur.study", "")
+
+
+def _comparable(studies: Sequence[StudyRuns]) -> tuple[list[StudyRuns], list[str]]:
+    """Only what had the same data and history is compared: the most models, and among equals the newest."""
+    counts = Counter((study.digest, study.history) for study in studies)
+    last = {(study.digest, study.history): study.run.started for study in studies}
+    digest, history = max(counts, key=lambda key: (counts[key], last[key]))
+    chosen = [study for study in studies if (study.digest, study.history) == (digest, history)]
+    notes = [
+        f"Left out: {study.model} with history {study.history} on data {study.digest[:8] or 'unknown'}, because the "
+        f"others have history {history} on data {digest[:8] or 'unknown'}."
+        for study in studies
+        if study not in chosen
+    ]
+    return chosen, notes
+
+
+def _unfinished(parents: Iterable[Found], finished: set[str]) -> list[str]:
+    models = {run.tags.get("unblur.model", run.name): run.status for run in parents if run.status != "FINISHED"}
+    return [
+        f"Not finished: {model}, whose study is {STATES.get(status, status)}."
+        for model, status in sorted(models.items())
+        if model not in finished
+    ]
+
+
+def _nothing(name: str, parents: Sequence[Found], address: str) -> str:
+    states = ", ".join(sorted({f"{run.tags.get('unblur.model', run.name)} ({run.status.lower()})" for run in parents}))
+    there = f"has only unfinished ones: {states}" if states else "is empty"
+    return f"no study of {name} is finished: the experiment in MLflow at {address} {there}. Let jobs/tune.py end first."
+
+
+def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
+    """The study with its trials and the retrains that its test values belong to."""
+    children = reader.runs(experiment, {"mlflow.parentRunId": study.run.id})
+    by_kind: dict[str, list[Found]] = {"trial": [], "retrain": []}
+    for run in children:
+        by_kind.setdefault(run.tags.get("unblur.kind", ""), []).append(run)
+    decided = f"valid/{study.metric}"
+    histories = reader.histories([run.id for run in by_kind["trial"]], decided)
+    trials = [_trial(run, histories.get(run.id, {})) for run in by_kind["trial"]]
+    retrains = [
+        Retrain(_number(run), run.seconds, dict(run.metrics), _params(run))
+        for run in sorted(by_kind["retrain"], key=_number)
+    ]
+    return replace(study, trials=sorted(trials, key=lambda trial: trial.number), retrains=_tested(study, retrains))
+
+
+def _number(run: Found) -> int:
+    return int(run.tags["unblur.number"])
+
+
+def _trial(run: Found, history: dict[int, float]) -> Trial:
+    # a training keeps its best epoch's weights, while MLflow shows the last epoch's value
+    best = max(history.values(), default=None)
+    return Trial(_number(run), STATES.get(run.status, "failed"), _params(run), best, run.seconds)
+
+
+def _params(run: Found) -> dict[str, Any]:
+    return {name: _value(text) for name, text in run.params.items()}
+
+
+def _value(text: str) -> Any:
+    """A parameter as it was: JSON, or a plain string."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _tested(study: StudyRuns, retrains: Sequence[Retrain]) -> list[Retrain]:
+    """A study that went on after its end has retrains of an earlier best trial too: those are told by their values."""
+    metric, values = next(iter(study.tests.items()))
+    groups: dict[int, list[Retrain]] = {}
+    for retrain in retrains:
+        groups.setdefault(retrain.number // PER_RETRAIN, []).append(retrain)
+    for group in groups.values():
+        if [each.metrics.get(f"test/{metric}") for each in group[: len(values)]] == values:
+            return group[: len(values)]
+    return []
+
+
+def _with_users(reader: Reader, study: StudyRuns, notes: list[str]) -> StudyRuns:
+    """The study with its per-user results; a note when they are missing or cannot be read."""
+    try:
+        with TemporaryDirectory(prefix="unblur-") as scratch:
+            folder = reader.folder(study.run.id, "per_user", Path(scratch))
+            frames = [pd.read_parquet(path) for path in _files(folder, study)] if folder else []
+    except (UserError, OSError, ValueError) as error:
+        notes.append(f"The per-user results of {study.model} cannot be read: {error}")
+        return study
+    if not frames:
+        notes.append(f"{study.model} has no per-user results, so its differences cannot be tested.")
+        return study
+    return replace(study, per_user=pd.concat(frames).groupby("user", sort=True).mean(numeric_only=True))
+
+
+def _files(folder: Path, study: StudyRuns) -> list[Path]:
+    wanted = [folder / f"{each.number:05d}" / "per_user.parquet" for each in study.retrains]
+    return [path for path in wanted if path.exists()] or sorted(folder.rglob("*.parquet"))

@@ -1,0 +1,22 @@
+"""What a person asks of a report; the fields are the command line's flags."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ReportOptions(BaseModel):
+    """Writes what MLflow knows of a dataset: leaderboard, verdict, figures. Reads nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    dataset: str = "sample"
+    """The dataset, as it was given to the search."""
+    protocol: str = "clean"
+    """Its protocol: clean, noisy_natural or noisy_random."""
+    tracking_uri: str | None = None
+    """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
+    output: Path = Path("report.html")
+    """The report, one file that opens offline."""
+    markdown: Path | None = None
+    """Write verdict and tables to this file as Markdown too."""

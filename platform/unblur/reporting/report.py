@@ -1,0 +1,96 @@
+"""From MLflow to the report's files."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from unblur.errors import UserError
+from unblur.reporting import papers, plots, search_plots, tables
+from unblur.reporting.figure import Plot
+from unblur.reporting.leaderboard import Leaderboard, leaderboard
+from unblur.reporting.loading import load
+from unblur.reporting.options import ReportOptions
+from unblur.reporting.page import Report, Section, to_html, to_markdown
+from unblur.reporting.reproduction import commands, definitions
+from unblur.reporting.runs import Evidence, StudyRuns
+from unblur.reporting.verdict import reservations, verdict
+from unblur.tracking.reader import Reader, existing_store
+
+
+def run(options: ReportOptions, console: Console) -> None:
+    """`jobs/report.py`."""
+    reader = Reader(existing_store(options.tracking_uri))
+    evidence = load(reader, Path(options.dataset).stem, options.protocol)
+    report = build(evidence)
+    for sentence in report.verdict:
+        console.print(sentence, markup=False)
+    save(options.output, to_html(report), "--output")
+    console.print(f"wrote {options.output}", markup=False)
+    if options.markdown:
+        save(options.markdown, to_markdown(report), "--markdown")
+        console.print(f"wrote {options.markdown}", markup=False)
+
+
+def build(evidence: Evidence) -> Report:
+    """All that the report says."""
+    board = leaderboard(evidence.studies, evidence.studies[-1].metric)
+    studies = [row.study for row in board.rows]
+    figures = papers.beside(studies, evidence.dataset, evidence.protocol, tables.OVERVIEW)
+    drawn = {plot.id: plot for plot in plots.result_plots(board, figures)}
+    return Report(
+        title=f"{evidence.dataset}: which recommender is worth it?",
+        subtitle=f"Protocol {evidence.protocol}; {len(studies)} models; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        verdict=verdict(evidence, board),
+        reservations=reservations(evidence, board),
+        sections=[*_results(board, studies, figures, drawn), *_searches(studies), _meaning(evidence)],
+    )
+
+
+def _results(
+    board: Leaderboard, studies: Sequence[StudyRuns], figures: Sequence[papers.Beside], drawn: dict[str, Plot]
+) -> list[Section]:
+    beyond = "Coverage: share of the catalogue shown to anyone; novelty: bits; Gini of exposure; mean popularity."
+    return [
+        Section("Leaderboard", [tables.leaders(board)], _pick(drawn, "forest")),
+        Section("Is the difference real?", [tables.comparisons(board)]),
+        Section(
+            "More than one metric",
+            [
+                tables.metrics(board, tables.OVERVIEW, "All metrics"),
+                tables.metrics(board, tables.BEYOND, "Beyond accuracy", beyond),
+            ],
+            _pick(drawn, "groups"),
+        ),
+        Section("What it costs", [tables.budgets(studies)], _pick(drawn, "cost", "parameters")),
+        Section("Beside the papers", [tables.papers(figures)], _pick(drawn, "papers")),
+    ]
+
+
+def _searches(studies: Sequence[StudyRuns]) -> list[Section]:
+    history = search_plots.search_history(studies)
+    found = [Section("The search", plots=[history])] if history else []
+    return found + [
+        Section(f"{study.model} in detail", [tables.best_params(study)], search_plots.model_plots(study), folded=True)
+        for study in studies
+    ]
+
+
+def _meaning(evidence: Evidence) -> Section:
+    return Section("Definitions and commands", [definitions(evidence), commands(evidence)])
+
+
+def _pick(drawn: dict[str, Plot], *names: str) -> list[Plot]:
+    return [drawn[name] for name in names if name in drawn]
+
+
+def save(file: Path, text: str, flag: str) -> None:
+    """Write a file at once; UserError names the flag when that fails."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f"{file.name}.partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise UserError(f"{flag} {file} cannot be written: {error.strerror}") from None

@@ -1,0 +1,58 @@
+"""How to come to the same numbers: definitions, data, commands."""
+
+import json
+import shlex
+from collections.abc import Sequence
+
+from unblur.evaluation.metrics import DEFINITION
+from unblur.reporting.runs import Evidence, StudyRuns
+from unblur.reporting.tables import Table
+
+FLAGS = {"epochs": "epochs", "eval_every": "eval-every", "patience": "patience", "seed": "seed"}
+
+
+def definitions(evidence: Evidence) -> Table:
+    """What every number means, and on what it was measured."""
+    first = evidence.studies[0]
+    facts = {name: f"{value:,}" for name, value in first.run.facts.items() if isinstance(value, int)}
+    rows = [
+        ["metrics", first.run.tags.get("unblur.metrics", DEFINITION)],
+        ["history", f"{first.history}: what a model sees of a user at the test"],
+        ["selection", f"the best {first.metric} on validation; the test set is opened once, for the final models"],
+        ["data", ", ".join(f"{name} {value}" for name, value in facts.items()) or "unknown"],
+        ["digest of the data", first.digest or "unknown"],
+        ["record", f"MLflow at {evidence.address}, experiment {evidence.dataset}/{evidence.protocol}"],
+    ]
+    return Table("What the numbers mean", ["", ""], rows)
+
+
+def commands(evidence: Evidence) -> Table:
+    """The command of every study and its run in MLflow."""
+    rows = [[study.model, command(study, evidence.protocol), study.run.id] for study in evidence.studies]
+    note = "Flags that changed the data (such as --min-rating) are not in the record's parameters; the digest tells."
+    return Table("How to reproduce them", ["model", "command", "run in MLflow"], rows, note, code={1, 2})
+
+
+def command(study: StudyRuns, protocol: str) -> str:
+    """The job as it was called, if that was recorded; put together from the study's parameters otherwise."""
+    if "unblur.command" in study.run.tags:
+        return study.run.tags["unblur.command"]
+    job = ["tune.py"] if study.trials else ["train.py"]
+    words = ["python", f"jobs/{job[0]}", "--dataset", study.run.dataset, "--model", study.model]
+    words += ["--protocol", protocol, "--metric", study.metric.replace("_at_", "@")]
+    words += ["--trials", str(len(study.trials))] if study.trials else _settings(study)
+    words += ["--seeds", str(len(study.tests[study.metric])), "--history", study.history]
+    for name, flag in FLAGS.items():
+        if name in study.run.params:
+            words += [f"--{flag}", study.run.params[name]]
+    return shlex.join(words)
+
+
+def _settings(study: StudyRuns) -> Sequence[str]:
+    """--set for each parameter of a model that was trained without a search."""
+    params = study.retrains[0].params if study.retrains else {}
+    return [
+        word
+        for name, value in sorted(params.items())
+        for word in ("--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}")
+    ]

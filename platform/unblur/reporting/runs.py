@@ -1,0 +1,86 @@
+"""A dataset's studies as MLflow has them: what the report is made of."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from unblur.tracking.reader import Found
+from unblur.tracking.runs import State
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration that the search tried."""
+
+    number: int
+    state: State
+    params: dict[str, Any]
+    value: float | None  # the best on validation
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """The chosen configuration trained with one seed."""
+
+    number: int
+    seconds: float | None
+    metrics: dict[str, float]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyRuns:
+    """One model's study. `tests` maps a metric (`ndcg_at_10`) to its values by seed."""
+
+    model: str
+    run: Found
+    metric: str  # the one that decided, on validation
+    tests: dict[str, list[float]]
+    trials: list[Trial] = field(default_factory=list)
+    retrains: list[Retrain] = field(default_factory=list)
+    per_user: pd.DataFrame | None = None  # index user; n_relevant and every metric, averaged over seeds
+
+    @property
+    def history(self) -> str:
+        return self.run.tags.get("unblur.history", "train")
+
+    @property
+    def digest(self) -> str:
+        return self.run.tags.get("unblur.dataset_digest", "")
+
+    def test(self, metric: str) -> float:
+        """The mean over seeds, as MLflow has it."""
+        return self.run.metrics[f"test/{metric}"]
+
+    def spread(self, metric: str) -> float | None:
+        """The standard deviation over seeds; None for a single one."""
+        return self.run.metrics.get(f"test/{metric}_std")
+
+    def popularity(self, metric: str) -> float | None:
+        """What recommending the most popular items scores."""
+        return self.run.metrics.get(f"test/popularity/{metric}")
+
+    def done(self) -> list[Trial]:
+        """The trials that ended well or were pruned, with a value."""
+        return [trial for trial in self.trials if trial.value is not None and trial.state in {"complete", "pruned"}]
+
+    def best(self) -> Trial | None:
+        complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
+        return max(complete, key=lambda trial: trial.value or 0.0, default=None)
+
+    def search_seconds(self) -> float:
+        """Seconds of all trials together, however many ran at a time."""
+        return sum(trial.seconds or 0.0 for trial in self.trials)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that one report says something about: comparable studies, and why others are left out."""
+
+    dataset: str
+    protocol: str
+    address: str
+    studies: list[StudyRuns]
+    notes: list[str]

@@ -1,0 +1,136 @@
+"""The report's tables as plain text cells, which HTML and Markdown show alike."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from unblur.evaluation.significance import Comparison
+from unblur.reporting.leaderboard import Leaderboard
+from unblur.reporting.papers import Beside
+from unblur.reporting.runs import StudyRuns
+from unblur.reporting.verdict import GUIDED, UNGUIDED
+from unblur.reporting.wording import NONE, duration, probability, shown, with_spread
+
+OVERVIEW = ("recall_at_10", "recall_at_20", "ndcg_at_10", "ndcg_at_20", "mrr_at_10", "precision_at_10")
+BEYOND = ("coverage_at_10", "novelty_at_10", "gini_at_10", "popularity_at_10")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: what each row is comes first in it."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    code: Collection[int] = ()  # columns that people copy
+
+
+def leaders(board: Leaderboard) -> Table:
+    """The leaderboard."""
+    rows = []
+    for place, row in enumerate(board.rows, 1):
+        low, high = row.interval or (None, None)
+        interval = f"{low:.4f} to {high:.4f}" if row.interval else NONE
+        seeds = ", ".join(f"{value:.4f}" for value in row.values)
+        study = row.study
+        spent = [str(len(study.trials)), duration(study.search_seconds())] if study.trials else [NONE, NONE]
+        rows.append([str(place), row.model, with_spread(row.mean, row.std), interval, row.group or NONE, seeds, *spent])
+    least = next((p for row in board.rows if (p := row.study.popularity(board.metric)) is not None), None)
+    note = (
+        "Mean ± standard deviation over seeds; 95% interval by bootstrap over users. Models that share a letter are "
+        "not significantly different (paired t-tests of all pairs over users, Holm's correction, 5%)."
+    )
+    if least is not None:
+        note += f" Recommending the most popular items scores {least:.4f}."
+    columns = ["", "model", f"test {shown(board.metric)}", "95% interval", "group", "by seed", "trials", "search time"]
+    return Table("Leaderboard", columns, rows, note)
+
+
+def comparisons(board: Leaderboard) -> Table:
+    """The best model against each other one, and guidance against none."""
+    best = board.rows[0].model
+    pairs = [(best, row.model) for row in board.rows[1:]]
+    if board.row(GUIDED) and board.row(UNGUIDED) and best not in {GUIDED, UNGUIDED}:
+        pairs.append((GUIDED, UNGUIDED))
+    rows = []
+    for one, other in pairs:
+        found = board.compare(one, other)
+        if found is not None:
+            rows.append([f"{one} − {other}", *_compared(found), probability(board.p_seeds(one, other))])
+    columns = ["models", "difference", "95% interval", "p (Holm)", "p (Wilcoxon)", "effect", "detectable", "p (seeds)"]
+    note = (
+        "Per-user means over seeds. p (Holm): paired t-test corrected for all pairs of models; p (Wilcoxon): signed "
+        "ranks, uncorrected; effect: Cohen's d_z; detectable: the smallest true difference that these users would "
+        "show with a probability of 80%; p (seeds): Welch's test over seeds, whether other seeds might turn the order."
+    )
+    return Table("Differences", columns, rows, note)
+
+
+def _compared(found: Comparison) -> list[str]:
+    interval = f"{found.low:+.4f} to {found.high:+.4f}"
+    tests = [probability(found.p_holm), probability(found.p_wilcoxon)]
+    return [f"{found.difference:+.4f}", interval, *tests, f"{found.effect:+.3f}", f"{found.detectable:.4f}"]
+
+
+def metrics(board: Leaderboard, names: Sequence[str], title: str, note: str = "") -> Table:
+    """Several metrics of every model; those that nobody has are left out."""
+    there = [name for name in names if any(name in row.study.tests for row in board.rows)]
+    rows = [
+        [
+            row.model,
+            *(with_spread(row.study.test(n), row.study.spread(n)) if n in row.study.tests else NONE for n in there),
+        ]
+        for row in board.rows
+    ]
+    return Table(title, ["model", *map(shown, there)], rows if there else [], note)
+
+
+def budgets(studies: Sequence[StudyRuns]) -> Table:
+    """What each model's search and retrains took."""
+    rows = []
+    for study in studies:
+        states = [trial.state for trial in study.trials]
+        counts = [str(states.count(state)) for state in ("complete", "pruned", "failed", "running")]
+        retrains = sum(each.seconds or 0.0 for each in study.retrains)
+        best = study.best()
+        valid = f"{best.value:.4f}" if best and best.value is not None else NONE
+        rows.append([study.model, *counts, duration(study.search_seconds()), duration(retrains), valid])
+    note = "Times are those of all trials together, however many ran side by side."
+    columns = [
+        "model",
+        "complete",
+        "pruned",
+        "failed",
+        "running",
+        "search time",
+        "retrains' time",
+        "best on validation",
+    ]
+    return Table("Budget", columns, rows, note)
+
+
+def best_params(study: StudyRuns) -> Table:
+    """The configuration that was retrained."""
+    chosen = study.retrains[0].params if study.retrains else (best.params if (best := study.best()) else {})
+    rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in sorted(chosen.items())]
+    return Table("Chosen parameters", ["parameter", "value"], rows, code={1})
+
+
+def papers(figures: Sequence[Beside]) -> Table:
+    """Ours beside the papers'."""
+    rows = [
+        [
+            each.model,
+            shown(each.metric),
+            f"{b.ours:.4f}",
+            f"{each.value:.4f}",
+            f"{b.ratio:+.1%}",
+            each.source,
+            each.note,
+        ]
+        for b in figures
+        for each in [b.published]
+    ]
+    columns = ["model", "metric", "ours", "paper's", "ours against it", "source", "what to keep in mind"]
+    return Table("Beside the papers", columns, rows)

@@ -1,0 +1,149 @@
+"""The leaderboard in sentences that a manager can read, and what stands in the way of believing it."""
+
+from collections.abc import Callable, Sequence
+
+from unblur.reporting.leaderboard import Leaderboard, Row
+from unblur.reporting.runs import Evidence, StudyRuns
+from unblur.reporting.wording import duration, shown
+
+GUIDED, UNGUIDED = "cfg_diffrec", "diffrec"
+SIMILAR = 1.1  # budgets within 10% count as equal
+
+
+def is_diffusion(model: str) -> bool:
+    return model.endswith("diffrec") or model == "codigem"
+
+
+def verdict(evidence: Evidence, board: Leaderboard) -> list[str]:
+    """One sentence after the other, the most important first."""
+    return [_winner(evidence, board), *_guidance(board), *_families(board), *_popularity(board)]
+
+
+def reservations(evidence: Evidence, board: Leaderboard) -> list[str]:
+    """What a reader must know before quoting the verdict."""
+    studies = [row.study for row in board.rows]
+    found = [_history(studies), *_budgets(studies), *_settings(studies), *_sizes(board)]
+    return [*found, *_champion(studies), *evidence.notes]
+
+
+def _winner(evidence: Evidence, board: Leaderboard) -> str:
+    best, name = board.rows[0], f"On {evidence.dataset} ({evidence.protocol})"
+    spread = f" ± {best.std:.4f}" if best.std is not None else ""
+    score = f"{shown(board.metric)} {best.mean:.4f}{spread}"
+    if len(board.rows) == 1:
+        return f"{name} only {best.model} has been tested, with {score}; there is nothing to compare it with."
+    tied = [row.model for row in board.rows[1:] if (c := board.compare(best.model, row.model)) and not c.significant]
+    if not tied:
+        lead = "significantly ahead of all others" if board.n_pairs else "ahead, untested"
+        return f"{name} {best.model} is {lead}, with {score}."
+    return f"{name} {best.model} comes first with {score}, not significantly ahead of {_and(tied)}."
+
+
+def _guidance(board: Leaderboard) -> list[str]:
+    guided, plain = board.row(GUIDED), board.row(UNGUIDED)
+    if not guided or not plain:
+        return []
+    verb = "gains" if guided.mean >= plain.mean else "loses"
+    return [
+        f"Guidance ({GUIDED}) {verb} {_percent(guided, plain)} against {UNGUIDED}, {_evidence(board, guided, plain)}."
+    ]
+
+
+def _families(board: Leaderboard) -> list[str]:
+    """The best diffusion model against the best of the others."""
+    diffusion = next((row for row in board.rows if is_diffusion(row.model)), None)
+    baseline = next((row for row in board.rows if not is_diffusion(row.model)), None)
+    if diffusion is None or baseline is None:
+        return []
+    first, second = (baseline, diffusion) if baseline.mean > diffusion.mean else (diffusion, baseline)
+    kinds = ("baseline", "diffusion model") if first is baseline else ("diffusion model", "baseline")
+    return [
+        f"The best {kinds[0]}, {first.model}, is {_percent(first, second)} better than the best {kinds[1]}, "
+        f"{second.model}: {_evidence(board, first, second)}."
+    ]
+
+
+def _popularity(board: Leaderboard) -> list[str]:
+    weak = [row.model for row in board.rows if row.mean <= (row.study.popularity(board.metric) or -1.0)]
+    weak = [model for model in weak if model != "popularity"]
+    return [f"No better than recommending the most popular items: {_and(weak)}."] if weak else []
+
+
+def _evidence(board: Leaderboard, one: Row, other: Row) -> str:
+    """Significant or not, and how that is known."""
+    comparison = board.compare(one.model, other.model)
+    if comparison is None:
+        return "not tested, because per-user results are missing"
+    if not comparison.significant:
+        least = comparison.detectable / other.mean if other.mean else float("inf")
+        return f"not significant (p {_p(comparison.p_holm)}; these users would show {least:.1%} or more)"
+    seeds = board.p_seeds(one.model, other.model)
+    if seeds is not None and seeds >= 0.05:
+        return f"significant over users (p {_p(comparison.p_holm)}) but within the spread of seeds (p {_p(seeds)})"
+    return f"significant (p {_p(comparison.p_holm)})"
+
+
+def _history(studies: Sequence[StudyRuns]) -> str:
+    saw = {"train": "the training part", "train+valid": "the training and validation parts"}[studies[0].history]
+    return f"At the test the models saw {saw} of each user's history (history {studies[0].history})."
+
+
+def _budgets(studies: Sequence[StudyRuns]) -> list[str]:
+    """Unequal numbers of trials or seconds, told; a model of one trial without parameters needs no more."""
+    searched = {study.model: study for study in studies if study.trials}
+    found = _unequal("trials", {name: float(len(study.trials)) for name, study in searched.items()}, "{:.0f}".format)
+    seconds = {name: study.search_seconds() for name, study in searched.items()}
+    found += _unequal("search time", seconds, duration)
+    if without := [study.model for study in studies if not study.trials]:
+        found.append(f"Not tuned here, trained with given parameters: {_and(without)}.")
+    return found
+
+
+def _unequal(what: str, amounts: dict[str, float], write: Callable[[float], str]) -> list[str]:
+    if len(amounts) < 2 or max(amounts.values()) <= SIMILAR * max(min(amounts.values()), 1.0):
+        return []
+    listed = ", ".join(f"{model} {write(amount)}" for model, amount in sorted(amounts.items(), key=lambda e: -e[1]))
+    return [f"Budgets differ in {what}: {listed}."]
+
+
+def _settings(studies: Sequence[StudyRuns]) -> list[str]:
+    """Other settings of the studies that are not the same for all."""
+    names = {"metric": "deciding metric", "epochs": "epochs at most", "patience": "patience", "seed": "search seed"}
+    found = []
+    for name, words in names.items():
+        values = {study.run.params.get(name, "unknown") for study in studies}
+        if len(values) > 1:
+            each = ", ".join(f"{study.model} {study.run.params.get(name, 'unknown')}" for study in studies)
+            found.append(f"The {words} differs: {each}.")
+    return found
+
+
+def _sizes(board: Leaderboard) -> list[str]:
+    seeds = {row.model: len(row.values) for row in board.rows}
+    counts = sorted(set(seeds.values()))
+    found = [f"{counts[0]} seed{'s' if counts[0] != 1 else ''} per model."]
+    if len(counts) > 1:
+        found = [f"Seeds differ: {', '.join(f'{model} {count}' for model, count in seeds.items())}."]
+    if board.n_pairs:
+        found.append(f"Tests are over {board.n_users:,} users whom all models have in common.")
+    return found
+
+
+def _champion(studies: Sequence[StudyRuns]) -> list[str]:
+    """What the search said when its model was held against the champion."""
+    tags = [
+        (study.model, study.run.tags["unblur.champion"]) for study in studies if "unblur.champion" in study.run.tags
+    ]
+    return [f"Champion: {model}: {said}" for model, said in tags]
+
+
+def _percent(one: Row, other: Row) -> str:
+    return f"{abs(one.mean - other.mean) / other.mean:.1%}" if other.mean else f"{abs(one.mean - other.mean):.4f}"
+
+
+def _p(p: float) -> str:
+    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

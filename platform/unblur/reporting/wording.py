@@ -1,0 +1,27 @@
+"""How numbers and names are written, in tables and sentences alike."""
+
+NONE = "–"
+
+
+def shown(metric: str) -> str:
+    """`ndcg_at_10` as people write it: nDCG@10."""
+    name, _, k = metric.partition("_at_")
+    return {"ndcg": "nDCG", "mrr": "MRR"}.get(name, name) + (f"@{k}" if k else "")
+
+
+def with_spread(mean: float, std: float | None) -> str:
+    """0.0187 ± 0.0003; fewer decimals for what is not a share, such as bits or users."""
+    digits = 4 if abs(mean) < 2 else 2
+    return f"{mean:.{digits}f}" + (f" ± {std:.{digits}f}" if std is not None else "")
+
+
+def probability(p: float | None) -> str:
+    return NONE if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
