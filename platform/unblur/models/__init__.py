@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from unblur.errors import UserError, unknown
 from unblur.models.base import ModelConfig, Recommender
 
-_HELPERS = {"base", "files", "linear"}
+_HELPERS = {"autoencoder", "base", "files", "linear", "pairwise", "trained"}
 
 
 def names() -> list[str]:
