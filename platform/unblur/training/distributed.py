@@ -18,13 +18,24 @@ WORKER_RESTARTS = 2
 
 @dataclass(frozen=True)
 class Resources:
-    """What one training gets."""
+    """What one training gets: `workers` processes, each of which fits on one node; a GPU worker needs its CPUs too."""
 
     workers: int = 1
-    cpus: float = 1.0
+    cpus: float = 1
     """Of each worker."""
-    gpus: float = 0.0
+    gpus: float = 0
     """Of each worker."""
+
+    @property
+    def per_worker(self) -> dict[str, float]:
+        """Ray's names and amounts."""
+        needs = {"CPU": self.cpus, "GPU": self.gpus}
+        return {kind: amount for kind, amount in needs.items() if amount > 0}
+
+    def __str__(self) -> str:
+        workers = f"{self.workers} worker{'s' * (self.workers != 1)}"
+        each = self.per_worker.items()
+        return " and ".join(f"{workers} x {n:g} {kind}s = {self.workers * n:g} {kind}s" for kind, n in each)
 
 
 def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, callbacks: list[Any]) -> None:
@@ -40,7 +51,7 @@ def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, cal
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpus > 0,
-            resources_per_worker={"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})},
+            resources_per_worker=resources.per_worker,
         ),
         run_config=ray.train.RunConfig(
             name=f"train-{uuid4().hex}",  # a name that was used before would make Ray resume that run

@@ -22,7 +22,7 @@ from unblur.tuning.lock import driving
 from unblur.tuning.options import SearchOptions, TrainOptions
 from unblur.tuning.progress import Progress
 from unblur.tuning.recording import Recorder, as_record
-from unblur.tuning.resources import TrialNeeds, concurrency
+from unblur.tuning.resources import concurrency
 from unblur.tuning.retrains import Retrains
 from unblur.tuning.session import Session, open_session, ray_cluster
 from unblur.tuning.space import SearchSpace, load_space
@@ -177,8 +177,7 @@ def _retrains(session: Session, study: Study, home: str) -> Retrains:
 
 def _places(session: Session) -> int:
     """How many trials run at a time; UserError when the cluster can give none what it needs."""
-    each = session.resources
-    return concurrency(TrialNeeds(each.workers, each.cpus, each.gpus), session.options.concurrency)
+    return concurrency(session.resources, session.options.concurrency)
 
 
 def _search(session: Session, study: Study, tracker: Tracker, home: str, places: int, console: Console) -> None:
@@ -187,7 +186,7 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
     if study.missing(options.trials) == 0:
         return
     work = Work(options.model, session.plan, session.resources, session.trainer(), f"{home}/trials")
-    with Progress(console, options.trials, options.metric, session.plan.metric) as progress:
+    with Progress(console, options.trials, options.metric, session.plan.metric, study.records()) as progress:
         run_search(
             trial(work, ray.put(session.split)),
             study,

@@ -1,13 +1,13 @@
 """What a trial needs against what the cluster has: how many trials run at a time, or why none can."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import ray
 import yaml
 
 from unblur.errors import UserError
+from unblur.training.distributed import Resources
 
 BOOTSTRAP_FILE = Path.home() / "ray_bootstrap_config.yaml"
 MAX_NODES = 1000
@@ -16,26 +16,7 @@ Node = dict[str, float]
 """A node's resources: {"CPU": 8, "GPU": 1, ...}."""
 
 
-@dataclass(frozen=True)
-class TrialNeeds:
-    """`workers` processes per trial, each of which fits on one node; a GPU trial needs its CPUs too."""
-
-    workers: int = 1
-    cpus_per_worker: float = 1
-    gpus_per_worker: float = 0
-
-    @property
-    def per_worker(self) -> Node:
-        needs = {"CPU": self.cpus_per_worker, "GPU": self.gpus_per_worker}
-        return {kind: amount for kind, amount in needs.items() if amount > 0}
-
-    def __str__(self) -> str:
-        workers = f"{self.workers} worker{'s' * (self.workers != 1)}"
-        each = self.per_worker.items()
-        return " and ".join(f"{workers} x {n:g} {kind}s = {self.workers * n:g} {kind}s" for kind, n in each)
-
-
-def capacity(needs: TrialNeeds, nodes: Sequence[Node]) -> int:
+def capacity(needs: Resources, nodes: Sequence[Node]) -> int:
     """How many trials fit on `nodes` at a time; a trial's workers may lie on several nodes.
 
     Raises UserError, with the arithmetic, when not even one does.
@@ -54,7 +35,7 @@ def capacity(needs: TrialNeeds, nodes: Sequence[Node]) -> int:
     )
 
 
-def _workers_on(node: Node, needs: TrialNeeds) -> int:
+def _workers_on(node: Node, needs: Resources) -> int:
     return int(min((node.get(kind, 0) // amount for kind, amount in needs.per_worker.items()), default=needs.workers))
 
 
@@ -79,7 +60,7 @@ def autoscaler_nodes(path: Path) -> list[Node]:
     return nodes[: min(limit, MAX_NODES)]
 
 
-def concurrency(needs: TrialNeeds, wanted: int | None = None) -> int:
+def concurrency(needs: Resources, wanted: int | None = None) -> int:
     """How many trials to run at a time: what the cluster can give, or `wanted` if that is less.
 
     Raises UserError when no trial can ever run.

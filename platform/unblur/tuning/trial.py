@@ -32,14 +32,11 @@ class Work:
     """Save the trained models."""
 
     def bundle(self) -> dict[str, float]:
-        """What Tune reserves for a trial; one that drives Ray Train workers needs nothing but a place on the head.
+        """What Tune reserves for a trial; nothing for one that only drives Ray Train workers.
 
-        With CPUs of its own, two workers on two cores would wait for ever; and away from the head node it could be
-        lost with a spot node.
+        With CPUs of its own, two workers on two cores would wait for ever.
         """
-        if self.trainer == "ray":
-            return {"node:__internal_head__": 0.001}
-        return {"CPU": self.resources.cpus, **({"GPU": self.resources.gpus} if self.resources.gpus else {})}
+        return {} if self.trainer == "ray" else self.resources.per_worker
 
     def clean(self, number: int) -> None:
         """Delete the folder of a trial that has ended."""
