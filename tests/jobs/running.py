@@ -57,7 +57,8 @@ def command(job: str, *flags: object) -> list[str]:
 def environment() -> dict[str, str]:
     # a Ray address of the surroundings would make the job join that cluster
     mine = {key: value for key, value in os.environ.items() if key not in {"RAY_ADDRESS", "MLFLOW_TRACKING_URI"}}
-    return {**mine, **ENVIRONMENT}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # an activated environment
+    return {**mine, **ENVIRONMENT, "PATH": path}
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,87 @@
+"""Several workers take the same steps as one: a model without chance ends with the same weights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from synthetic import communities
+from torch import Tensor, distributed, multiprocessing, nn
+
+from unblur.data.split import History, Split
+from unblur.diffusion.rows import from_scipy
+from unblur.models.base import Batch, ModelConfig, TrainableRecommender
+from unblur.training.loop import Plan, fit
+from unblur.training.workers import process_group
+
+SPLIT = communities()
+
+
+class Linear(TrainableRecommender[ModelConfig]):
+    """A linear autoencoder, trained in batches that no number of workers divides evenly."""
+
+    def __init__(self) -> None:
+        super().__init__(ModelConfig(), SPLIT.n_users, SPLIT.n_items)
+        self.weight = nn.Parameter(torch.zeros(SPLIT.n_items, SPLIT.n_items))
+
+    def forward(self, examples: Tensor) -> Tensor:
+        dense = examples.to_dense()
+        return (dense @ self.weight - dense).square().sum(-1)
+
+    def batches(self, split: Split, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        for start in range(0, split.n_users, 17):  # the last batch has one user: a second worker gets none
+            whole = np.arange(split.n_users)[start : start + 17]
+            yield Batch(from_scipy(split.train[whole[rank::world]], self.device), len(whole))
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def score(self, history: History, users: np.ndarray) -> Tensor:
+        return torch.from_numpy(history.matrix.toarray()) @ self.weight.detach()
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, folder: Path) -> "Linear":
+        raise NotImplementedError
+
+    def footprint(self, split: Split) -> int:
+        return 0
+
+
+def train(reports: list[dict[str, float]]) -> Tensor:
+    model = Linear()
+
+    def report(epoch: int, metrics: dict[str, float]) -> bool:
+        reports.append(metrics)
+        return False
+
+    fit(model, SPLIT, Plan(epochs=4, eval_every=2, patience=4), report, workers=process_group())
+    return model.weight.detach()
+
+
+def work(rank: int, world: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world)
+    reports: list[dict[str, Any]] = []
+    weight = train(reports)
+    torch.save({"weight": weight, "reports": reports}, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_any_number_of_workers_takes_the_same_steps(world: int, tmp_path: Path) -> None:
+    multiprocessing.start_processes(work, (world, str(tmp_path)), world, start_method="fork")
+    alone: list[dict[str, float]] = []
+    expected = train(alone)
+    results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(world)]
+    for got in results:
+        torch.testing.assert_close(got["weight"], expected, rtol=1e-5, atol=1e-6)
+        # rankings of nearly equal scores may differ from those of one worker, but not between the workers
+        for mine, first, theirs in zip(got["reports"], results[0]["reports"], alone, strict=True):
+            assert {**mine, "seconds": 0} == {**first, "seconds": 0}
+            assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+            assert mine["ndcg_at_10"] == pytest.approx(theirs["ndcg_at_10"], abs=0.05)
