@@ -8,7 +8,7 @@ import torch
 
 from unblur.denoisers.mlp import Network
 from unblur.diffusion.process import Process
-from unblur.diffusion.sampling import hidden_chain, plain_chain, posterior_steps
+from unblur.diffusion.sampling import hidden_chain, plain_chain, reverse_steps
 from unblur.diffusion.schedules import linear_variance
 
 pytestmark = pytest.mark.real_data
@@ -51,7 +51,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 def test_schedule_and_posterior(golden: dict, process: Process) -> None:
     close(process.alpha_bar, golden["alphas_cumprod"])
-    steps = posterior_steps(process, "x0", stochastic=True)[::-1]
+    steps = reverse_steps(process, "x0", "ancestral")[::-1]
     close(torch.tensor([step.take for step in steps]), golden["posterior_mean_coef1"])
     close(torch.tensor([step.keep for step in steps]), golden["posterior_mean_coef2"])
     close(torch.tensor([step.sigma**2 for step in steps[1:]]), golden["posterior_variance"][1:])
@@ -70,15 +70,17 @@ def test_forward_process_network_and_loss(golden: dict, process: Process, networ
 
 @pytest.mark.parametrize("from_history", [True, False])
 def test_both_reverse_chains(golden: dict, process: Process, network: Network, from_history: bool) -> None:
-    steps = posterior_steps(process, golden["mean_type"])
+    steps = reverse_steps(process, golden["mean_type"])
     x, expected = golden["x_start"], golden["sampled_T0"]
     if not from_history:
         t = torch.full((len(x),), golden["T_prime"] - 1)
         x, expected = process.q_sample(x, t, golden["noise_inference"]), golden["sampled"]
     with torch.no_grad():
-        plain = plain_chain(x, steps, lambda x_t, t: network(x_t, t, None))
+        plain = plain_chain(x, steps, lambda x_t, t: network(x_t, torch.full((len(x),), t), None))
         ends = network.ends()
-        fast = hidden_chain(x, steps, ends, ends.products(), lambda z, t: network.hidden(z, t, None))
+        fast = hidden_chain(
+            x, steps, ends, ends.products(), lambda z, t: network.hidden(z, torch.full((len(x),), t), None)
+        )
     scale = expected.abs().max()
     close(plain / scale, expected / scale)
     close(fast / scale, expected / scale)

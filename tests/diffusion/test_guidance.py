@@ -1,19 +1,36 @@
+from functools import partial
+from itertools import pairwise
+
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from unblur.diffusion.guidance import drop_items, drop_rows, guide, guided
+from unblur.diffusion.guidance import RAMPS, drop_items, drop_rows, guide, guided, scale_at
 
 
-def test_scale_one_is_conditional_zero_unconditional_and_the_rest_lies_on_their_line() -> None:
+def test_scale_one_is_the_strong_pass_zero_the_weak_one_and_the_rest_lies_on_their_line() -> None:
     passes = []
 
-    def predict(condition: str | None) -> torch.Tensor:
-        passes.append(condition)
-        return torch.tensor([3.0]) if condition else torch.tensor([1.0])
+    def output(name: str, value: float) -> torch.Tensor:
+        passes.append(name)
+        return torch.tensor(value)
 
-    assert guided(predict, "c", 1.0) == 3 and passes == ["c"]
-    assert guided(predict, "c", 0.0) == 1 and passes == ["c", None]
-    assert guided(predict, None, 2.5) == 1
-    assert guided(predict, "c", 2.0) == 5 == guide(torch.tensor(1.0), torch.tensor(3.0), 2.0)
+    weak, strong = partial(output, "weak", 1.0), partial(output, "strong", 3.0)
+    assert guided(weak, strong, 1.0) == 3 and passes == ["strong"]
+    assert guided(weak, strong, 0.0) == 1 and passes == ["strong", "weak"]
+    assert guided(weak, strong, 2.0) == 5 == guide(torch.tensor(1.0), torch.tensor(3.0), 2.0)
+
+
+@given(T=st.integers(1, 50), scale=st.floats(0, 5), ramp=st.sampled_from(sorted(RAMPS)))
+def test_the_scale_goes_from_one_to_its_end_without_turning(T: int, scale: float, ramp: str) -> None:
+    scales = [scale_at(t, T, scale, ramp) for t in reversed(range(T))]
+    assert scales[-1] == pytest.approx(scale)
+    if ramp != "constant" and T > 1:
+        assert scales[0] == 1
+    distances = [abs(s - 1) for s in scales]
+    assert all(a <= b + 1e-12 for a, b in pairwise(distances))
+    assert [scale_at(t, T, 1.0, ramp) for t in range(T)] == [1.0] * T
 
 
 def test_dropout_of_rows_and_items_keeps_their_shares() -> None:

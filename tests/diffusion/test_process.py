@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unblur.diffusion.process import Process
-from unblur.diffusion.sampling import posterior_steps
-from unblur.diffusion.schedules import SCHEDULES, linear_variance
+from unblur.diffusion.sampling import plain_chain, reverse_steps, thinned
+from unblur.diffusion.schedules import SCHEDULES, linear_variance, linear_variance_exact
 
 BOUNDS = (0.5, 0.01, 0.4)
 
@@ -26,6 +26,7 @@ def test_linear_variance_is_eq_4_after_its_first_step() -> None:
     betas = linear_variance(5, s, low, high)
     variance = s * torch.linspace(low, high, 5, dtype=torch.float64)
     assert betas[0] == 1e-5
+    torch.testing.assert_close(torch.cumprod(1 - linear_variance_exact(5, s, low, high), 0), 1 - variance)
     # the first beta is replaced, so eq. 4 holds up to the constant factor of alpha_bar that this changes
     expected = (1 - variance) / (1 - variance[0]) * (1 - 1e-5)
     torch.testing.assert_close(torch.cumprod(1 - betas, 0), expected)
@@ -46,7 +47,7 @@ def test_the_true_output_gives_x_0_back(prediction: str) -> None:
 def test_the_posterior_mean_is_bayes_rule() -> None:
     """q(x_{t-1} | x_t, x_0) from the two Gaussians that define it, in one dimension."""
     process = Process(linear_variance(6, *BOUNDS), 6)
-    for step in posterior_steps(process, "x0", stochastic=True)[:-1]:
+    for step in reverse_steps(process, "x0", "ancestral")[:-1]:
         now, before = float(process.alpha_bar[step.t]), float(process.alpha_bar[step.t - 1])
         alpha = now / before
         precision = alpha / (1 - alpha) + 1 / (1 - before)
@@ -65,7 +66,7 @@ def test_weights_are_drops_in_signal_to_noise_and_one_at_first() -> None:
 
 def test_without_noise_the_network_is_applied_t_times() -> None:
     process = Process(None, 3)
-    assert [(step.t, step.keep, step.take) for step in posterior_steps(process, "x0")] == [
+    assert [(step.t, step.keep, step.take) for step in reverse_steps(process, "x0")] == [
         (2, 0, 1),
         (1, 0, 1),
         (0, 0, 1),
@@ -75,6 +76,32 @@ def test_without_noise_the_network_is_applied_t_times() -> None:
 
 def test_a_thinned_chain_keeps_the_ends() -> None:
     process = Process(linear_variance(10, *BOUNDS), 10)
-    steps = posterior_steps(process, "x0", kept=[0, 4, 9])
+    steps = reverse_steps(process, "x0", kept=[0, 4, 9])
     assert [step.t for step in steps] == [9, 4, 0]
     assert (steps[-1].keep, steps[-1].take) == (0, pytest.approx(1))
+
+
+@pytest.mark.parametrize("prediction", ["x0", "eps", "v"])
+@pytest.mark.parametrize("kept", [None, [0, 3, 7]])
+def test_ddim_with_the_true_output_stays_on_its_own_noise(prediction: str, kept: list[int] | None) -> None:
+    """Song et al. 2021: the noise of x_t is kept, so that every x_t' is q_sample of the same x_0 and noise."""
+    process = Process(linear_variance(8, *BOUNDS), 8)
+    x_0, noise = torch.rand(3, 30, dtype=torch.float64), torch.randn(3, 30, dtype=torch.float64)
+    seen = []
+
+    def truth(x_t: torch.Tensor, t: int) -> torch.Tensor:
+        torch.testing.assert_close(x_t, process.q_sample(x_0, torch.full((3,), t), noise))
+        seen.append(t)
+        a = process.alpha_bar[t]
+        return {"x0": x_0, "eps": noise, "v": a.sqrt() * noise - (1 - a).sqrt() * x_0}[prediction]
+
+    start = process.q_sample(x_0, torch.full((3,), 7), noise)
+    torch.testing.assert_close(plain_chain(start, reverse_steps(process, prediction, "ddim", kept), truth), x_0)
+    assert seen == list(reversed(kept or range(8)))
+
+
+@given(T=st.integers(1, 60), count=st.integers(1, 80))
+def test_thinned_steps_ascend_and_keep_the_ends(T: int, count: int) -> None:
+    steps = thinned(T, count)
+    assert len(steps) == min(T, count) and steps[-1] == T - 1
+    assert steps == sorted(set(steps)) and (count == 1 or steps[0] == 0)

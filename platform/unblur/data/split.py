@@ -1,6 +1,7 @@
 """What a model may see of a dataset: training and validation interactions, and the order they came in."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from scipy.sparse import csr_matrix
 from unblur.errors import UserError
 
 Ranks = NDArray[np.int32]
+WeightForm = Literal["linear", "exponential"]
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,22 @@ class History:
         offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return History(matrix, self.rank[np.repeat(starts, lengths) + offsets])
 
-    def weighted(self, w_min: float, w_max: float) -> csr_matrix:
-        """T-DiffRec's weights (eq. 16): the m-th of M weighs w_min + (m-1)/(M-1) (w_max - w_min); w_min for M = 1."""
+    def weighted(self, w_min: float, w_max: float, form: WeightForm = "linear") -> csr_matrix:
+        """T-DiffRec's weights (eq. 16): the m-th of M weighs w_min + (m-1)/(M-1) (w_max - w_min); w_min for M = 1.
+
+        `exponential` grows by a constant factor instead: w_min (w_max / w_min)^((m-1)/(M-1)).
+        """
         if w_min == w_max == 1:
             return self.matrix
         if self.rank is None:
             raise UserError("w_min and w_max weigh interactions by time, and this dataset has no order in time")
         lengths = np.diff(self.matrix.indptr)
         steps = np.repeat(np.maximum(lengths - 1, 1), lengths)
-        weights = (w_min + self.rank / steps * (w_max - w_min)).astype(np.float32)
-        return csr_matrix((weights, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        age = self.rank / steps  # 0 the oldest, 1 the newest
+        weights = w_min + age * (w_max - w_min) if form == "linear" else w_min ** (1 - age) * w_max**age
+        return csr_matrix(
+            (weights.astype(np.float32), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape
+        )
 
 
 @dataclass(frozen=True)

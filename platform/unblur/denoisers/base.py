@@ -1,4 +1,4 @@
-"""What every denoiser promises, and the shape that most share: linear ends with anything between them."""
+"""What every denoiser promises, and the shape that all share so far: linear ends with anything between them."""
 
 import math
 from abc import ABC, abstractmethod
@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from unblur.diffusion.rows import normalized, project
+from unblur.diffusion.rows import dropped, normalized, project, row_squares
 from unblur.diffusion.sampling import LinearNetwork
 
 TIME_DIM = 10
@@ -32,46 +33,97 @@ class Denoiser(nn.Module, ABC):
 class LinearEnds(Denoiser):
     """x -> w_in -> anything of (t, condition) -> out. Its reverse chain runs in hidden space (`sampling`).
 
-    Layers are DiffRec's: dims [200, 600] mean n -> 600 -> 200 -> 600 -> n, tanh between them, none at the end;
-    dropout acts on the (normalised) input. The input layer is the sum of its parts' products, which equals a layer
-    on the concatenation [x, time embedding, condition].
+    w_in (n, width), out from `out_width` to n; dropout acts on the (normalised) input. `fan_in` counts all inputs of
+    the first layer.
     """
 
     def __init__(
-        self, n_items: int, dims: tuple[int, ...], dropout: float, normalize: bool, condition_dim: int = 0
+        self, n_items: int, width: int, out_width: int, dropout: float, normalize: bool, fan_in: int | None = None
     ) -> None:
         super().__init__()
-        widths = (*dims[::-1], *dims[1:])
-        fan_in = n_items + TIME_DIM + condition_dim
-        self.normalize, self.dropout = normalize, nn.Dropout(dropout)
-        self.w_in = xavier(nn.Parameter(torch.empty(n_items, widths[0])), fan_in)
-        self.time = _linear(TIME_DIM, TIME_DIM)
-        self.time_in = _linear(TIME_DIM, widths[0], fan_in)
-        self.middle = nn.ModuleList(_linear(a, b) for a, b in pairwise(widths))
-        self.out = _linear(widths[-1], n_items)
+        self.dropout, self.normalize = dropout, normalize
+        self.w_in = xavier(nn.Parameter(torch.empty(n_items, width)), fan_in or n_items)
+        self.out = linear_layer(out_width, n_items)
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
-        projected = project(self.dropout(normalized(x_t)) if self.normalize else self.dropout(x_t), self.w_in)
-        output: Tensor = self.out(self.hidden(projected, t, self.encode(condition)))
-        return output
+        ends = self.ends()
+        return F.linear(self.hidden(self.project(x_t), t, self.encode(condition)), ends.w_out, ends.b_out)
+
+    def project(self, x_t: Tensor) -> Tensor:
+        """The first layer's share of x_t: (B, width)."""
+        x_t = normalized(x_t) if self.normalize else x_t
+        return project(dropped(x_t, self.dropout) if self.training else x_t, self.w_in)
 
     def ends(self) -> LinearNetwork:
         """What the hidden-space chain needs of the network."""
         return LinearNetwork(self.w_in, self.out.weight, self.out.bias, self.normalize)
 
+    def encode(self, condition: Tensor | None) -> Any:
+        """What every step needs of the condition, computed once; None for the null."""
+        return None
+
+    @abstractmethod
     def hidden(self, projected: Tensor, t: Tensor, encoded: Any) -> Tensor:
-        """The vector (B, h) before the last layer, from the projected input (B, dims[-1]) and `encode`'s result."""
-        h = projected + self.time_in(self.time(time_embedding(t).to(projected.dtype)))
-        if encoded is not None:
-            h = h + encoded
-        h = torch.tanh(h)
+        """The vector (B, out_width) before the last layer, from `project`'s and `encode`'s results."""
+
+
+class Layers(LinearEnds):
+    """DiffRec's layers: dims [200, 600] mean n -> 600 -> 200 -> 600 -> n, tanh between them, none at the end.
+
+    The input layer is the sum of its parts' products, which equals a layer on the concatenation
+    [x, time embedding, condition]; `encode` gives the condition's part (B, dims[-1]).
+    """
+
+    def __init__(
+        self, n_items: int, dims: tuple[int, ...], dropout: float, normalize: bool, condition_dim: int = 0
+    ) -> None:
+        widths = (*dims[::-1], *dims[1:])
+        fan_in = n_items + TIME_DIM + condition_dim
+        super().__init__(n_items, widths[0], widths[-1], dropout, normalize, fan_in)
+        self.time = linear_layer(TIME_DIM, TIME_DIM)
+        self.time_in = linear_layer(TIME_DIM, widths[0], fan_in)
+        self.middle = nn.ModuleList(linear_layer(a, b) for a, b in pairwise(widths))
+
+    def hidden(self, projected: Tensor, t: Tensor, encoded: Any) -> Tensor:
+        first = self.timed(projected, t)
+        return self.after(first if encoded is None else first + encoded)
+
+    def timed(self, projected: Tensor, t: Tensor) -> Tensor:
+        """The first layer before its tanh, but for the condition's part: (B, dims[-1])."""
+        time: Tensor = self.time_in(self.time(time_embedding(t).to(projected.dtype)))
+        return projected + time
+
+    def after(self, first: Tensor) -> Tensor:
+        """The remaining layers but the last one."""
+        h = torch.tanh(first)
         for layer in self.middle:
             h = torch.tanh(layer(h))
         return h
 
-    def encode(self, condition: Tensor | None) -> Tensor | None:
-        """What the condition adds to the first layer (B, dims[-1]), the same at every step; None for the null."""
-        return None
+
+class LearnedNull(LinearEnds):
+    """A network around which the null condition is a learned vector beside the first layer, not nothing."""
+
+    def __init__(self, inner: LinearEnds) -> None:
+        nn.Module.__init__(self)
+        self.inner, self.normalize = inner, inner.normalize
+        self.null = nn.Parameter(torch.randn(inner.w_in.shape[1]) * 0.01)
+
+    def project(self, x_t: Tensor) -> Tensor:
+        return self.inner.project(x_t)
+
+    def ends(self) -> LinearNetwork:
+        return self.inner.ends()
+
+    def encode(self, condition: Tensor | None) -> Any:
+        if condition is None:
+            return None
+        return self.inner.encode(condition), (row_squares(condition) == 0).unsqueeze(-1)
+
+    def hidden(self, projected: Tensor, t: Tensor, encoded: Any) -> Tensor:
+        inner, empty = (None, projected.new_ones(1)) if encoded is None else encoded
+        h: Tensor = self.inner.hidden(projected + empty * self.null, t, inner)
+        return h
 
 
 def time_embedding(t: Tensor, dim: int = TIME_DIM) -> Tensor:
@@ -88,8 +140,10 @@ def xavier(weight: nn.Parameter, fan_in: int) -> nn.Parameter:
     return weight
 
 
-def _linear(n_in: int, n_out: int, fan_in: int | None = None) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
+def linear_layer(n_in: int, n_out: int, fan_in: int | None = None, bias: bool = True) -> nn.Linear:
+    """A linear layer with the authors' initialisation."""
+    layer = nn.Linear(n_in, n_out, bias)
     nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / ((fan_in or n_in) + n_out)))
-    nn.init.normal_(layer.bias, 0.0, 0.001)
+    if bias:
+        nn.init.normal_(layer.bias, 0.0, 0.001)
     return layer

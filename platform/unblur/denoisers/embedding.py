@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from unblur.denoisers.base import LinearEnds, xavier
+from unblur.denoisers.base import Layers, xavier
 from unblur.diffusion.rows import normalized, project
 
 
-class Network(LinearEnds):
+class Network(Layers):
     """An MLP on [x_t, time embedding, tanh(E condition / ||condition||)] with E (n_items, embedding_dim)."""
 
     def __init__(

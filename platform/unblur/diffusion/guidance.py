@@ -1,35 +1,58 @@
-"""Classifier-free guidance: one formula, one convention, and the dropout that makes it possible."""
+"""Guidance: one formula, one convention, the dropout that makes it possible, and how its scale may vary with t."""
 
+import math
 from collections.abc import Callable
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from unblur.diffusion.rows import with_values
 
-Condition = TypeVar("Condition")
 
+def guide(weak: Tensor, strong: Tensor, scale: float) -> Tensor:
+    """weak + scale (strong - weak): 1 is the strong pass alone, 0 the weak one.
 
-def guide(unconditional: Tensor, conditional: Tensor, scale: float) -> Tensor:
-    """unconditional + scale (conditional - unconditional): 1 is plain conditional, 0 unconditional.
-
-    Ho & Salimans 2022 (eq. 6) write w = scale - 1.
+    Classifier-free guidance (Ho & Salimans 2022, eq. 6, who write w = scale - 1): weak is the unconditional pass,
+    strong the conditional one. Autoguidance (Karras et al. 2024): weak is a worse version of the same model.
     """
-    return unconditional + scale * (conditional - unconditional)
+    return weak + scale * (strong - weak)
 
 
-def guided(predict: Callable[[Condition | None], Tensor], condition: Condition | None, scale: float) -> Tensor:
-    """`predict` under guidance; passes that the scale makes needless are not run, so that scale 1 is exact.
+def guided(weak: Callable[[], Tensor], strong: Callable[[], Tensor], scale: float) -> Tensor:
+    """`guide`; a pass that the scale makes needless is not run, so that scale 1 is exactly the strong pass.
 
-    `predict(condition)` may return any quantity in which the network's output is linear: the output itself, or the
-    hidden vector before a linear last layer.
+    The passes may return any quantity in which the network's output is linear: the output itself, or the hidden
+    vector before a linear last layer.
     """
-    if condition is None or scale == 0:
-        return predict(None)
     if scale == 1:
-        return predict(condition)
-    return guide(predict(None), predict(condition), scale)
+        return strong()
+    if scale == 0:
+        return weak()
+    return guide(weak(), strong(), scale)
+
+
+def constant(progress: float) -> float:
+    return 1.0
+
+
+def linear(progress: float) -> float:
+    return progress
+
+
+def cosine(progress: float) -> float:
+    return (1 - math.cos(math.pi * progress)) / 2
+
+
+RAMPS: dict[str, Callable[[float], float]] = {ramp.__name__: ramp for ramp in (constant, linear, cosine)}
+
+
+def scale_at(t: int, T: int, scale: float, ramp: str) -> float:
+    """The guidance scale of step t (from 0): from 1 at the noisiest step T-1 to `scale` at the last step 0.
+
+    Growing scales do best with images (Wang et al. 2024). A scale of 1 is 1 at every step, whatever the ramp.
+    """
+    progress = 1 - t / (T - 1) if T > 1 else 1.0
+    return 1 + RAMPS[ramp](progress) * (scale - 1)
 
 
 def drop_rows(condition: Tensor, probability: float) -> Tensor:

@@ -31,7 +31,7 @@ def row_squares(x: Tensor) -> Tensor:
     """||x||^2 of every row (B,)."""
     if not is_sparse(x):
         return x.square().sum(-1)
-    return x.values().new_zeros(x.shape[0]).index_add(0, _owners(x), x.values().square())
+    return x.values().new_zeros(x.shape[0]).index_add(0, owners(x), x.values().square())
 
 
 def normalized(x: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def normalized(x: Tensor) -> Tensor:
     if not is_sparse(x):
         return F.normalize(x, eps=TINY)
     norms = row_squares(x).sqrt().clamp(min=TINY)
-    return with_values(x, x.values() / norms[_owners(x)])
+    return with_values(x, x.values() / norms[owners(x)])
 
 
 def with_values(csr: Tensor, values: Tensor) -> Tensor:
@@ -55,9 +55,36 @@ def dense(x: Tensor) -> Tensor:
     return x.to_dense() if is_sparse(x) else x
 
 
-def _owners(csr: Tensor) -> Tensor:
+def dropped(x: Tensor, probability: float) -> Tensor:
+    """Dropout of single entries, the rest scaled up. Uniform draws and a comparison are faster than Bernoulli ones."""
+    if probability == 0:
+        return x
+    mask = torch.rand_like(x).ge_(probability).mul_(1 / (1 - probability))
+    return x * mask
+
+
+def owners(csr: Tensor) -> Tensor:
     """The row of every entry (nnz,)."""
     return torch.repeat_interleave(torch.arange(csr.shape[0], device=csr.device), csr.crow_indices().diff())
+
+
+def row_sums(csr: Tensor, x: Tensor) -> Tensor:
+    """Sums of x (nnz, ...), one for each entry of the sparse matrix, over its rows: (B, ...)."""
+    return x.new_zeros(csr.shape[0], *x.shape[1:]).index_add(0, owners(csr), x)
+
+
+def row_softmax(csr: Tensor, scores: Tensor) -> Tensor:
+    """Softmax of scores (nnz, k) over each row, entries weighed by their values: attention over a row's items.
+
+    A value of 0 is an absent item; a row of such gets weights 0.
+    """
+    own = owners(csr)
+    index = own.unsqueeze(-1).expand_as(scores)
+    peak = scores.new_full((csr.shape[0], scores.shape[1]), -torch.inf).scatter_reduce(
+        0, index, scores.detach(), "amax"
+    )
+    weights = csr.values().unsqueeze(-1) * torch.exp(scores - peak[own])
+    return weights / row_sums(csr, weights).clamp(min=TINY)[own]
 
 
 def from_scipy(matrix: csr_matrix, device: torch.device) -> Tensor:

@@ -6,12 +6,15 @@ Every sampler here is a list of affine steps x' = keep x_t + take output (+ sigm
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from unblur.diffusion.process import Prediction, Process, x0_from
 from unblur.diffusion.rows import TINY, dense, project, row_squares
+
+Sampler = Literal["posterior_mean", "ancestral", "ddim"]
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,15 @@ class Step:
     sigma: float = 0.0
 
 
-def posterior_steps(
-    process: Process, prediction: Prediction, stochastic: bool = False, kept: Sequence[int] | None = None
+def reverse_steps(
+    process: Process, prediction: Prediction, sampler: Sampler = "posterior_mean", kept: Sequence[int] | None = None
 ) -> list[Step]:
-    """The reverse chain of posterior means (DiffRec eq. 8, 10), last step first.
+    """The reverse chain, last step first: x' = sqrt(alpha_bar') x_0 + sqrt(1 - alpha_bar' - sigma^2) eps (+ sigma z).
 
-    `stochastic` adds the posterior's noise at all but the last step (the CFG paper's eq. 5). `kept`: the ascending
-    steps to run, all by default; the posterior is then that of the thinned schedule. Without noise (s = 0) the
-    network's output simply replaces x_t.
+    With the posterior's sigma this is the posterior mean (DiffRec eq. 8, 10), `ancestral` adds its noise at all but
+    the last step (the CFG paper's eq. 5), and `ddim` has sigma = 0 (Song et al. 2021, eq. 12). `kept`: the ascending
+    steps to run, all by default; the schedule is then thinned to them. Without noise (s = 0) the network's output
+    simply replaces x_t.
     """
     kept = range(process.T) if kept is None else kept
     alpha_bar = process.alpha_bar.double().cpu()
@@ -43,24 +47,29 @@ def posterior_steps(
         if process.noiseless:
             steps.append(Step(kept[i], float(a), float(b)))
             continue
-        beta = 1 - now / before
-        of_x0 = before.sqrt() * beta / (1 - now)
-        of_xt = (now / before).sqrt() * (1 - before) / (1 - now)
-        sigma = (beta * (1 - before) / (1 - now)).sqrt() if stochastic and i else torch.zeros(())
+        variance = (1 - now / before) * (1 - before) / (1 - now) if sampler != "ddim" else torch.zeros_like(now)
+        of_xt = ((1 - before - variance).clamp(min=0) / (1 - now)).sqrt()
+        of_x0 = before.sqrt() - now.sqrt() * of_xt
+        sigma = variance.sqrt() if sampler == "ancestral" else torch.zeros_like(now)
         steps.append(Step(kept[i], float(of_x0 * a + of_xt), float(of_x0 * b), float(sigma)))
     return steps
+
+
+def thinned(T: int, count: int) -> list[int]:
+    """`count` of the steps 0 ... T-1, evenly spread, both ends among them (the last alone for a count of 1)."""
+    count = min(count, T)
+    return [round(T - 1 - i * (T - 1) / max(count - 1, 1)) for i in reversed(range(count))]
 
 
 def plain_chain(
     x: Tensor,
     steps: Sequence[Step],
-    predict: Callable[[Tensor, Tensor], Tensor],
+    predict: Callable[[Tensor, int], Tensor],
     noise: Callable[[int], Tensor] | None = None,
 ) -> Tensor:
-    """x_0 (B, n) from x (B, n): `predict(x_t, t (B,))` is called once a step; `noise(t)` draws z (B, n)."""
+    """x_0 (B, n) from x (B, n): `predict(x_t, t)` is called once a step; `noise(t)` draws z (B, n)."""
     for step in steps:
-        t = torch.full((x.shape[0],), step.t, device=x.device)
-        output = predict(x, t)
+        output = predict(x, step.t)
         x = step.take * output if step.keep == 0 else step.keep * x + step.take * output
         if step.sigma and noise is not None:
             x = x + step.sigma * noise(step.t)
@@ -100,13 +109,13 @@ def hidden_chain(
     steps: Sequence[Step],
     network: LinearNetwork,
     products: Products,
-    hidden: Callable[[Tensor, Tensor], Tensor],
+    hidden: Callable[[Tensor, int], Tensor],
 ) -> Tensor:
     """The deterministic plain chain, exactly, at hidden^2 instead of 2 hidden n a step.
 
     x_t never leaves the form a x + g w_out^T + r b_out with a scalar a, a hidden vector g (B, k) and a scalar r,
     because each step is affine in x_t and in output = h w_out^T + b_out. x (B, n) may be sparse CSR.
-    `hidden(projected (B, h), t (B,)) -> (B, k)` may guide, since the output is linear in it.
+    `hidden(projected (B, h), t) -> (B, k)` may guide, since the output is linear in it.
     """
     projected = project(x, network.w_in)
     norm = _norm(x, network, products) if network.normalize else None
@@ -115,7 +124,7 @@ def hidden_chain(
         pre = projected if i == 0 else a * projected + g @ products.out_in + r * products.bias_in
         if norm is not None:
             pre = pre / norm(a, g, r).clamp(min=TINY).unsqueeze(-1)
-        h = hidden(pre, torch.full((x.shape[0],), step.t, device=x.device))
+        h = hidden(pre, step.t)
         a, r, g = step.keep * a, step.take + step.keep * r, step.take * h + step.keep * g
     result = torch.addmm(r * network.b_out, g, network.w_out.T)
     return result if a == 0 else result + a * dense(x)

@@ -20,8 +20,13 @@ def linear_variance(T: int, noise_scale: float, noise_min: float, noise_max: flo
     T = 1 uses noise_min. Like the authors' code, beta_1 is then replaced by 1e-5, so that alpha_bar leaves eq. 4
     a little.
     """
+    return _fix_first(linear_variance_exact(T, noise_scale, noise_min, noise_max))
+
+
+def linear_variance_exact(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Eq. 4 to the letter, its first step included: L-DiffRec's schedule."""
     variance = noise_scale * torch.linspace(noise_min, noise_max, T, dtype=torch.float64)
-    return _fix_first(_betas_from_alpha_bar(1 - variance))
+    return _betas_from_alpha_bar(1 - variance)
 
 
 def linear_beta(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
@@ -53,5 +58,5 @@ def _fix_first(betas: Tensor) -> Tensor:
 
 Schedule = Callable[[int, float, float, float], Tensor]
 SCHEDULES: dict[str, Schedule] = {
-    function.__name__: function for function in (linear_variance, linear_beta, cosine, binomial)
+    function.__name__: function for function in (linear_variance, linear_variance_exact, linear_beta, cosine, binomial)
 }

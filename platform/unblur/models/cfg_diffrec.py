@@ -3,30 +3,43 @@
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from unblur.denoisers.base import Denoiser
-from unblur.diffusion.guidance import drop_items, drop_rows
+from unblur import denoisers
+from unblur.data.split import History
+from unblur.denoisers.base import LearnedNull, LinearEnds
+from unblur.diffusion.guidance import drop_items, drop_rows, scale_at
 from unblur.models import diffrec
 
 
 class Config(diffrec.Config):
     """DiffRec's parameters and those of the condition."""
 
-    denoiser: Literal["concat", "embedding"] = "concat"
+    denoiser: Literal["concat", "embedding", "cross_attention", "self_attention", "transformer"] = "concat"
     """How the condition enters the network."""
     embedding_dim: int = Field(64, ge=1)
-    """Width of the condition's bottleneck (denoiser = embedding)."""
+    """Width of the condition's bottleneck or of its items (denoiser = embedding, cross_attention, self_attention)."""
     p_uncond: float = Field(0.2, ge=0, lt=1)
     """Probability that training drops the whole condition."""
+    null_condition: Literal["zero", "learned"] = "zero"
+    """What the network sees of a dropped condition."""
     condition_dropout: float = Field(0.0, ge=0, lt=1)
     """Probability that training drops an item of the condition, so that the rest must be generated."""
+    condition_w_min: float | None = Field(None, ge=0)
+    """Weight of the oldest interaction in the condition, the newest being 1 [weighted as the input is]."""
+    guidance: Literal["classifier_free", "auto"] = "classifier_free"
+    """The weak pass: without the condition, or by a smaller network trained beside (autoguidance)."""
+    weak_share: float = Field(0.25, gt=0, le=1)
+    """Size of the smaller network's layers, as a share (guidance = auto)."""
     guidance_scale: float = Field(1.0, ge=0)
-    """uncond + scale (cond - uncond): 1 is plain conditional, 0 unconditional."""
+    """weak + scale (conditional - weak): 1 is plain conditional, 0 the weak pass alone."""
+    guidance_ramp: Literal["constant", "linear", "cosine"] = "constant"
+    """How the scale grows from 1 at the noisiest step to guidance_scale at the last."""
 
     @model_validator(mode="after")
-    def _unconditional_is_trained(self) -> Self:
-        if self.p_uncond == 0 and self.guidance_scale != 1:
+    def _weak_pass_is_trained(self) -> Self:
+        if self.p_uncond == 0 and self.guidance_scale != 1 and self.guidance == "classifier_free":
             raise ValueError(
                 f"p_uncond = 0 never trains the unconditional pass, so only guidance_scale = 1 has a meaning, "
                 f"not {self.guidance_scale:g}"
@@ -40,12 +53,34 @@ class Model(diffrec.Model):
     config_class = Config
     config: Config
 
-    def _network(self) -> Denoiser:
-        own = {"embedding_dim": self.config.embedding_dim} if self.config.denoiser == "embedding" else {}
-        return diffrec.build_denoiser(self.config.denoiser, self.n_items, self.config, **own)
+    def _build(self) -> None:
+        self.network = self._conditional(self.config.dims)
+        smaller = tuple(max(1, round(self.config.weak_share * dim)) for dim in self.config.dims)
+        self.weak = self._conditional(smaller) if self.config.guidance == "auto" else None
 
-    def _training_condition(self, rows: Tensor) -> Tensor | None:
+    def _conditional(self, dims: tuple[int, ...]) -> LinearEnds:
+        config = self.config
+        own = {"embedding_dim": config.embedding_dim}
+        network = denoisers.build(config.denoiser, self.n_items, dims, config.dropout, config.normalize, **own)
+        assert isinstance(network, LinearEnds)
+        return LearnedNull(network) if config.null_condition == "learned" else network
+
+    def _matrices(self, history: History) -> tuple[csr_matrix, csr_matrix]:
+        weighted, _ = super()._matrices(history)
+        w_min = self.config.condition_w_min
+        return weighted, weighted if w_min is None else history.weighted(w_min, 1, self.config.w_form)
+
+    def _condition(self, rows: Tensor) -> Tensor:
+        if not self.training:
+            return rows
         return drop_rows(drop_items(rows, self.config.condition_dropout), self.config.p_uncond)
 
-    def _guidance(self, rows: Tensor) -> tuple[Tensor | None, float]:
-        return rows, self.config.guidance_scale
+    def _scale(self, t: int) -> float:
+        return scale_at(t, self.config.T, self.config.guidance_scale, self.config.guidance_ramp)
+
+    def forward(self, examples: tuple[Tensor, Tensor]) -> Tensor:
+        losses = super().forward(examples)
+        if self.weak is None:
+            return losses
+        rows, condition = examples
+        return losses + self._diffuse(self.weak, rows.to_dense(), condition)[0]

@@ -1,7 +1,6 @@
 """DiffRec (Wang et al., SIGIR 2023): diffusion over a user's whole interaction vector."""
 
-from collections.abc import Iterator
-from importlib import import_module
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,22 +8,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional as F
 
-from unblur.data.split import History, Split
-from unblur.denoisers.base import Denoiser, LinearEnds
-from unblur.diffusion.guidance import guided
+from unblur import denoisers
+from unblur.data.split import History, Split, WeightForm
+from unblur.denoisers.base import Denoiser
 from unblur.diffusion.importance import StepSampler
 from unblur.diffusion.noise import row_noise
 from unblur.diffusion.process import Prediction, Process
-from unblur.diffusion.rows import from_scipy
-from unblur.diffusion.sampling import Products, hidden_chain, plain_chain, posterior_steps
+from unblur.diffusion.rows import dense, from_scipy
+from unblur.diffusion.sampling import Products, Sampler, reverse_steps, thinned
 from unblur.diffusion.schedules import SCHEDULES
 from unblur.models.base import Batch, ModelConfig, TrainableRecommender
 from unblur.models.files import load_model, save_model
+from unblur.models.reverse import Reverse
 
-ScheduleName = Literal["linear_variance", "linear_beta", "cosine", "binomial"]
+ScheduleName = Literal["linear_variance", "linear_variance_exact", "linear_beta", "cosine", "binomial"]
 
 
 class Config(ModelConfig):
@@ -62,12 +63,18 @@ class Config(ModelConfig):
     """Lower noise bound."""
     noise_max: float = Field(0.01, lt=1)
     """Upper noise bound."""
-    stochastic: bool = False
-    """Add the posterior's noise in each reverse step (the CFG paper's eq. 5)."""
+    sampler: Sampler = "posterior_mean"
+    """Reverse steps: posterior mean, the same with the posterior's noise (the CFG paper's eq. 5), or DDIM."""
+    reverse_steps: int | None = Field(None, ge=1)
+    """Run only so many of the T reverse steps, evenly spread [all]."""
+    samples: int = Field(1, ge=1)
+    """Average so many reverse chains, each with its own noise; one is enough where nothing is drawn."""
     w_min: float = Field(1.0, ge=0)
     """Weight of a user's oldest interaction (T-DiffRec, eq. 16)."""
     w_max: float = Field(1.0, gt=0)
     """Weight of a user's newest interaction."""
+    w_form: WeightForm = "linear"
+    """How the weights grow from w_min to w_max: by a constant step, or by a constant factor."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -78,6 +85,8 @@ class Config(ModelConfig):
             )
         if self.noise_min >= self.noise_max:
             raise ValueError(f"noise_min = {self.noise_min:g} must be below noise_max = {self.noise_max:g}")
+        if self.w_form == "exponential" and self.w_min == 0:
+            raise ValueError("w_min = 0 cannot grow by a constant factor; give w_form = linear, or more than 0")
         if self.prediction != "x0" and (self.loss == "multinomial" or self.noise_scale == 0):
             raise ValueError(f"prediction = {self.prediction} needs the squared error and noise (noise_scale > 0)")
         return self
@@ -88,7 +97,7 @@ class Config(ModelConfig):
 
 
 class Model(TrainableRecommender[Config]):
-    """Process x denoiser x weights. Subclasses add a condition (`cfg_diffrec`)."""
+    """Codec x weights x process x denoiser x guidance; the family's members replace one part or another."""
 
     config_class = Config
 
@@ -100,41 +109,54 @@ class Model(TrainableRecommender[Config]):
         self.steps = StepSampler(config.T, config.time_sampling == "importance")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = self._network()
+            self._build()
         self._products: Products | None = None
 
-    # what a conditional model changes
+    # what the members change
 
-    def _network(self) -> Denoiser:
-        return build_denoiser("mlp", self.n_items, self.config)
+    def _build(self) -> None:
+        """Make the networks; random draws come from the model's seed."""
+        config = self.config
+        self.network: Any = denoisers.build("mlp", self.n_items, config.dims, config.dropout, config.normalize)
+        self.weak: Denoiser | None = None
 
-    def _training_condition(self, rows: Tensor) -> Tensor | None:
-        """The condition (B, n) sparse CSR of a training batch of (weighted) histories, dropped out as configured."""
+    def _matrices(self, history: History) -> tuple[csr_matrix, csr_matrix]:
+        """What is diffused (B, n_items), and the condition (B, n_items)."""
+        weighted = history.weighted(self.config.w_min, self.config.w_max, self.config.w_form)
+        return weighted, weighted
+
+    def _condition(self, rows: Tensor) -> Tensor | None:
+        """The condition (B, n_items) as the network may see it, in training with its dropout."""
         return None
 
-    def _guidance(self, rows: Tensor) -> tuple[Tensor | None, float]:
-        """The condition and the guidance scale of inference."""
-        return None, 0.0
+    def _scale(self, t: int) -> float:
+        """Guidance scale of step t."""
+        return 1.0
 
     # training
 
     def batches(self, split: Split, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        matrix = split.history().weighted(self.config.w_min, self.config.w_max)
-        users = np.flatnonzero(np.diff(matrix.indptr))
+        matrices = self._matrices(split.history())
+        users = np.flatnonzero(np.diff(split.train.indptr))
         order = np.random.default_rng([self.seed, epoch]).permutation(users)
         for start in range(0, len(order), self.config.batch_size):
             whole = order[start : start + self.config.batch_size]
-            yield Batch(from_scipy(matrix[whole[rank::world]], self.device), len(whole))
+            yield Batch(self._tensors(matrices, whole[rank::world]), len(whole))
 
-    def forward(self, examples: Tensor) -> Tensor:
-        x_0 = examples.to_dense()
+    def forward(self, examples: tuple[Tensor, Tensor]) -> Tensor:
+        rows, condition = examples
+        losses, _ = self._diffuse(self.network, rows.to_dense(), condition)
+        return losses
+
+    def _diffuse(self, network: Denoiser, x_0: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """The diffusion's losses (B,), divided by T p_t, and the x_0 (or logits) (B, n) that the network predicts."""
         t, spread = self.steps.draw(len(x_0))
         noise = torch.randn_like(x_0)
         x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
-        output = self.network(x_t, t, self._training_condition(examples))
+        output = network(x_t, t, self._condition(condition))
         losses = self._losses(output, x_0, x_t, noise, t)
         self.steps.record(t, losses.detach())
-        return losses / spread
+        return losses / spread, self.process.to_x0(self.config.prediction, output, x_t, t)
 
     def _losses(self, output: Tensor, x_0: Tensor, x_t: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         if self.config.loss == "multinomial":
@@ -155,38 +177,47 @@ class Model(TrainableRecommender[Config]):
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
-        rows = from_scipy(history.weighted(self.config.w_min, self.config.w_max), self.device)
-        ids = torch.from_numpy(users).to(self.device)
-        condition, scale = self._guidance(rows)
-        steps = posterior_steps(self.process, self.config.prediction, self.config.stochastic)
-        x = self._start(rows, ids)
-        network = self.network
-        if isinstance(network, LinearEnds) and self.config.loss != "multinomial" and not self.config.stochastic:
-            self._products = self._products or network.ends().products()
-            encoded = network.encode(condition)
+        rows, condition = self._tensors(self._matrices(history))
+        return self._generate(rows, self._condition(condition), torch.from_numpy(users).to(self.device))
 
-            def hidden(projected: Tensor, t: Tensor) -> Tensor:
-                return guided(lambda given: network.hidden(projected, t, given), encoded, scale)
+    def _generate(self, x_0: Tensor, condition: Tensor | None, users: Tensor) -> Tensor:
+        """x_0 (B, n) as the chains from x_{T'} predict it; the given x_0 (B, n) may be sparse."""
+        noiseless_start = self.config.T_prime == 0 or self.process.noiseless
+        drawn = self.config.sampler == "ancestral" or not noiseless_start
+        results = []
+        for sample in range(self.config.samples if drawn else 1):
 
-            return hidden_chain(x, steps, network.ends(), self._products, hidden)
+            def noise(stream: int, first: int = sample * (self.config.T + 1)) -> Tensor:
+                return row_noise(self.seed, users, x_0.shape[1], first + stream)
 
-        totals = rows.to_dense().sum(-1, keepdim=True)
+            x = x_0
+            if not noiseless_start:  # T' forward steps at once
+                t = torch.full_like(users, self.config.T_prime - 1)
+                x = self.process.q_sample(dense(x_0), t, noise(0))
+            results.append(self._reverse(x, x_0, condition, noise))
+        return results[0] if len(results) == 1 else torch.stack(results).mean(0)
 
-        def predict(x_t: Tensor, t: Tensor) -> Tensor:
-            output = guided(lambda given: network(x_t, t, given), condition, scale)
-            return F.softmax(output, dim=-1) * totals if self.config.loss == "multinomial" else output
+    def _reverse(self, x: Tensor, x_0: Tensor, condition: Tensor | None, noise: Callable[[int], Tensor]) -> Tensor:
+        """One guided reverse chain from x (B, n), which is or comes from x_0."""
+        config, link = self.config, None
+        if config.loss == "multinomial":
+            totals = dense(x_0).sum(-1, keepdim=True)
+            link = lambda logits: F.softmax(logits, dim=-1) * totals  # noqa: E731
+        kept = thinned(config.T, config.reverse_steps or config.T)
+        steps = reverse_steps(self.process, config.prediction, config.sampler, kept)
+        reverse = Reverse(self.network, self.weak, steps, self._scale, link)
+        if not reverse.in_hidden_space:
+            return reverse.plain(x, condition, lambda t: noise(t + 1))
+        self._products = self._products or self.network.ends().products()
+        return reverse.hidden(x, condition, self._products)
 
-        def noise(t: int) -> Tensor:
-            return row_noise(self.seed, ids, self.n_items, stream=t + 1)
-
-        return plain_chain(x.to_dense() if x is rows else x, steps, predict, noise)
-
-    def _start(self, rows: Tensor, users: Tensor) -> Tensor:
-        """x_{T'}: the history itself (sparse) for T' = 0, else T' forward steps at once, with each user's own noise."""
-        if self.config.T_prime == 0 or self.process.noiseless:
-            return rows
-        t = torch.full((rows.shape[0],), self.config.T_prime - 1, device=self.device)
-        return self.process.q_sample(rows.to_dense(), t, row_noise(self.seed, users, self.n_items))
+    def _tensors(
+        self, matrices: tuple[csr_matrix, csr_matrix], users: NDArray[np.int64] | slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """The rows `users` of both matrices on the device; one tensor where both are the same."""
+        rows = from_scipy(matrices[0][users], self.device)
+        same = matrices[1] is matrices[0]
+        return rows, rows if same else from_scipy(matrices[1][users], self.device)
 
     # files and sizes
 
@@ -206,10 +237,3 @@ class Model(TrainableRecommender[Config]):
         weights = sum(p.numel() for p in self.parameters())
         dense_batches = 6 * self.config.batch_size * (self.n_items + sum(self.config.dims))
         return 4 * (5 * weights + dense_batches + 6 * split.train.nnz)
-
-
-def build_denoiser(name: str, n_items: int, config: Config, **own: Any) -> Denoiser:
-    """The network of `unblur.denoisers.<name>`."""
-    network = import_module(f"unblur.denoisers.{name}").Network
-    built: Denoiser = network(n_items, config.dims, config.dropout, config.normalize, **own)
-    return built
