@@ -12,6 +12,7 @@ from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.papers import Beside
 from unblur.reporting.wording import shown
 
+SECONDS = "train/seconds"
 PARAMETERS = "model/parameters"  # a metric of retrains, where it is logged
 HISTORY_LENGTH = "n_history"  # a column of the per-user results, where it is kept
 GROUPS = 4
@@ -64,12 +65,16 @@ def _mean(row: Row, color: str) -> go.Scatter:
 
 
 def cost(board: Leaderboard) -> Plot | None:
-    """Accuracy against the seconds of one training."""
+    """Accuracy against the seconds of one training; of the whole run where some model does not log its training's."""
+    trained = [row for row in board.rows if row.study.retrains]
+    logged = all(SECONDS in each.metrics for row in trained for each in row.study.retrains)
     points = [
-        (row, mean(each.seconds or 0.0 for each in row.study.retrains)) for row in board.rows if row.study.retrains
+        (row, mean(each.metrics[SECONDS] if logged else each.seconds or 0.0 for each in row.study.retrains))
+        for row in trained
     ]
-    caption = "Seconds of one final training, from start to end; up and to the left is better."
-    return _scatter("cost", "Accuracy and training time", caption, "seconds of a training", points, board)
+    what = "training, evaluations included" if logged else "final run, the start of its workers included"
+    caption = f"Seconds of one {what}; up and to the left is better."
+    return _scatter("cost", "Accuracy and training time", caption, "seconds", points, board)
 
 
 def parameters(board: Leaderboard) -> Plot | None:

@@ -60,6 +60,7 @@ def _results(
             [
                 tables.metrics(board, tables.OVERVIEW, "All metrics"),
                 tables.metrics(board, tables.BEYOND, "Beyond accuracy", beyond),
+                tables.metrics(board, tables.ITEM_GROUPS, "By the popularity of the held-out items"),
             ],
             _pick(drawn, "groups"),
         ),

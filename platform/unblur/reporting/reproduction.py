@@ -14,7 +14,7 @@ FLAGS = {"epochs": "epochs", "eval_every": "eval-every", "patience": "patience",
 def definitions(evidence: Evidence) -> Table:
     """What every number means, and on what it was measured."""
     first = evidence.studies[0]
-    facts = {name: f"{value:,}" for name, value in first.run.facts.items() if isinstance(value, int)}
+    facts = {name: f"{value:,}" for name, value in first.run.facts.items() if type(value) is int}
     rows = [
         ["metrics", first.run.tags.get("unblur.metrics", DEFINITION)],
         ["history", f"{first.history}: what a model sees of a user at the test"],

@@ -12,6 +12,7 @@ from unblur.reporting.verdict import GUIDED, UNGUIDED
 from unblur.reporting.wording import NONE, duration, probability, shown, with_spread
 
 OVERVIEW = ("recall_at_10", "recall_at_20", "ndcg_at_10", "ndcg_at_20", "mrr_at_10", "precision_at_10")
+ITEM_GROUPS = tuple(f"recall_at_10_{group}" for group in ("head", "middle", "tail"))
 BEYOND = ("coverage_at_10", "novelty_at_10", "gini_at_10", "popularity_at_10")
 
 

@@ -6,7 +6,7 @@ NONE = "–"
 def shown(metric: str) -> str:
     """`ndcg_at_10` as people write it: nDCG@10."""
     name, _, k = metric.partition("_at_")
-    return {"ndcg": "nDCG", "mrr": "MRR"}.get(name, name) + (f"@{k}" if k else "")
+    return {"ndcg": "nDCG", "mrr": "MRR"}.get(name, name) + (f"@{k.replace('_', ' ')}" if k else "")
 
 
 def with_spread(mean: float, std: float | None) -> str:

@@ -1,0 +1,159 @@
+"""Which runs a report is made of, and in how few requests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reporting.made_studies import Made, multiply_trials, write_study
+
+from unblur.errors import UserError
+from unblur.reporting.loading import load
+from unblur.reporting.page import to_html
+from unblur.reporting.report import build
+from unblur.tracking.client import Store
+from unblur.tracking.reader import Reader, existing_store
+from unblur.tracking.runs import Dataset
+
+NewStore = Callable[[Sequence[Made]], Store]
+
+
+class Counting:
+    """Passes calls on and counts them, those to the store below the client too."""
+
+    def __init__(self, inner: Any, calls: list[str]) -> None:
+        self._inner, self._calls = inner, calls
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not callable(found):
+            return Counting(found, self._calls)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._calls.append(name)
+            return found(*arguments, **named)
+
+        return call
+
+
+def test_a_thousand_trials_take_a_handful_of_requests(new_store: NewStore, tmp_path: Path) -> None:
+    store = new_store([Made("ease", 0.02, trials=1)])
+    run_id = write_study(store, Made("cfg_diffrec", 0.05, trials=10), tmp_path)
+    multiply_trials(store, run_id, 99)
+    calls: list[str] = []
+    evidence = load(Reader(replace(store, client=Counting(store.client, calls))), "amazon_toys", "clean")
+    numbers = [trial.number for trial in next(s for s in evidence.studies if s.model == "cfg_diffrec").trials]
+    assert numbers == list(range(1000))
+    assert len(calls) <= 16, calls
+    assert len(to_html(build(evidence))) < 8_000_000
+
+
+def test_a_trial_is_worth_its_best_epoch(toys: Store) -> None:
+    study = next(s for s in load(Reader(toys), "amazon_toys", "clean").studies if s.model == "diffrec")
+    for trial in study.trials:
+        assert trial.value is not None and trial.value > 0.14  # the last epoch's is half of it
+    assert {trial.state for trial in study.trials} == {"complete", "pruned"}
+    assert study.trials[0].params["dims"] == [200] and study.trials[0].params["embedding_dim"] == 16
+
+
+def test_only_what_had_the_same_data_and_history_is_compared(new_store: NewStore) -> None:
+    other = Dataset("amazon_toys", "cd" * 32, {})
+    store = new_store(
+        [
+            Made("diffrec", 0.05, trials=0),
+            Made("ease", 0.01, trials=1),
+            Made("ease", 0.3, trials=1, history="train+valid"),
+            Made("multi_vae", 0.3, trials=1, dataset=other),
+            Made("light_gcn", 0.3, trials=1, finished=False),
+        ]
+    )
+    evidence = load(Reader(store), "amazon_toys", "clean")
+    assert sorted(study.model for study in evidence.studies) == ["diffrec", "ease"]
+    assert all(study.history == "train" for study in evidence.studies)
+    notes = " ".join(evidence.notes)
+    assert "ease with history train+valid" in notes and "multi_vae with history train on data cdcdcdcd" in notes
+    assert "Not finished: light_gcn" in notes
+
+
+def test_the_newest_study_of_a_model_counts(new_store: NewStore) -> None:
+    """Newer than the search, a training without one does not replace it."""
+    store = new_store([Made("ease", 0.0, trials=1), Made("ease", 0.1, trials=2), Made("ease", 0.2, trials=0)])
+    (study,) = load(Reader(store), "amazon_toys", "clean").studies
+    assert len(study.trials) == 2
+    report = build(load(Reader(store), "amazon_toys", "clean"))
+    assert "only ease has been tested" in report.verdict[0]
+    assert "ease" in to_html(report)
+
+
+def test_without_per_user_results(new_store: NewStore) -> None:
+    store = new_store([Made("ease", 0.0, per_user=False), Made("diffrec", 0.1, seeds=1, per_user=False)])
+    report = build(load(Reader(store), "amazon_toys", "clean"))
+    assert "diffrec is ahead, untested" in report.verdict[0]
+    assert any("ease has no per-user results" in each for each in report.reservations)
+    assert to_html(report)
+
+
+def test_nothing_to_report(new_store: NewStore, tmp_path: Path) -> None:
+    store = new_store([Made("ease", 0.0, trials=1, finished=False)])
+    with pytest.raises(UserError, match=r"no study of amazon_toys/clean is finished.*ease \(running\)"):
+        load(Reader(store), "amazon_toys", "clean")
+    with pytest.raises(UserError, match=r"no experiment 'sample/clean'.*It has: amazon_toys/clean"):
+        load(Reader(store), "sample", "clean")
+    with pytest.raises(UserError, match="It has none"):
+        load(Reader(new_store([])), "sample", "clean")
+    with pytest.raises(UserError, match=r"there is no MLflow database .*absent\.db"):
+        existing_store(f"sqlite:///{tmp_path}/absent.db")
+    assert not (tmp_path / "absent.db").exists()
+
+
+def test_the_same_through_a_server(toys: Store, tmp_path: Path) -> None:
+    """Histories and artifacts come over HTTP as they come from the database."""
+    here = load(Reader(toys), "amazon_toys", "clean")
+    with served(toys, tmp_path) as uri:
+        there = load(Reader(existing_store(uri)), "amazon_toys", "clean")
+    assert [study.trials for study in there.studies] == [study.trials for study in here.studies]
+    for mine, other in zip(here.studies, there.studies, strict=True):
+        assert mine.per_user is not None and other.per_user is not None
+        assert mine.per_user.equals(other.per_user)
+
+
+@contextmanager
+def served(store: Store, folder: Path) -> Iterator[str]:
+    """`mlflow server` on the store's database, on a free port of loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--backend-store-uri", store.uri],
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,  # its own process group, so that its workers end with it
+        )
+    try:
+        _await(f"http://127.0.0.1:{port}/health", folder / "server.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _await(address: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while True:
+        with suppress(OSError), urllib.request.urlopen(address, timeout=2):
+            return
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)

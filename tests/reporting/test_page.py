@@ -1,0 +1,109 @@
+"""The files: nothing from outside in them, nothing hostile alive, the numbers of MLflow."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from reporting.made_studies import Made
+
+from unblur.reporting.loading import load
+from unblur.reporting.page import to_html, to_markdown
+from unblur.reporting.report import build
+from unblur.tracking.client import Store
+from unblur.tracking.reader import Reader
+
+NewStore = Callable[[Sequence[Made]], Store]
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=https://evil.example onerror=alert(2)>"
+    "|`{{7*7}}\u2028<a href='//e.example'>"
+)
+JOB = Path(__file__).parents[2] / "jobs" / "report.py"
+
+
+class Elements(HTMLParser):
+    """Tags with their attributes, and the text outside scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside not in {"script", "style"}:
+            self.text += f" {data}"
+
+
+@pytest.fixture(scope="module")
+def hostile(new_store: NewStore) -> Store:
+    return new_store(
+        [
+            Made("diffrec", 0.05, trials=12, params={"name": HOSTILE}, tags={"unblur.metrics": HOSTILE}),
+            Made(HOSTILE[:60], 0.01, trials=2, tags={"unblur.champion": HOSTILE, "unblur.command": HOSTILE}),
+        ]
+    )
+
+
+def test_nothing_is_fetched(toys: Store) -> None:
+    html = to_html(build(load(Reader(toys), "amazon_toys", "clean")))
+    elements, names = Elements(html).elements, ("src", "href", "action", "srcset", "data", "poster")
+    addresses = [attributes[name] for _, attributes in elements for name in names if name in attributes]
+    assert addresses == ["data:,"]  # the icon, which a browser would ask for otherwise
+    policy = next(a["content"] for _, a in elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "http" not in policy and "unsafe-eval" not in policy
+    assert not [
+        style for style in re.findall(r"<style>.*?</style>", html, re.S) if "@import" in style or "url(" in style
+    ]
+
+
+def test_hostile_text_is_text(hostile: Store) -> None:
+    report = build(load(Reader(hostile), "amazon_toys", "clean"))
+    page = Elements(to_html(report))
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("script") == 3 and not {"img", "a", "iframe"} & set(tags)
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert "<img src=https://evil.example onerror=alert(2)>" in page.text and "{{7*7}}" in page.text
+    lines = to_markdown(report).splitlines()
+    assert not [line for line in lines if re.search(r"(?<!\\)<(script|img|a)", re.sub(r"`[^`]*`", "", line))]
+    tables = [line for line in lines if line.startswith("|")]
+    assert tables and all(line.endswith("|") for line in tables)
+
+
+def test_markdown_has_the_numbers(toys: Store) -> None:
+    evidence = load(Reader(toys), "amazon_toys", "clean")
+    markdown = to_markdown(build(evidence))
+    for study in evidence.studies:
+        metrics = study.run.metrics
+        for name in ("ndcg_at_10", "recall_at_10"):
+            assert f"{metrics[f'test/{name}']:.4f} ± {metrics[f'test/{name}_std']:.4f}" in markdown
+        assert study.run.id in markdown
+        assert f"--model {study.model}" in markdown
+    assert "as always" in markdown  # the definition that was logged with the numbers
+    assert "other users: 2,676 in the paper, 4,149 here" in markdown
+
+
+def test_the_job(toys: Store, tmp_path: Path) -> None:
+    command = [sys.executable, str(JOB), "--dataset", "amazon_toys", "--tracking-uri", toys.uri]
+    files = ["--output", str(tmp_path / "new" / "r.html"), "--markdown", str(tmp_path / "t.md")]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ease is significantly ahead" in done.stdout
+    assert (tmp_path / "new" / "r.html").stat().st_size > 4_000_000 and (tmp_path / "t.md").stat().st_size > 1000
+    wrong = subprocess.run([*command, "--protocol", "dusty"], capture_output=True, text=True, cwd=tmp_path)
+    assert wrong.returncode == 2 and "no experiment 'amazon_toys/dusty'" in wrong.stderr
+    assert "Traceback" not in wrong.stderr and not (tmp_path / "report.html").exists()
+    nowhere = subprocess.run([*command, "--output", "/proc/r.html"], capture_output=True, text=True, cwd=tmp_path)
+    assert nowhere.returncode == 2 and "--output /proc/r.html cannot be written" in nowhere.stderr
