@@ -211,3 +211,19 @@ def test_cfg_diffrec_reaches_both_regimes() -> None:
     for regime in (generative, copying):
         assert all(parameters[name].contains(value) for name, value in regime.items())
     assert parameters["guidance_scale"].corners == [0, 4]
+
+
+def test_a_parameter_can_be_fixed_after_loading() -> None:
+    space = SearchSpace.model_validate(
+        {
+            "model": "ease",
+            "parameters": {
+                "l2": {"type": "float", "low": 1, "high": 2},
+                "w_min": {"type": "float", "low": 0, "high": 1},
+            },
+            "enqueue": [{"l2": 1.5, "w_min": 0.3}],
+        }
+    )
+    fixed = space.fixing({"w_min": 1.0, "w_max": 1.0})
+    assert list(fixed.parameters) == ["l2"] and fixed.fixed == {"w_min": 1.0} and fixed.enqueue == [{"l2": 1.5}]
+    assert fixed.assemble(lambda name, parameter: parameter.sample(random.Random(0)))["w_min"] == 1.0

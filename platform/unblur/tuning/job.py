@@ -32,6 +32,8 @@ from unblur.tuning.summary import conclude
 from unblur.tuning.trial import Work, trial
 from unblur.tuning.tuner import search as run_search
 
+RECENCY = ("w_min", "w_max", "condition_w_min", "recent_share")
+"""The parameters, of whichever model, that weigh a user's interactions by their age; 1 means not to."""
 BATCH_RULE = "batch_size is the global batch; workers share it"
 
 
@@ -43,6 +45,8 @@ def search(options: SearchOptions, console: Console) -> None:
     if space.model != options.model:
         raise UserError(f"the search space is for --model {space.model}, and --model is {options.model}")
     session = open_session(options, console)
+    if session.split.train_rank is None:
+        space = _without_time(space, console)
     url = study_url(options, session.root)
     identity = _identity(session, space)
     with ExitStack() as stack:
@@ -100,6 +104,14 @@ def train(options: TrainOptions, console: Console) -> None:
     valid = {"number": None, "params": params, "valid": max(result.valid)}
     trials = {"complete": 0, "pruned": 0, "failed": 0}
     conclude(session, tracker, name, result, seconds, console, trials=trials, best=valid)
+
+
+def _without_time(space: SearchSpace, console: Console) -> SearchSpace:
+    """The space for data without an order in time: every recency weight is 1."""
+    constants = {name: 1.0 for name in RECENCY if name in space.parameters}
+    if constants:
+        console.print(f"the data have no order in time: {', '.join(constants)} fixed at 1", markup=False)
+    return space.fixing(constants)
 
 
 def default_space(model: str) -> Path:

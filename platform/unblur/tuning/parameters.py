@@ -170,6 +170,13 @@ class SearchSpace(BaseModel):
                 params[name] = pick(name, parameter)
         return params
 
+    def fixing(self, constants: dict[str, Any]) -> Self:
+        """The space with the parameters in `constants` that it has taken out and given these values."""
+        fixed = {name: value for name, value in constants.items() if name in self.parameters}
+        rest = {name: parameter for name, parameter in self.parameters.items() if name not in fixed}
+        enqueue = [{name: value for name, value in entry.items() if name not in fixed} for entry in self.enqueue]
+        return self.model_copy(update={"parameters": rest, "fixed": {**self.fixed, **fixed}, "enqueue": enqueue})
+
     def allowed(self, name: str, value: Any) -> list[Any]:
         """The values of parameter `name` that a condition `{name: value}` accepts."""
         return value if isinstance(value, list) and not self.parameters[name].contains(value) else [value]
