@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from unblur.data.split import History, Split
 from unblur.diffusion.rows import from_scipy, is_sparse, normalized, project, with_values
 from unblur.models.base import Batch
-from unblur.models.trained import Trained, TrainedConfig
+from unblur.models.trained import RANKING_BYTES, Trained, TrainedConfig
 
 BIAS_STD = 0.001
 
@@ -80,9 +80,9 @@ class Autoencoder(Trained[C]):
         return with_values(x, F.dropout(x.values(), self.config.dropout, self.training))
 
     def footprint(self, split: Split) -> int:
-        """What training keeps of the weights, six dense batches, a sparse copy of the data."""
-        dense_batches = 6 * self.config.batch_size * (self.n_items + sum(self.config.dims))
-        return self.trained_bytes() + 4 * (dense_batches + 6 * int(split.train.nnz))
+        """What training keeps of the weights, eight dense batches, a sparse copy of the data; and ranking."""
+        dense_batches = 8 * self.config.batch_size * (self.n_items + sum(self.config.dims))
+        return self.weight_bytes() + 4 * (dense_batches + 6 * int(split.train.nnz)) + RANKING_BYTES
 
 
 class InputLayer(nn.Module):

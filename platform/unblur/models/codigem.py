@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from unblur.data.split import Split
 from unblur.models.autoencoder import Autoencoder, AutoencoderConfig, Histories, perceptron
 
 
@@ -68,6 +69,11 @@ class Model(Autoencoder[Config]):
     def diffused(self, z: Tensor) -> Tensor:
         """One forward step: sqrt(1 - beta) z + sqrt(beta) eps."""
         return math.sqrt(1 - self.config.noise) * z + math.sqrt(self.config.noise) * torch.randn_like(z)
+
+    def footprint(self, split: Split) -> int:
+        """An autoencoder's, two more copies of the weights in Adamax's step, and what noise and reverse steps keep."""
+        dense_batches = (4 + 5 * len(self.steps)) * self.config.batch_size * self.n_items
+        return super().footprint(split) + self.weight_bytes(copies=2) + 4 * dense_batches
 
     def optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adamax(self.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay)

@@ -14,6 +14,7 @@ from torch import Tensor
 from unblur.data.split import History, Split
 from unblur.errors import UserError
 from unblur.models.linear import RecencyConfig, Stored
+from unblur.models.trained import RANKING_BYTES
 
 
 class Config(RecencyConfig):
@@ -57,8 +58,9 @@ class Model(Stored[Config]):
         )
 
     def footprint(self, split: Split) -> int:
-        """The factors and their initial draw, the confidences by row and by column."""
-        return 8 * self.config.factors * (split.n_users + split.n_items) + 32 * int(split.train.nnz)
+        """The factors and their initial draw, the confidences by row and by column, and what ranking takes."""
+        factors = 8 * self.config.factors * (split.n_users + split.n_items)
+        return factors + 32 * int(split.train.nnz) + RANKING_BYTES
 
     def tensors(self) -> dict[str, Tensor]:
         return {"items": torch.from_numpy(self.solver.item_factors)}

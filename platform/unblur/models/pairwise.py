@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from unblur.data.split import History, Split
 from unblur.models.base import Batch
-from unblur.models.trained import Trained, TrainedConfig
+from unblur.models.trained import RANKING_BYTES, Trained, TrainedConfig
 
 Ids = NDArray[np.int64]
 
@@ -21,6 +21,8 @@ Ids = NDArray[np.int64]
 class PairwiseConfig(TrainedConfig):
     """Parameters of every such model. Recency weighs the interactions' losses."""
 
+    lr: float = Field(5e-3, gt=0)
+    """Learning rate: above the papers' 1e-3, as the batches are larger."""
     batch_size: int = Field(8192, ge=1)
     """Interactions per step, over all workers."""
     dim: int = Field(64, ge=1)
@@ -94,8 +96,9 @@ class Pairwise(Trained[C]):
         return user_embeddings[torch.from_numpy(users).to(self.device)] @ item_embeddings.T
 
     def footprint(self, split: Split) -> int:
-        """What training keeps of the weights, a dozen vectors per example, an epoch's examples."""
-        return self.trained_bytes() + 4 * 12 * self.config.batch_size * self.config.dim + 64 * int(split.train.nnz)
+        """What training keeps of the weights, a dozen vectors per example, an epoch's examples; and ranking."""
+        examples = 4 * 12 * self.config.batch_size * self.config.dim + 128 * int(split.train.nnz)
+        return self.weight_bytes() + examples + RANKING_BYTES
 
 
 def sample_negatives(train: csr_matrix, rng: np.random.Generator) -> tuple[Ids, Ids]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from unblur.errors import UserError
+from unblur.evaluation.ranking import SCORE_BYTES
 from unblur.models.base import TrainableRecommender
 from unblur.models.files import load_model, save_model
 from unblur.models.linear import RecencyConfig
@@ -26,6 +27,9 @@ class TrainedConfig(RecencyConfig):
 
 
 C = TypeVar("C", bound=TrainedConfig)
+
+RANKING_BYTES = 3 * SCORE_BYTES
+"""A block of scores, its masked copy and the best of it."""
 
 
 class Trained(TrainableRecommender[C]):
@@ -64,6 +68,6 @@ class Trained(TrainableRecommender[C]):
             raise UserError(f"{folder} holds another kind of model: {error}") from error
         return model.eval()
 
-    def trained_bytes(self) -> int:
+    def weight_bytes(self, copies: int = 5) -> int:
         """Weights, gradients, two moments and the best copy."""
-        return 4 * 5 * sum(parameter.numel() for parameter in self.parameters())
+        return 4 * copies * sum(parameter.numel() for parameter in self.parameters())
