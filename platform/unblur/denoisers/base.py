@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unblur.diffusion.layers import linear_layer, matrix
 from unblur.diffusion.rows import dropped, normalized, project, row_squares
 from unblur.diffusion.sampling import LinearNetwork
 
@@ -42,7 +43,7 @@ class LinearEnds(Denoiser):
     ) -> None:
         super().__init__()
         self.dropout, self.normalize = dropout, normalize
-        self.w_in = xavier(nn.Parameter(torch.empty(n_items, width)), fan_in or n_items)
+        self.w_in = matrix(n_items, width, fan_in)
         self.out = linear_layer(out_width, n_items)
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
@@ -132,18 +133,3 @@ def time_embedding(t: Tensor, dim: int = TIME_DIM) -> Tensor:
     frequencies = torch.exp(-math.log(MAX_PERIOD) * torch.arange(half, device=t.device) / half)
     angles = t.float().unsqueeze(-1) * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
-
-
-def xavier(weight: nn.Parameter, fan_in: int) -> nn.Parameter:
-    """The authors' initialisation: normal with variance 2 / (fan_in + fan_out), of a weight (n_in, n_out)."""
-    nn.init.normal_(weight, 0.0, math.sqrt(2 / (fan_in + weight.shape[1])))
-    return weight
-
-
-def linear_layer(n_in: int, n_out: int, fan_in: int | None = None, bias: bool = True) -> nn.Linear:
-    """A linear layer with the authors' initialisation."""
-    layer = nn.Linear(n_in, n_out, bias)
-    nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / ((fan_in or n_in) + n_out)))
-    if bias:
-        nn.init.normal_(layer.bias, 0.0, 0.001)
-    return layer

@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from unblur.denoisers.base import Layers, linear_layer, xavier
+from unblur.denoisers.base import Layers
+from unblur.diffusion.layers import linear_layer, matrix
 from unblur.diffusion.rows import owners, row_softmax, row_sums
 
 
@@ -28,11 +29,11 @@ class Network(Layers):
     ) -> None:
         super().__init__(n_items, dims, dropout, normalize, condition_dim=embedding_dim)
         self.heads = math.gcd(heads, embedding_dim)
-        self.embedding = xavier(nn.Parameter(torch.empty(n_items, embedding_dim)), n_items)
+        self.embedding = matrix(n_items, embedding_dim)
         self.query = linear_layer(dims[-1], embedding_dim)
         self.key = linear_layer(embedding_dim, embedding_dim, bias=False)  # a softmax would not see the bias
         self.value = linear_layer(embedding_dim, embedding_dim)
-        self.w_condition = xavier(nn.Parameter(torch.empty(embedding_dim, dims[-1])), n_items + embedding_dim)
+        self.w_condition = matrix(embedding_dim, dims[-1], n_items + embedding_dim)
 
     def encode(self, condition: Tensor | None) -> Any:
         """The condition with its items' keys and values, each (nnz, heads, embedding_dim / heads)."""

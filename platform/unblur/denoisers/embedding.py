@@ -1,9 +1,10 @@
 """The condition through a bottleneck: the mean taste of a history as a short embedding, then into the first layer."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unblur.denoisers.base import Layers, xavier
+from unblur.denoisers.base import Layers
+from unblur.diffusion.layers import matrix
 from unblur.diffusion.rows import normalized, project
 
 
@@ -14,8 +15,8 @@ class Network(Layers):
         self, n_items: int, dims: tuple[int, ...], dropout: float, normalize: bool, embedding_dim: int = 64
     ) -> None:
         super().__init__(n_items, dims, dropout, normalize, condition_dim=embedding_dim)
-        self.embedding = xavier(nn.Parameter(torch.empty(n_items, embedding_dim)), n_items)
-        self.w_condition = xavier(nn.Parameter(torch.empty(embedding_dim, dims[-1])), n_items + embedding_dim)
+        self.embedding = matrix(n_items, embedding_dim)
+        self.w_condition = matrix(embedding_dim, dims[-1], n_items + embedding_dim)
 
     def encode(self, condition: Tensor | None) -> Tensor | None:
         if condition is None:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unblur.denoisers.base import Layers, linear_layer, xavier
+from unblur.denoisers.base import Layers
+from unblur.diffusion.layers import linear_layer, matrix
 from unblur.diffusion.rows import owners, row_softmax, row_sums
 
 
@@ -26,12 +27,12 @@ class Network(Layers):
         summaries: int = 4,
     ) -> None:
         super().__init__(n_items, dims, dropout, normalize, condition_dim=embedding_dim)
-        self.embedding = xavier(nn.Parameter(torch.empty(n_items, embedding_dim)), n_items)
+        self.embedding = matrix(n_items, embedding_dim)
         self.inducing = nn.Parameter(torch.randn(embedding_dim, summaries))
         self.seed = nn.Parameter(torch.randn(embedding_dim, 1))
         self.value, self.query, self.mix = (linear_layer(embedding_dim, embedding_dim) for _ in range(3))
         self.key = linear_layer(embedding_dim, embedding_dim, bias=False)  # a softmax would not see the bias
-        self.w_condition = xavier(nn.Parameter(torch.empty(embedding_dim, dims[-1])), n_items + embedding_dim)
+        self.w_condition = matrix(embedding_dim, dims[-1], n_items + embedding_dim)
 
     def encode(self, condition: Tensor | None) -> Tensor | None:
         if condition is None:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unblur.denoisers.base import TIME_DIM, LinearEnds, linear_layer, time_embedding, xavier
+from unblur.denoisers.base import TIME_DIM, LinearEnds, time_embedding
+from unblur.diffusion.layers import linear_layer, matrix
 from unblur.diffusion.rows import normalized, project
 
 MAX_TOKENS = 4
@@ -27,7 +28,7 @@ class Network(LinearEnds):
         d = width // self.tokens
         self.position = nn.Parameter(torch.randn(self.tokens, d) * 0.1)
         self.time = nn.Sequential(linear_layer(TIME_DIM, d), nn.SiLU(), linear_layer(d, d))
-        self.w_condition = xavier(nn.Parameter(torch.empty(n_items, d)), n_items)
+        self.w_condition = matrix(n_items, d)
         self.blocks = nn.ModuleList(Block(d) for _ in dims)
 
     def encode(self, condition: Tensor | None) -> Tensor | None:
