@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from unblur.errors import UserError, unknown
 from unblur.models.base import ModelConfig, Recommender
 
-_HELPERS = {"autoencoder", "base", "files", "linear", "pairwise", "presets", "reverse", "trained"}
+_HELPERS = {"autoencoder", "base", "clusters", "files", "linear", "pairwise", "presets", "reverse", "trained"}
 
 
 def names() -> list[str]:

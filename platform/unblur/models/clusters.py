@@ -1,0 +1,63 @@
+"""Groups of similar items: k-means of item embeddings."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import diags_array
+from scipy.sparse.linalg import svds
+from sklearn.cluster import KMeans
+
+from unblur.data.split import Split
+from unblur.errors import UserError
+from unblur.models import light_gcn
+
+DIMS = 64
+LIGHT_GCN_EPOCHS = 20
+
+
+def clusters(split: Split, source: str, n_groups: int, seed: int) -> NDArray[np.int64]:
+    """The group (n_items,) of every item by its embedding, the smallest group being 0."""
+    embeddings = item_embeddings(split, source, seed)
+    labels = KMeans(n_groups, n_init=10, random_state=seed).fit_predict(embeddings)
+    by_size = np.argsort(np.bincount(labels, minlength=n_groups), kind="stable")
+    return np.asarray(np.argsort(by_size)[labels], dtype=np.int64)
+
+
+def item_embeddings(split: Split, source: str, seed: int) -> NDArray[np.float32]:
+    """Embeddings (n_items, d): `svd` or `light_gcn` of the train interactions, or the path of a .npy file."""
+    if source == "svd":
+        return _svd(split, seed)
+    if source == "light_gcn":
+        return _light_gcn(split, seed)
+    try:
+        embeddings = np.load(source, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"item_embeddings = {source}: not svd, light_gcn or a readable .npy file: {error}") from None
+    if embeddings.ndim != 2 or len(embeddings) != split.n_items or not np.isfinite(embeddings).all():
+        raise UserError(f"item_embeddings = {source}: expected {split.n_items} finite rows, found {embeddings.shape}")
+    return np.asarray(embeddings, dtype=np.float32)
+
+
+def _svd(split: Split, seed: int) -> NDArray[np.float32]:
+    """The right singular vectors of D_users^-1/2 X D_items^-1/2, as long as their singular values: GF-CF's factors."""
+    x = split.train
+    users, items = (np.maximum(np.asarray(x.sum(axis=axis)).ravel(), 1) for axis in (1, 0))
+    normalized = (diags_array(users**-0.5) @ x @ diags_array(items**-0.5)).tocsr()
+    _, s, v = svds(normalized, k=min(DIMS, min(x.shape) - 1), rng=np.random.default_rng(seed))
+    return np.asarray((v * s[:, None]).T, dtype=np.float32)
+
+
+def _light_gcn(split: Split, seed: int) -> NDArray[np.float32]:
+    """A LightGCN's item embeddings after some epochs."""
+    model = light_gcn.Model(light_gcn.Config(dim=DIMS), split.n_users, split.n_items, seed)
+    model.setup(split)
+    optimizer = model.optimizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for epoch in range(LIGHT_GCN_EPOCHS):
+            for batch in model.batches(split, epoch):
+                optimizer.zero_grad(set_to_none=True)
+                (model(batch.examples).sum() / batch.size).backward()
+                optimizer.step()
+    with torch.no_grad():
+        return np.asarray(model.embeddings()[1].numpy(), dtype=np.float32)

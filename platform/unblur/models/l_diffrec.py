@@ -1,0 +1,115 @@
+"""L-DiffRec (Wang et al. 2023, section 3.3): diffusion in the latent space of a clustered VAE."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from unblur import denoisers
+from unblur.data.split import History, Split
+from unblur.diffusion.codecs import ClusteredVAE
+from unblur.diffusion.rows import dropped
+from unblur.models import diffrec
+from unblur.models.clusters import clusters
+
+KL_UPDATES = 200
+LAMBDA_UPDATES, LAMBDA_FLOOR = 500, 0.005
+
+
+class Config(diffrec.Config):
+    """DiffRec's parameters, of the diffusion in the latent, and the VAE's; defaults are the authors' for ML-1M."""
+
+    lr: float = Field(5e-4, gt=0)
+    """Learning rate of the denoiser."""
+    vae_lr: float = Field(1e-3, gt=0)
+    """Learning rate of the VAE."""
+    dims: tuple[int, ...] = Field((300,), min_length=1)
+    """Hidden sizes of the denoiser from the middle outwards."""
+    in_dims: tuple[int, ...] = Field((300,), min_length=1)
+    """Hidden sizes of the encoders, all groups together; the last is the latent's."""
+    out_dims: tuple[int, ...] = ()
+    """Hidden sizes of one decoder per group; none: one linear layer from the whole latent to all items."""
+    encoder_dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout on the encoders' input."""
+    n_groups: int = Field(2, ge=1, le=5)
+    """C, groups of items."""
+    item_embeddings: str = "light_gcn"
+    """What k-means makes the groups of: light_gcn or svd of the train interactions, or a .npy file (n_items, d)."""
+    diffusion_weight: float = Field(0.03, ge=0)
+    """lambda, weight of the diffusion's loss; falls linearly over 500 updates to 0.005."""
+    kl_weight: float = Field(0.3, ge=0)
+    """Weight of the VAE's KL divergence, reached after 200 updates."""
+    loss: Literal["squared_error"] = "squared_error"
+    """The diffusion's loss; the items' is multinomial."""
+    schedule: diffrec.ScheduleName = "linear_variance_exact"
+    """Noise schedule: eq. 4, without DiffRec's first step."""
+    T: int = Field(40, ge=1)
+    """Diffusion steps."""
+    noise_scale: float = Field(0.005, ge=0, le=1)
+    """s; 0 means no noise at all."""
+    noise_min: float = Field(0.005, gt=0)
+    """Lower noise bound."""
+    noise_max: float = Field(0.02, lt=1)
+    """Upper noise bound."""
+
+
+class Model(diffrec.Model):
+    """The VAE and the denoiser are trained together; what is decoded is the denoised latent."""
+
+    config_class = Config
+    config: Config
+    updates: Tensor  # () int64, steps of the optimiser so far
+
+    def _build(self) -> None:
+        config = self.config
+        self.codec = ClusteredVAE(self.n_items, config.n_groups, config.in_dims, config.out_dims)
+        latent = config.in_dims[-1]
+        self.network = denoisers.build("mlp", latent, config.dims, config.dropout, config.normalize)
+        self.weak = None
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    def setup(self, split: Split) -> None:
+        if self.config.n_groups == 1:
+            return
+        groups = clusters(split, self.config.item_embeddings, self.config.n_groups, self.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.codec.regroup(torch.from_numpy(groups))
+
+    def forward(self, examples: tuple[Tensor, Tensor]) -> Tensor:
+        x = examples[0].to_dense()
+        mean, log_variance = self.codec.encode(dropped(x, self.config.encoder_dropout))
+        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        diffusion, denoised = self._diffuse(self.network, z, examples[1])
+        likelihood = (x * F.log_softmax(self.codec.decode(denoised), dim=-1)).sum(-1)
+        kl = -(1 + log_variance - mean.square() - log_variance.exp()).sum(-1) / 2
+        kl_weight, lambda_ = self._annealed()
+        self.updates += 1
+        return -likelihood + kl_weight * kl + lambda_ * diffusion
+
+    def _annealed(self) -> tuple[Tensor, Tensor]:
+        """The weights of the KL divergence, which rises, and of the diffusion, which falls."""
+        kl = self.config.kl_weight * (self.updates / KL_UPDATES).clamp(max=1)
+        lambda_ = self.config.diffusion_weight * (1 - self.updates / LAMBDA_UPDATES)
+        return kl, lambda_.clamp(min=LAMBDA_FLOOR)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        groups = [
+            {"params": list(self.codec.parameters()), "lr": self.config.vae_lr},
+            {"params": list(self.network.parameters()), "lr": self.config.lr},
+        ]
+        return torch.optim.AdamW(groups, weight_decay=self.config.weight_decay, fused=True)
+
+    @torch.inference_mode()
+    def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
+        rows, _ = self._tensors(self._matrices(history))
+        latent, _ = self.codec.encode(rows.to_dense())
+        return self.codec.decode(self._generate(latent, None, torch.from_numpy(users).to(self.device)))
+
+    def footprint(self, split: Split) -> int:
+        """DiffRec's, with the VAE's weights; the clustering's embeddings of users and items while they are trained."""
+        return super().footprint(split) + 4 * 64 * 10 * (split.n_users + split.n_items)

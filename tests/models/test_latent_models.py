@@ -1,0 +1,111 @@
+"""L-DiffRec and LT-DiffRec: what is theirs alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from synthetic import communities
+from test_contract import CHANCE, scores, trained
+
+from unblur import models
+from unblur.errors import UserError
+from unblur.evaluation.ranking import validate
+from unblur.models import l_diffrec
+from unblur.models.clusters import clusters
+from unblur.training.checkpoints import Checkpoints
+from unblur.training.loop import Plan, fit
+
+SPLIT = communities()
+SMALL = {"dims": (32,), "in_dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01, "item_embeddings": "svd"}
+
+
+def made(seed: int = 0, **params: Any) -> l_diffrec.Model:
+    return l_diffrec.Model(l_diffrec.Config(**{**SMALL, **params}), SPLIT.n_users, SPLIT.n_items, seed)
+
+
+@pytest.mark.parametrize("source", ["svd", "light_gcn", "file"])
+def test_the_groups_are_the_communities(source: str, tmp_path: Path) -> None:
+    if source == "file":
+        source = str(tmp_path / "item_emb.npy")
+        np.save(source, np.eye(4, dtype=np.float32).repeat(10, axis=0))
+    groups = clusters(SPLIT, source, 4, seed=0).reshape(4, 10)
+    assert (groups == groups[:, :1]).all() and len(set(groups[:, 0])) == 4
+
+
+@pytest.mark.parametrize("content", ["missing", "rows", "nan", "text"])
+def test_unusable_embeddings_are_named(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "item_emb.npy"
+    if content == "text":
+        file.write_text("1 2 3")
+    elif content != "missing":
+        np.save(file, np.full((SPLIT.n_items if content == "nan" else 7, 3), np.nan))
+    with pytest.raises(UserError, match=r"item_embeddings = .*item_emb.npy"):
+        clusters(SPLIT, str(file), 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_groups": 1},
+        {"n_groups": 4, "out_dims": (40,), "in_dims": (64, 32)},
+        {"prediction": "v", "noise_scale": 0.5, "noise_max": 0.5},
+        {"noise_scale": 0.0, "T": 2},
+        {"t_prime_share": 1.0, "sampler": "ddim", "reverse_steps": 5},
+    ],
+)
+def test_every_option_learns(params: dict[str, Any]) -> None:
+    model = trained("l_diffrec", SPLIT, epochs=60, **{**SMALL, **params})
+    assert validate(model, SPLIT).metrics()["recall_at_5"] > 4 * CHANCE
+
+
+def test_the_weights_anneal_and_their_clock_is_saved() -> None:
+    model = made(kl_weight=0.3, diffusion_weight=0.03)
+    for updates, kl, lambda_ in ((0, 0.0, 0.03), (100, 0.15, 0.024), (200, 0.3, 0.018), (499, 0.3, 0.005)):
+        model.updates.fill_(updates)
+        assert [float(weight) for weight in model._annealed()] == pytest.approx([kl, lambda_])
+    assert model.state_dict()["updates"] == 499
+
+
+def test_vae_and_denoiser_have_their_own_learning_rates_and_no_parameter_is_left_out() -> None:
+    model = made(lr=0.002, vae_lr=0.001)
+    rates = {id(p): group["lr"] for group in model.optimizer().param_groups for p in group["params"]}
+    assert len(rates) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == (0.001 if name.startswith("codec") else 0.002)
+
+
+def test_the_authors_settings_have_the_papers_number_of_parameters() -> None:
+    """Table 6, in millions: L-DiffRec and DiffRec on ML-1M."""
+    for name, params, millions in (("l_diffrec", {}, 1.9), ("diffrec", {"dims": (200, 600)}, 3.6)):
+        model = models.model_class(name)(models.configure(name, params, "test"), 5_949, 2_810)
+        assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+def test_a_resumed_training_is_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unblur.training.loop.CHECKPOINT_SECONDS", 0.0)
+    plan = {"eval_every": 2, "patience": 20}
+    whole, resumed = made(), made()
+    fit(whole, SPLIT, Plan(epochs=6, **plan), lambda *_: False)
+    fit(made(), SPLIT, Plan(epochs=4, **plan), lambda *_: False, Checkpoints(str(tmp_path)))
+    fit(resumed, SPLIT, Plan(epochs=6, **plan), lambda *_: False, Checkpoints(str(tmp_path)))
+    assert scores(resumed, SPLIT, [0, 1, 2]).equal(scores(whole, SPLIT, [0, 1, 2]))
+
+
+def test_loading_needs_no_data(tmp_path: Path) -> None:
+    model = made(n_groups=3)
+    model.setup(SPLIT)
+    model.save(tmp_path)
+    loaded = models.load(tmp_path)
+    assert loaded.codec.groups.equal(model.codec.groups) and not model.codec.groups.equal(made(n_groups=3).codec.groups)
+    assert scores(loaded, SPLIT, [0, 1]).equal(scores(model.eval(), SPLIT, [0, 1]))
+
+
+def test_gradients_flow_through_the_latent() -> None:
+    model = made().train()
+    torch.manual_seed(0)
+    examples = next(model.batches(SPLIT, 0)).examples
+    model(examples).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
