@@ -1,7 +1,7 @@
 // Draws the figures: at once where they can be seen, in folded parts when they are opened.
 "use strict";
 const figures = JSON.parse(document.getElementById("figures").textContent);
-const config = { responsive: true, displaylogo: false, showSendToCloud: false };
+const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
 
 function draw(element) {
   if (element.dataset.drawn) return;

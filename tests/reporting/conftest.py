@@ -7,6 +7,11 @@ from reporting.made_studies import Made, write_study
 
 from unblur.tracking.client import Store, connect
 
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=https://evil.example onerror=alert(2)>"
+    "|`{{7*7}}\u2028<a href='//e.example'>"
+)
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,5 +50,16 @@ def toys(new_store: Callable[[Sequence[Made]], Store]) -> Store:
             Made("cfg_diffrec", 0.0503, trials=12),
             Made("ease", 0.09, trials=6),
             Made("multi_dae", 0.0, trials=6),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def hostile(new_store: Callable[[Sequence[Made]], Store]) -> Store:
+    """Markup and scripts wherever a name, a parameter or a tag may hold text."""
+    return new_store(
+        [
+            Made("diffrec", 0.05, trials=12, params={"name": HOSTILE}, tags={"unblur.metrics": HOSTILE}),
+            Made(HOSTILE[:60], 0.01, trials=2, tags={"unblur.champion": HOSTILE, "unblur.command": HOSTILE}),
         ]
     )

@@ -75,3 +75,14 @@ def test_figures_shown_are_those_in_mlflow(page: Any, toys: Store) -> None:
         "return Object.fromEntries(document.getElementById('forest').data.map(trace => [trace.name, trace.x[0]]))"
     )
     assert plotted == {run.data.tags["unblur.model"]: run.data.metrics["test/ndcg_at_10"] for run in parents}
+
+
+def test_hostile_text_does_nothing(browser: Any, hostile: Store, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(to_html(build(load(Reader(hostile), "amazon_toys", "clean"))))
+    browser.get((tmp_path / "report.html").as_uri())
+    browser.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    browser.find_element("css selector", "details:last-of-type .figure .main-svg")
+    # a script or handler that the policy stopped would be told here; an open alert would make these calls fail
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert browser.find_elements("css selector", "svg a, img[src^=http], iframe") == []
+    assert "{{7*7}}" in browser.find_element("css selector", "main").text

@@ -97,3 +97,13 @@ def test_equal_models_and_missing_users(toys: Store) -> None:
     blind = board.row("blind")
     assert blind is not None and blind.group == "" and blind.interval is None
     assert np.isfinite(blind.mean)
+
+
+def test_nothing_is_claimed_that_was_not_tested(toys: Store) -> None:
+    evidence = load(Reader(toys), "amazon_toys", "clean")
+    studies = [replace(each, per_user=None) if each.model == "multi_dae" else each for each in evidence.studies]
+    first = verdict(evidence, leaderboard(studies, "ndcg_at_10"))[0]
+    assert first.startswith("On amazon_toys (clean) ease comes first with") and "untested against multi_dae." in first
+    single = [replace(each, tests={"ndcg_at_10": [each.test("ndcg_at_10")]}) for each in evidence.studies]
+    said = reservations(evidence, leaderboard(single, "ndcg_at_10"))
+    assert any("A single seed may be luck" in each for each in said)

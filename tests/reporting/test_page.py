@@ -3,12 +3,8 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-
-import pytest
-from reporting.made_studies import Made
 
 from unblur.reporting.loading import load
 from unblur.reporting.page import to_html, to_markdown
@@ -16,11 +12,6 @@ from unblur.reporting.report import build
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader
 
-NewStore = Callable[[Sequence[Made]], Store]
-HOSTILE = (
-    "</script><script>alert(1)</script><img src=https://evil.example onerror=alert(2)>"
-    "|`{{7*7}}\u2028<a href='//e.example'>"
-)
 JOB = Path(__file__).parents[2] / "jobs" / "report.py"
 
 
@@ -44,16 +35,6 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside not in {"script", "style"}:
             self.text += f" {data}"
-
-
-@pytest.fixture(scope="module")
-def hostile(new_store: NewStore) -> Store:
-    return new_store(
-        [
-            Made("diffrec", 0.05, trials=12, params={"name": HOSTILE}, tags={"unblur.metrics": HOSTILE}),
-            Made(HOSTILE[:60], 0.01, trials=2, tags={"unblur.champion": HOSTILE, "unblur.command": HOSTILE}),
-        ]
-    )
 
 
 def test_nothing_is_fetched(toys: Store) -> None:

@@ -7,8 +7,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-COLORS = ("#2563eb", "#ea580c", "#16a34a", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777", "#4b5563", "#65a30d")
-DASHES = ("solid", "dash", "dot")
+# fmt: off
+COLORS = (
+    "#2563eb", "#ea580c", "#16a34a", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777",
+    "#4b5563", "#65a30d", "#0d9488", "#7c3aed", "#be123c", "#854d0e", "#1e3a8a", "#f472b6",
+)
+# fmt: on
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 GRID = "#e5e7eb"
 

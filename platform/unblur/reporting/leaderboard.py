@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from unblur.evaluation.significance import Comparison, bootstrap_interval, compare, holm
+from unblur.evaluation.significance import CONFIDENCE, Comparison, bootstrap_interval, compare, holm
 from unblur.reporting.groups import Pair, letters
 from unblur.reporting.runs import StudyRuns
 
@@ -34,6 +34,7 @@ class Leaderboard:
     def __init__(self, metric: str, rows: list[Row], users: Mapping[str, Values], p_holm: Mapping[Pair, float]) -> None:
         self.metric, self.rows = metric, rows
         self._users, self._p_holm = users, p_holm
+        self._compared: dict[Pair, Comparison] = {}
 
     @property
     def n_users(self) -> int:
@@ -51,8 +52,10 @@ class Leaderboard:
         """`model` minus `other`, its p-value corrected for all pairs; None without per-user results of both."""
         if model not in self._users or other not in self._users:
             return None
-        found = compare(self._users[model], self._users[other])
-        return replace(found, p_holm=self._p_holm[_pair(model, other)])
+        if (model, other) not in self._compared:
+            found = compare(self._users[model], self._users[other])
+            self._compared[model, other] = replace(found, p_holm=self._p_holm[_pair(model, other)])
+        return self._compared[model, other]
 
     def p_seeds(self, model: str, other: str) -> float | None:
         """Welch's t-test over seeds: would other seeds turn the order? None where seeds make no difference."""
@@ -72,7 +75,7 @@ def leaderboard(studies: Sequence[StudyRuns], metric: str) -> Leaderboard:
     ordered = sorted((study for study in studies if metric in study.tests), key=lambda study: -study.test(metric))
     users = _paired(ordered, metric)
     p_holm = _all_pairs(users)
-    different = [pair for pair, p in p_holm.items() if p < 0.05]
+    different = [pair for pair, p in p_holm.items() if p < 1 - CONFIDENCE]
     marks = letters(list(users), different)
     rows = [
         Row(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from unblur.reporting.figure import DASHES, Plot, described, palette, safe, styled
+from unblur.reporting.figure import Plot, described, palette, safe, styled
 from unblur.reporting.importance import Importance, importance
 from unblur.reporting.parallel import parallel
 from unblur.reporting.runs import StudyRuns, Trial
@@ -106,7 +106,7 @@ def guidance(study: StudyRuns) -> Plot | None:
         customdata=[described(trial.params) for trial in trials],
         hovertemplate="scale %{x:.3g}: %{y:.4f}<br>%{customdata}<extra></extra>",
     )
-    best = go.Scatter(**_best_by_bin(scales, values), name="best nearby", line={"color": "#ea580c", "dash": DASHES[0]})
+    best = go.Scatter(**_best_by_bin(scales, values), name="best nearby", line={"color": "#ea580c"})
     figure = styled([points, best], "guidance scale", f"validation {shown(study.metric)}")
     figure.add_vline(x=1, line={"color": "#9ca3af", "dash": "dot"})
     caption = (

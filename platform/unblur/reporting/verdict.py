@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from unblur.evaluation.significance import CONFIDENCE
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.wording import duration, shown
 
 GUIDED, UNGUIDED = "cfg_diffrec", "diffrec"
+LEVEL = 1 - CONFIDENCE
+LISTED = 4  # models that a sentence names
 SIMILAR = 1.1  # budgets within 10% count as equal
 
 
@@ -32,11 +35,28 @@ def _winner(evidence: Evidence, board: Leaderboard) -> str:
     score = f"{shown(board.metric)} {best.mean:.4f}{spread}"
     if len(board.rows) == 1:
         return f"{name} only {best.model} has been tested, with {score}; there is nothing to compare it with."
-    tied = [row.model for row in board.rows[1:] if (c := board.compare(best.model, row.model)) and not c.significant]
-    if not tied:
-        lead = "significantly ahead of all others" if board.n_pairs else "ahead, untested"
-        return f"{name} {best.model} is {lead}, with {score}."
-    return f"{name} {best.model} comes first with {score}, not significantly ahead of {_and(tied)}."
+    if not board.n_pairs:
+        return f"{name} {best.model} is ahead, untested, with {score}."
+    doubts = _doubts(board, best.model, [row.model for row in board.rows[1:]])
+    if not doubts:
+        return f"{name} {best.model} is significantly ahead of all others, with {score}."
+    return f"{name} {best.model} comes first with {score}, {' and '.join(doubts)}."
+
+
+def _doubts(board: Leaderboard, best: str, others: Sequence[str]) -> list[str]:
+    """Whom the best model may not be ahead of, and why."""
+    found = {model: board.compare(best, model) for model in others}
+    unknown = [model for model, comparison in found.items() if comparison is None]
+    tied = [model for model, comparison in found.items() if comparison and not comparison.significant]
+    shaky = [model for model in others if model not in {*tied, *unknown} and _within_seeds(board, best, model)]
+    said = [f"not significantly ahead of {_and(tied)}"] if tied else []
+    said += [f"ahead of {_and(shaky)} only within the spread of seeds"] if shaky else []
+    return said + ([f"untested against {_and(unknown)}"] if unknown else [])
+
+
+def _within_seeds(board: Leaderboard, one: str, other: str) -> bool:
+    p = board.p_seeds(one, other)
+    return p is not None and p >= LEVEL
 
 
 def _guidance(board: Leaderboard) -> list[str]:
@@ -77,9 +97,8 @@ def _evidence(board: Leaderboard, one: Row, other: Row) -> str:
     if not comparison.significant:
         least = comparison.detectable / other.mean if other.mean else float("inf")
         return f"not significant (p {_p(comparison.p_holm)}; these users would show {least:.1%} or more)"
-    seeds = board.p_seeds(one.model, other.model)
-    if seeds is not None and seeds >= 0.05:
-        return f"significant over users (p {_p(comparison.p_holm)}) but within the spread of seeds (p {_p(seeds)})"
+    if _within_seeds(board, one.model, other.model):
+        return f"significant over users (p {_p(comparison.p_holm)}) but within the spread of seeds"
     return f"significant (p {_p(comparison.p_holm)})"
 
 
@@ -102,7 +121,11 @@ def _budgets(studies: Sequence[StudyRuns]) -> list[str]:
 def _unequal(what: str, amounts: dict[str, float], write: Callable[[float], str]) -> list[str]:
     if len(amounts) < 2 or max(amounts.values()) <= SIMILAR * max(min(amounts.values()), 1.0):
         return []
-    listed = ", ".join(f"{model} {write(amount)}" for model, amount in sorted(amounts.items(), key=lambda e: -e[1]))
+    ordered = sorted(amounts.items(), key=lambda each: -each[1])
+    if len(ordered) > LISTED:
+        (most, much), (least, little) = ordered[0], ordered[-1]
+        return [f"Budgets differ in {what}: from {write(little)} ({least}) to {write(much)} ({most})."]
+    listed = ", ".join(f"{model} {write(amount)}" for model, amount in ordered)
     return [f"Budgets differ in {what}: {listed}."]
 
 
@@ -122,6 +145,8 @@ def _sizes(board: Leaderboard) -> list[str]:
     seeds = {row.model: len(row.values) for row in board.rows}
     counts = sorted(set(seeds.values()))
     found = [f"{counts[0]} seed{'s' if counts[0] != 1 else ''} per model."]
+    if counts[0] == 1:
+        found[0] += " A single seed may be luck: whether another would turn the order is not known."
     if len(counts) > 1:
         found = [f"Seeds differ: {', '.join(f'{model} {count}' for model, count in seeds.items())}."]
     if board.n_pairs:
