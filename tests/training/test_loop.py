@@ -11,6 +11,7 @@ from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, TrainingFailed, fit
 from unblur.training.task import Task, run
+from unblur.training.workers import Workers
 
 SPLIT = communities()
 PARAMS = {"dims": [16], "batch_size": 32, "lr": 0.01}
@@ -107,3 +108,11 @@ def test_a_finished_task_leaves_its_model_and_no_checkpoints(tmp_path: Path) -> 
     outcome = run(task, SPLIT, Told())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "outcome.json"]
     assert loop.validate(models.load(tmp_path / "model"), SPLIT).metrics() == pytest.approx(outcome.metrics)
+
+
+def test_a_checkpoint_is_written_when_a_machine_is_about_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 1e9)
+    told, checkpoints = Told(stop=6), Checkpoints(str(tmp_path))
+    fit(build(), SPLIT, Plan(epochs=9, eval_every=2), told, checkpoints, Workers(notice=lambda: 4 not in told.seen))
+    newest = checkpoints.newest()
+    assert newest is not None and newest.epoch == 4

@@ -142,6 +142,47 @@ def test_a_trial_whose_process_dies_is_begun_again(study: Study, tmp_path: Path)
     assert [h[1] for h in ear.heard if h[0] == "started"] == [0, 1, 2, 3], "once, however often it is begun again"
 
 
+def test_code_that_fails_is_tried_once_more(study: Study, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+
+    def flawed(config: dict[str, Any]) -> None:
+        attempts = Path(folder) / f"attempts-{config['number']}"
+        attempts.write_text((attempts.read_text() if attempts.exists() else "") + ".")
+        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        if len(attempts.read_text()) <= {0: 1, 1: 99}.get(config["number"], 0):
+            raise RuntimeError("boom")
+        tune.report({"epoch": 2, "ndcg_at_10": 0.2, "finished": True})
+
+    search(flawed, study, 3, concurrency=1, resources=CPU)
+    assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
+    assert [(tmp_path / f"attempts-{n}").read_text() for n in range(3)] == ["..", "..", "."]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_trial_that_hangs_is_failed_and_its_process_killed(study: Study, tmp_path: Path, stopped: bool) -> None:
+    folder = str(tmp_path)
+
+    def hanging(config: dict[str, Any]) -> None:
+        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        if config["number"] == 1:
+            (Path(folder) / "pid").write_text(str(os.getpid()))
+            if stopped:  # then not even Python runs in it
+                os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(10_000)
+
+    search(hanging, study, 3, concurrency=1, resources=CPU, trial_timeout=5)
+    assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
+    assert study.records()[1].reason == "no report for 5 s (--trial-timeout)"
+    wait_for_the_end(int((tmp_path / "pid").read_text()))
+
+
+def wait_for_the_end(process: int, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline, f"process {process} lives"
+        time.sleep(0.1)
+
+
 def test_a_stopped_trial_may_clean_up(study: Study) -> None:
     def tidy(config: dict[str, Any]) -> None:
         try:

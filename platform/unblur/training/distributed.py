@@ -1,6 +1,6 @@
 """The same training on Ray Train workers: DDP over a process group that Ray sets up, again after a death."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,8 +12,6 @@ from unblur.errors import UserError
 from unblur.training.loop import TrainingFailed
 from unblur.training.task import Task, run
 from unblur.training.workers import process_group
-
-WORKER_RESTARTS = 2
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,9 @@ class Resources:
 def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, callbacks: list[Any]) -> None:
     """Run `task` on `resources.workers` Ray Train workers and wait for its end.
 
-    `callbacks` are Ray Train's. A worker that dies is replaced, and the training resumes from its own checkpoints
-    (`Task.folder`), so Ray Train's are not used. The last report says `finished`.
+    `callbacks` are Ray Train's. A preempted worker is replaced; after any other death this raises, and who calls it
+    decides whether to try again. The training resumes from its own checkpoints (`Task.folder`), so Ray Train's are not
+    used. The last report says `finished`.
     """
     TorchTrainer(
         _train_loop,
@@ -57,7 +56,7 @@ def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, cal
             name=f"train-{uuid4().hex}",  # a name that was used before would make Ray resume that run
             storage_path=f"{task.folder}/ray",
             callbacks=callbacks,
-            failure_config=ray.train.FailureConfig(max_failures=WORKER_RESTARTS),
+            failure_config=ray.train.FailureConfig(max_failures=0),
         ),
     ).fit()
 
@@ -72,8 +71,12 @@ def _train_loop(config: dict[str, Any]) -> None:
         return False  # a stop comes from outside, by ending the workers
 
     try:
-        run(task, split, report, process_group())
+        run(task, split, report, replace(process_group(), notice=_notice))
     except (TrainingFailed, UserError) as failure:
         ray.train.report({"finished": True, "failed": str(failure)})
     else:
         ray.train.report({"finished": True})
+
+
+def _notice() -> bool:
+    return ray.train.get_preemption_info() is not None

@@ -107,7 +107,8 @@ class _Training:
                 continue
             metrics = _validate(self.model, self.split, self.workers)
             self._keep_best(metrics)
-            if self.checkpoints and self.workers.rank == 0 and time.monotonic() - last_saved >= CHECKPOINT_SECONDS:
+            due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
+            if due and self.checkpoints and self.workers.rank == 0:
                 self.checkpoints.save(self._state())
                 last_saved = time.monotonic()
             if self.report(self.epoch, {**metrics, "loss": loss, "seconds": time.monotonic() - started}):

@@ -17,6 +17,8 @@ class Workers:
 
     rank: int = 0
     world: int = 1
+    notice: Callable[[], bool] = lambda: False
+    """Whether a machine of theirs is about to be taken away; all workers must ask equally often."""
 
     def wrap(self, model: TrainableRecommender[Any]) -> Callable[[Any], Tensor]:
         """The model's `forward`, whose backward pass averages gradients over the workers."""

@@ -15,9 +15,9 @@ from unblur.evaluation.metrics import DEFINITION
 from unblur.tracking.registry import register
 from unblur.tracking.tracker import Tracker
 from unblur.training.task import download
+from unblur.tuning.conductor import Listener
 from unblur.tuning.recording import Recorder
 from unblur.tuning.retrains import Retrains
-from unblur.tuning.searcher import Listener
 from unblur.tuning.session import Session
 from unblur.tuning.testing import Locked, popularity, results_on_test, tested
 from unblur.tuning.trial import Trainer, Work, trial
@@ -59,6 +59,7 @@ def finale(
             concurrency=concurrency,
             resources=work.bundle(),
             listeners=[*progress, Recorder(tracker, "retrain")],
+            trial_timeout=session.options.trial_timeout,
         )
     if retrains.missing(seeds):
         failures = retrains.failures()

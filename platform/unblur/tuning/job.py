@@ -207,6 +207,7 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
             resources=work.bundle(),
             listeners=[progress, Recorder(tracker, "trial"), Janitor(work)],
             time_budget=options.time_budget,
+            trial_timeout=options.trial_timeout,
         )
     best = study.best()
     found = f"; best trial {best.number}: {options.metric} {best.value:.4f} on validation" if best else ""

@@ -38,6 +38,8 @@ class RunOptions(BaseModel):
     """GPUs of each worker; fractions share one."""
     concurrency: int | None = Field(None, ge=1)
     """Trainings at the same time; left out, as many as the cluster's resources allow."""
+    trial_timeout: float | None = Field(None, gt=0)
+    """Seconds without a report after which a training is given up and its process killed [never]."""
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: str = "./unblur-runs"

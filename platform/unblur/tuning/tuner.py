@@ -14,10 +14,9 @@ from typing import Any
 
 from ray import tune
 
-from unblur.tuning.searcher import Conductor, Listener, Record, StudyScheduler, StudySearcher, StudyStopper, StudyWatch
+from unblur.tuning.conductor import Conductor, Listener, Record
+from unblur.tuning.searcher import StudyScheduler, StudySearcher, StudyStopper, StudyWatch
 
-MAX_FAILURES = 2
-"""How often a trial whose process died is tried again."""
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
 """What a trial reserves that only drives others: no CPU, and a place that no spot market takes away. Tune refuses an
 empty request."""
@@ -34,14 +33,16 @@ def search(
     resources: Mapping[str, float],
     listeners: Sequence[Listener] = (),
     time_budget: float | None = None,
+    trial_timeout: float | None = None,
 ) -> None:
     """Run trials until `n_trials` of the study are finished or `time_budget` seconds have passed.
 
     `trainable(config)` gets `number`, `params` and `seed`, and calls `ray.tune.report` with `epoch` and the study's
     metric at each evaluation, and at last with `finished: True`, or with `failed: <reason>` for a failure that
     would only come again (NaN, out of memory). `resources` is what its process reserves, nothing for one that only
-    drives workers which reserve for themselves. It may be stopped in any report. A trial whose process dies is
-    begun again, and failed after that. Ray must be up, unless nothing is missing.
+    drives workers which reserve for themselves. It may be stopped in any report. A trial that goes wrong is begun
+    again as `retries` says, and failed after that; one that does not report for `trial_timeout` seconds, the time in
+    which its workers come up included, is failed and its process killed. Ray must be up, unless nothing is missing.
 
     Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and RunFailed when
     the study's database is lost. In both cases running trials stay in the record as interrupted, and the next search
@@ -59,21 +60,21 @@ def search(
             tune.Tuner(
                 tune.with_resources(_patient_cleanup(trainable), reserved),
                 tune_config=tune.TuneConfig(
-                    num_samples=conductor.left,
+                    num_samples=-1,  # as many as the searcher gives: a trial begun again is a new one to Tune
                     search_alg=StudySearcher(conductor),
                     scheduler=StudyScheduler(conductor),
                     time_budget_s=time_budget,
                     # a trial that waits for workers of its own is not in a report when it is stopped
                     reuse_actors=bool(reserved.keys() & {"CPU", "GPU"}),
-                    trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}",
+                    trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}-{trial.trial_id}",
                 ),
                 run_config=tune.RunConfig(
                     name="search",
                     storage_path=folder,
                     verbose=0,
                     stop=StudyStopper(conductor),
-                    callbacks=[StudyWatch(conductor)],
-                    failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                    callbacks=[StudyWatch(conductor, trial_timeout)],
+                    failure_config=tune.FailureConfig(max_failures=0),  # of a preemption, Tune counts nothing
                 ),
             ).fit()
         finally:

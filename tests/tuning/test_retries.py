@@ -1,0 +1,47 @@
+"""Whose fault a failure was, and what the conductor makes of it: no Ray is needed for that."""
+
+from pathlib import Path
+
+import pytest
+from toy_study import identity
+
+from unblur.tuning.conductor import Conductor
+from unblur.tuning.retries import AGAIN, Fault, fault_of
+from unblur.tuning.storage import local_url
+from unblur.tuning.study import Study
+
+DEATH = (
+    "The actor died unexpectedly before finishing this task.\nThe actor is dead because its worker process has died."
+)
+NODE = "The actor d2 is unavailable: RpcError: Socket closed. The task may or may not have been executed on the actor."
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("ray::ImplicitFunc.train()\nRuntimeError: boom", "code"),
+        (DEATH, "process"),
+        (NODE, "node"),
+        ("The actor is dead because its node has died. Node Id: 3f", "node"),
+        (
+            "Training failed due to worker errors:\n[Rank 1] ActorDiedError\n[Rank 0] RuntimeError: reset by peer",
+            "process",
+        ),
+    ],
+)
+def test_fault(text: str, fault: Fault) -> None:
+    assert fault_of(text) == fault
+
+
+def test_each_kind_of_fault_has_a_budget_of_its_own(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    conductor = Conductor(study, 1, 1, [])
+    first = conductor.next()
+    assert first is not None and conductor.next() is None
+    faults: list[Fault] = ["node"] * 10 + ["process"] * AGAIN["process"] + ["code"] * AGAIN["code"]
+    for fault in faults:
+        conductor.crashed(0, "gone", fault)
+        assert not conductor.over and conductor.next() == first, "the same number, parameters and seed"
+        assert conductor.next() is None
+    conductor.crashed(0, "boom\ntraceback", "code")
+    assert conductor.over and [(r.state, r.reason) for r in study.records()] == [("failed", "boom\ntraceback")]
