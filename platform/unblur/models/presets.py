@@ -1,0 +1,78 @@
+"""Rows of the papers' tables as files: what was trained on what, and what the paper found."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from unblur.errors import UserError
+from unblur.models import configure
+from unblur.models.base import ModelConfig
+
+
+class Preset(BaseModel):
+    """One row: `parameters` make the Config of `model`, `expected` are the paper's figures by metric."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The file's name without its ending."""
+    paper: str
+    table: str
+    row: str
+    """The row's name in the table."""
+    dataset: str
+    """Our dataset preset."""
+    model: str
+    parameters: dict[str, Any]
+    expected: dict[str, float]
+    """The paper's figures: metric@k, in fractions."""
+    note: str = ""
+    """What the paper leaves open or we do otherwise."""
+    epochs: int = 1000
+    eval_every: int = 5
+    patience: int = 20
+    metric: str = "recall@20"
+    """What decides on the validation set, as in the authors' code."""
+    command: str
+    """Trains the row with five seeds and tests it."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """UserError when the model refuses the parameters."""
+        return configure(self.model, self.parameters, f"preset {self.name}")
+
+    def built_command(self) -> str:
+        """The command that follows from the other fields."""
+        flags = {
+            "dataset": self.dataset,
+            "model": self.model,
+            "metric": self.metric,
+            "epochs": self.epochs,
+            "eval-every": self.eval_every,
+            "patience": self.patience,
+            "seeds": 5,
+        }
+        words = ["python", "jobs/train.py", *(word for flag, v in flags.items() for word in (f"--{flag}", str(v)))]
+        for name, value in self.parameters.items():
+            words += [
+                "--set",
+                f"{name}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}",
+            ]
+        return shlex.join(words)
+
+
+def load_preset(file: Path) -> Preset:
+    """The preset in `file`; UserError when it is none."""
+    try:
+        return Preset.model_validate({"name": file.stem, **yaml.safe_load(file.read_text(encoding="utf-8"))})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as error:
+        raise UserError(f"{file} is no preset: {error}") from None
+
+
+def load_presets(folder: Path) -> list[Preset]:
+    """Every preset in `folder`, by name."""
+    return [load_preset(file) for file in sorted(folder.glob("*.yaml"))]

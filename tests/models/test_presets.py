@@ -1,0 +1,40 @@
+"""The files of the papers' rows."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from unblur.data.presets import PRESETS
+from unblur.errors import UserError
+from unblur.evaluation.metrics import CUTOFFS, METRICS
+from unblur.models import config_class
+from unblur.models.presets import Preset, load_preset, load_presets
+
+FOLDER = Path(__file__).parents[2] / "search_spaces" / "papers"
+ROWS = load_presets(FOLDER)
+
+
+@pytest.mark.parametrize("preset", ROWS, ids=lambda preset: preset.name)
+def test_a_row_builds_its_config_and_states_its_command(preset: Preset) -> None:
+    assert type(preset.config) is config_class(preset.model)
+    assert preset.dataset in PRESETS
+    assert preset.expected.keys() <= {f"{name}@{k}" for name in METRICS for k in CUTOFFS}
+    assert all(0 < value < 1 for value in preset.expected.values())
+    assert shlex.split(preset.command) == shlex.split(preset.built_command())
+
+
+def test_every_member_of_the_family_has_rows() -> None:
+    assert {preset.model for preset in ROWS} == {"diffrec", "l_diffrec", "t_diffrec", "lt_diffrec", "cfg_diffrec"}
+    cells = [(preset.paper, preset.table, preset.row, preset.dataset) for preset in ROWS]
+    assert len(set(cells)) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- a list", "no preset"), ("paper: [", "no preset"), ("paper: x", "Field required"), ("colour: red", "colour")],
+)
+def test_other_files_are_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "row.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"(?s)row.yaml.*{message}"):
+        load_preset(tmp_path / "row.yaml")
