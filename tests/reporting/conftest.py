@@ -1,12 +1,17 @@
 """MLflow stores with made-up studies."""
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from reporting.made_studies import Made, write_study
 
 from unblur.tracking.client import Store, connect
 
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1300,1000"]
 HOSTILE = (
     "</script><script>alert(1)</script><img src=https://evil.example onerror=alert(2)>"
     "|`{{7*7}}\u2028<a href='//e.example'>"
@@ -63,3 +68,19 @@ def hostile(new_store: Callable[[Sequence[Made]], Store]) -> Store:
             Made(HOSTILE[:60], 0.01, trials=2, tags={"unblur.champion": HOSTILE, "unblur.command": HOSTILE}),
         ]
     )
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium with an empty profile."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs chromium and chromedriver: apt-get install -y chromium chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install selenium")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
