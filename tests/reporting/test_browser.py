@@ -21,6 +21,7 @@ def page(browser: Any, toys: Store, tmp_path_factory: pytest.TempPathFactory) ->
     browser.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true; })")
     browser.implicitly_wait(10)
     browser.find_element("css selector", "details:last-of-type .figure .main-svg")
+    browser.implicitly_wait(0)
     return browser
 
 
@@ -58,7 +59,9 @@ def test_hostile_text_does_nothing(browser: Any, hostile: Store, tmp_path: Path)
     (tmp_path / "report.html").write_text(to_html(build(load(Reader(hostile), "amazon_toys", "clean"))))
     browser.get((tmp_path / "report.html").as_uri())
     browser.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    browser.implicitly_wait(10)
     browser.find_element("css selector", "details:last-of-type .figure .main-svg")
+    browser.implicitly_wait(0)
     # a script or handler that the policy stopped would be told here; an open alert would make these calls fail
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     assert browser.find_elements("css selector", "svg a, img[src^=http], iframe") == []
