@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from unblur import denoisers
-from unblur.data.split import History
+from unblur.data.split import History, Split
 from unblur.denoisers.base import LearnedNull, LinearEnds
 from unblur.diffusion.guidance import drop_items, drop_rows, scale_at
 from unblur.models import diffrec
@@ -77,6 +77,11 @@ class Model(diffrec.Model):
 
     def _scale(self, t: int) -> float:
         return scale_at(t, self.config.T, self.config.guidance_scale, self.config.guidance_ramp)
+
+    def footprint(self, split: Split) -> int:
+        """DiffRec's, and where items are attended to ten vectors for each entry of a block of histories."""
+        per_entry = 10 * self.config.embedding_dim if self.config.denoiser.endswith("attention") else 0
+        return super().footprint(split) + 4 * per_entry * int(split.train.nnz)
 
     def forward(self, examples: tuple[Tensor, Tensor]) -> Tensor:
         losses = super().forward(examples)

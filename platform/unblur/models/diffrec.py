@@ -1,6 +1,7 @@
 """DiffRec (Wang et al., SIGIR 2023): diffusion over a user's whole interaction vector."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -181,35 +182,38 @@ class Model(TrainableRecommender[Config]):
         return self._generate(rows, self._condition(condition), torch.from_numpy(users).to(self.device))
 
     def _generate(self, x_0: Tensor, condition: Tensor | None, users: Tensor) -> Tensor:
-        """x_0 (B, n) as the chains from x_{T'} predict it; the given x_0 (B, n) may be sparse."""
-        noiseless_start = self.config.T_prime == 0 or self.process.noiseless
-        drawn = self.config.sampler == "ancestral" or not noiseless_start
-        results = []
-        for sample in range(self.config.samples if drawn else 1):
+        """The mean of x_0 (B, n) over the reverse chains from x_{T'}; the given x_0 (B, n) may be sparse."""
+        count = self.config.samples if self.config.sampler == "ancestral" or self._starts_noised else 1
+        totals = dense(x_0).sum(-1, keepdim=True) if self.config.loss == "multinomial" else None
+        reverse = self._reverse(totals)
+        streams = range(0, count * (self.config.T + 1), self.config.T + 1)  # of noise: the start's, then each step's
+        total = reduce(torch.add, (self._chain(reverse, x_0, condition, users, first) for first in streams))
+        return total if count == 1 else total / count
 
-            def noise(stream: int, first: int = sample * (self.config.T + 1)) -> Tensor:
-                return row_noise(self.seed, users, x_0.shape[1], first + stream)
+    def _chain(self, reverse: Reverse, x: Tensor, condition: Tensor | None, users: Tensor, stream: int) -> Tensor:
+        """One reverse chain, from T' forward steps at once or from x (B, n) itself."""
 
-            x = x_0
-            if not noiseless_start:  # T' forward steps at once
-                t = torch.full_like(users, self.config.T_prime - 1)
-                x = self.process.q_sample(dense(x_0), t, noise(0))
-            results.append(self._reverse(x, x_0, condition, noise))
-        return results[0] if len(results) == 1 else torch.stack(results).mean(0)
+        def noise(offset: int) -> Tensor:
+            return row_noise(self.seed, users, x.shape[1], stream + offset)
 
-    def _reverse(self, x: Tensor, x_0: Tensor, condition: Tensor | None, noise: Callable[[int], Tensor]) -> Tensor:
-        """One guided reverse chain from x (B, n), which is or comes from x_0."""
-        config, link = self.config, None
-        if config.loss == "multinomial":
-            totals = dense(x_0).sum(-1, keepdim=True)
-            link = lambda logits: F.softmax(logits, dim=-1) * totals  # noqa: E731
-        kept = thinned(config.T, config.reverse_steps or config.T)
-        steps = reverse_steps(self.process, config.prediction, config.sampler, kept)
-        reverse = Reverse(self.network, self.weak, steps, self._scale, link)
+        start = x
+        if self._starts_noised:
+            start = self.process.q_sample(dense(x), torch.full_like(users, self.config.T_prime - 1), noise(0))
         if not reverse.in_hidden_space:
-            return reverse.plain(x, condition, lambda t: noise(t + 1))
+            return reverse.plain(start, condition, lambda t: noise(t + 1))
         self._products = self._products or self.network.ends().products()
-        return reverse.hidden(x, condition, self._products)
+        return reverse.hidden(start, condition, self._products)
+
+    @property
+    def _starts_noised(self) -> bool:
+        return self.config.T_prime > 0 and not self.process.noiseless
+
+    def _reverse(self, totals: Tensor | None) -> Reverse:
+        """The reverse chain; with `totals` (B, 1) the output is logits of shares of them."""
+        kept = thinned(self.config.T, self.config.reverse_steps or self.config.T)
+        steps = reverse_steps(self.process, self.config.prediction, self.config.sampler, kept)
+        link = None if totals is None else (lambda logits: F.softmax(logits, dim=-1) * totals)
+        return Reverse(self.network, self.weak, steps, self._scale, link)
 
     def _tensors(
         self, matrices: tuple[csr_matrix, csr_matrix], users: NDArray[np.int64] | slice = slice(None)
