@@ -79,11 +79,11 @@ def row_softmax(csr: Tensor, scores: Tensor) -> Tensor:
     A value of 0 is an absent item; a row of such gets weights 0.
     """
     own = owners(csr)
-    index = own.unsqueeze(-1).expand_as(scores)
-    peak = scores.new_full((csr.shape[0], scores.shape[1]), -torch.inf).scatter_reduce(
-        0, index, scores.detach(), "amax"
-    )
-    weights = csr.values().unsqueeze(-1) * torch.exp(scores - peak[own])
+    logits = scores + csr.values().log().unsqueeze(-1)
+    index = own.unsqueeze(-1).expand_as(logits)
+    lowest = torch.finfo(logits.dtype).min  # finite, for rows without any item
+    peak = logits.new_full((csr.shape[0], logits.shape[1]), lowest).scatter_reduce(0, index, logits.detach(), "amax")
+    weights = torch.exp(logits - peak[own])
     return weights / row_sums(csr, weights).clamp(min=TINY)[own]
 
 
