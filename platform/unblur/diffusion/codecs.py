@@ -93,5 +93,5 @@ def _layers(widths: Sequence[int], tanh_at_end: bool) -> nn.Sequential:
 def _take_over_groups(codec: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     assert isinstance(codec, ClusteredVAE)
     groups = state.get(f"{prefix}groups")
-    if groups is not None and groups.shape == codec.groups.shape and not groups.equal(codec.groups.cpu()):
+    if groups is not None and groups.shape == codec.groups.shape and not groups.cpu().equal(codec.groups.cpu()):
         codec.regroup(groups)
