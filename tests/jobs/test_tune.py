@@ -102,6 +102,12 @@ def test_evaluate_tells_the_registered_models_figures(finished: Path, run: Run, 
     assert any(value == pytest.approx(told) for value in summary(finished)["test"]["ndcg_at_10"]["values"])
 
 
+def test_the_report_tells_the_studys_figures(finished: Path, run: Run) -> None:
+    done = run(finished, "report", "--dataset", "plays", "--output", "report.html", "--markdown", "report.md")
+    assert done.returncode == 0, done.stderr
+    assert f"{summary(finished)['test']['ndcg_at_10']['mean']:.4f}" in (finished / "report.md").read_text()
+
+
 def test_more_trials_are_added_and_old_ones_stay(finished: Path, run: Run, flags: list[object]) -> None:
     old = summary(finished)
     more = run(finished, "tune", *flags, "--trials", TRIALS + 1, "--trainer", "local")

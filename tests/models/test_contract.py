@@ -83,6 +83,14 @@ def test_a_seed_repeats_and_another_differs(name: str, split: Split) -> None:
 
 
 @pytest.mark.parametrize("name", models.names())
+def test_only_models_of_known_users_look_at_who_the_user_is(name: str, split: Split) -> None:
+    model = trained(name, split, epochs=2)
+    history = split.history().rows(np.array([0, 0]))
+    first, second = model.score(history, np.array([0, 1]))
+    assert first.equal(second) is not model.KNOWN_USERS_ONLY or "t_prime_share" in type(model.config).model_fields
+
+
+@pytest.mark.parametrize("name", models.names())
 def test_footprint_is_at_least_the_weights(name: str, split: Split) -> None:
     model = trained(name, split, epochs=1)
     weights = sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 1

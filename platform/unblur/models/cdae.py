@@ -28,6 +28,7 @@ class Config(AutoencoderConfig):
 
 
 class Model(Autoencoder[Config]):
+    KNOWN_USERS_ONLY = True
     config_class = Config
 
     def build(self) -> None:

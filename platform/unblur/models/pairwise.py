@@ -46,6 +46,8 @@ C = TypeVar("C", bound=PairwiseConfig)
 class Pairwise(Trained[C]):
     """Scores are inner products. A user who is not in train has a random embedding: the history is not looked at."""
 
+    KNOWN_USERS_ONLY = True
+
     def build(self) -> None:
         self.users = nn.Parameter(0.1 * torch.randn(self.n_users, self.config.dim))
         self.items = nn.Parameter(0.1 * torch.randn(self.n_items, self.config.dim))

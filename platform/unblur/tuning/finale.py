@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
+from unblur import models
 from unblur.errors import RunFailed
 from unblur.evaluation.metrics import DEFINITION
 from unblur.tracking.registry import register
@@ -28,12 +29,15 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Result:
-    """What the test says: every metric's values by seed, popularity's beside them, and the registered model."""
+    """What the test says: every metric's values by seed, popularity's beside them, and the registered model.
+
+    `model_uri` is None for a model that cannot serve users it was not trained on.
+    """
 
     test: dict[str, list[float]]
     valid: list[float]
     popularity: dict[str, float]
-    model_uri: str
+    model_uri: str | None
 
 
 def finale(
@@ -91,13 +95,17 @@ def _test(
     values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
     least = popularity(session.split, data.test, data.history)
     best = max(range(len(numbers)), key=lambda index: outcomes[index]["value"])
-    console.print(f"registering the model of seed {best}, the best on validation", markup=False)
-    uri = _register(session, tracker, retrains, numbers[best])
+    uri = None
+    if models.model_class(session.options.model).KNOWN_USERS_ONLY:
+        console.print(f"not registered: {session.options.model} can only score users that it was trained on")
+    else:
+        console.print(f"registering the model of seed {best}, the best on validation", markup=False)
+        uri = _register(session, tracker, retrains, numbers[best])
     tracker.finish(
         {f"test/popularity/{name}": value for name, value in least.items()},
         {f"test/{name}": each for name, each in values.items()},
         {"per_user": scratch / "per_user"},
-        {"unblur.metrics": DEFINITION, "unblur.history": session.options.history, "unblur.model_uri": uri},
+        {"unblur.metrics": DEFINITION, "unblur.history": session.options.history, "unblur.model_uri": uri or ""},
     )
     return Result(values, [outcome["value"] for outcome in outcomes], least, uri)
 

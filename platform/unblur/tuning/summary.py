@@ -31,7 +31,8 @@ def conclude(
         markup=False,
         style="bold",
     )
-    console.print(f"registered {result.model_uri} as candidate", markup=False)
+    if result.model_uri:
+        console.print(f"registered {result.model_uri} as candidate", markup=False)
     console.print(f"look at the runs: mlflow ui --backend-store-uri {session.store.address}", markup=False)
     if options.summary:
         facts = session.prepared.facts

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from unblur import models
 from unblur.data.split import Split
+from unblur.evaluation.beyond import beyond_accuracy
 from unblur.evaluation.ranking import Evaluation, final
 from unblur.models.base import TrainableRecommender
 from unblur.training.distributed import Resources
@@ -42,9 +43,10 @@ def tested(model: str, data: Locked) -> bool:
 
 
 def results_on_test(model: str, data: Locked, resources: Resources, per_user: Path) -> dict[str, float]:
-    """Every metric on the test set of the retrain in the folder `model`, tested now or earlier but once.
+    """Every metric on the test set of the retrain in the folder `model`: tested now or earlier, but once.
 
-    The test runs where a training would (on a GPU if those do). `per_user` gets the users' own results (Parquet).
+    With them comes what is beyond accuracy (coverage, novelty, ...). The test runs where a training would (on a GPU
+    if those do). `per_user` gets the users' own results (Parquet).
     """
     home = data.home(model)
     if not tested(model, data):
@@ -80,6 +82,9 @@ def _evaluate(folder: str, data: Locked) -> tuple[dict[str, float], pd.DataFrame
     columns: dict[str, Any] = {
         "user": data.split.users[evaluation.users],
         "n_relevant": evaluation.n_relevant,
+        "n_history": np.diff(data.split.history(data.history == "train+valid").matrix.indptr)[evaluation.users],
         **{name: values.astype(np.float32) for name, values in evaluation.per_user().items()},
     }
-    return evaluation.metrics(), pd.DataFrame(columns)
+    counts = np.bincount(data.split.train.indices, minlength=data.split.n_items)
+    beyond = beyond_accuracy(evaluation.items, counts, data.split.n_users)
+    return {**evaluation.metrics(), **beyond}, pd.DataFrame(columns)
