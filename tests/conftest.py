@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# the matrices here are small, and threads that wait for each other on busy cores take many times as long
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
