@@ -5,9 +5,11 @@ from unblur.tuning.options import SearchOptions
 
 
 def main(options: SearchOptions) -> None:
-    from unblur.tuning.job import search  # late: help and usage errors need not wait for Ray, torch and MLflow
+    # late: help and usage errors need not wait for Ray, torch and MLflow
+    from unblur.tuning.check import check
+    from unblur.tuning.job import search
 
-    search(options, cli.console())
+    (check if options.check else search)(options, cli.console())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unblur.training.checkpoints import Checkpoint, Checkpoints
+from unblur.training.checkpoints import Checkpoint, Checkpoints, under
 
 
 def saved(folder: Path, *epochs: int) -> Checkpoints:
@@ -73,3 +73,16 @@ def test_a_full_disk_costs_a_checkpoint_and_nothing_else(tmp_path: Path, caplog:
         assert len(files(disk / "checkpoints")) == 1
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "below"),
+    [
+        ("/runs", "/runs/a/00001"),
+        ("/runs?", "/runs?/a/00001"),
+        ("s3://bucket/x/", "s3://bucket/x/a/00001"),
+        ("s3://bucket/x?endpoint_override=h:1&scheme=http", "s3://bucket/x/a/00001?endpoint_override=h:1&scheme=http"),
+    ],
+)
+def test_folders_below_a_folder(folder: str, below: str) -> None:
+    assert under(folder, "a", "00001") == below

@@ -1,14 +1,12 @@
 """How many trials fit, and the arithmetic of those that do not."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unblur.errors import UserError
 from unblur.training.distributed import Resources
-from unblur.tuning.resources import autoscaler_nodes, capacity, concurrency
+from unblur.tuning.resources import capacity, concurrency
 
 
 @pytest.mark.parametrize(
@@ -50,19 +48,6 @@ def test_what_is_promised_fits(workers: int, cpus: int, nodes: list[int]) -> Non
         trials = 0
     places = sum(node // cpus for node in nodes)
     assert trials * workers <= places < (trials + 1) * workers
-
-
-def test_a_cluster_that_can_grow(tmp_path: Path) -> None:
-    path = tmp_path / "ray_bootstrap_config.yaml"
-    assert autoscaler_nodes(path) == []
-    path.write_text("available_node_types: 3")
-    assert autoscaler_nodes(path) == []
-    path.write_text(
-        "max_workers: 3\navailable_node_types:\n"
-        "  head: {resources: {CPU: 2}, max_workers: 0}\n"
-        "  gpu: {resources: {CPU: 8, GPU: 1}, max_workers: 3}\n"
-    )
-    assert capacity(Resources(1, 8, 1), autoscaler_nodes(path)) == 3
 
 
 def test_on_a_real_cluster(local_ray: None) -> None:

@@ -67,6 +67,15 @@ class Store:
             )
         return str(found.experiment_id)
 
+    def try_writing(self) -> None:
+        """Make a run with an artifact and delete it; raises UserError when that is not allowed."""
+        experiment = self.experiment("unblur-check")
+        with self.explained():
+            run = self.client.create_run(experiment, run_name="check")
+            self.client.log_text(run.info.run_id, "unblur", "check.txt")
+            self.client.set_terminated(run.info.run_id)
+            self.client.delete_run(run.info.run_id)
+
     def _create_experiment(self, name: str) -> Any:
         folder = self.artifacts and self.artifacts / re.sub(r"[^\w.-]+", "_", name)
         tags = {"mlflow.experimentKind": "custom_model_development"}

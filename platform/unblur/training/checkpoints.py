@@ -48,7 +48,7 @@ class Checkpoints:
         try:
             write_atomically(self.files, f"{self.root}/{name}", data)
         except OSError as error:
-            logger.warning("checkpoint of epoch %d not written to %s: %s", checkpoint.epoch, self.folder, error)
+            logger.warning("checkpoint of epoch %d not written to %s: %s", checkpoint.epoch, self.root, error)
             return
         for old in [path for path in self._paths() if not path.endswith(name)][self.keep - 1 :]:
             self.files.delete_file(old)
@@ -87,6 +87,12 @@ def filesystem(folder: str) -> tuple[Any, str]:
     """The filesystem of a path or URI and the path on it."""
     files, root = fs.FileSystem.from_uri(folder)
     return files, root
+
+
+def under(folder: str, *names: str) -> str:
+    """A folder below `folder`, a path or a URI; what a URI has after its path (?endpoint_override=...) stays last."""
+    path, mark, query = folder.partition("?") if "://" in folder else (folder, "", "")
+    return "/".join([path.rstrip("/"), *names]) + mark + query
 
 
 def write_atomically(files: Any, path: str, data: bytes) -> None:

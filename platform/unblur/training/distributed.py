@@ -9,6 +9,7 @@ import ray.train
 from ray.train.torch import TorchTrainer
 
 from unblur.errors import UserError
+from unblur.training.checkpoints import under
 from unblur.training.loop import TrainingFailed
 from unblur.training.task import Task, run
 from unblur.training.workers import process_group
@@ -54,7 +55,7 @@ def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, cal
         ),
         run_config=ray.train.RunConfig(
             name=f"train-{uuid4().hex}",  # a name that was used before would make Ray resume that run
-            storage_path=f"{task.folder}/ray",
+            storage_path=under(task.folder, "ray"),
             callbacks=callbacks,
             failure_config=ray.train.FailureConfig(max_failures=0),
         ),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from unblur import models
 from unblur.data.split import Split
 from unblur.models.base import TrainableRecommender
-from unblur.training.checkpoints import Checkpoints, filesystem, write_atomically
+from unblur.training.checkpoints import Checkpoints, filesystem, under, write_atomically
 from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
 from unblur.training.workers import Workers, best_device
 
@@ -44,7 +44,7 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
     Running out of memory is such a failure too: the same configuration would again.
     """
     config = models.configure(task.model, task.params, f"model {task.model}")
-    checkpoints = Checkpoints(f"{task.folder}/checkpoints")
+    checkpoints = Checkpoints(under(task.folder, "checkpoints"))
     try:
         model = models.model_class(task.model)(config, split.n_users, split.n_items, task.seed)
         if isinstance(model, TrainableRecommender):
@@ -56,7 +56,7 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
         raise TrainingFailed(f"out of memory: {str(error).splitlines()[0]}") from error
     if workers.rank == 0:
         if task.keep:
-            upload(model.save, f"{task.folder}/model")
+            upload(model.save, under(task.folder, "model"))
             write(task.folder, OUTCOME, asdict(outcome))  # last: who finds it finds the whole model
         checkpoints.clear()
     return outcome

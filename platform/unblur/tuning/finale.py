@@ -15,6 +15,7 @@ from unblur.errors import RunFailed
 from unblur.evaluation.metrics import DEFINITION
 from unblur.tracking.registry import register
 from unblur.tracking.tracker import Tracker
+from unblur.training.checkpoints import under
 from unblur.training.task import download
 from unblur.tuning.conductor import Listener
 from unblur.tuning.recording import Recorder
@@ -116,7 +117,7 @@ def _register(session: Session, tracker: Tracker, retrains: Retrains, number: in
     with TemporaryDirectory(prefix="unblur-") as scratch:
         return register(
             session.store,
-            download(f"{retrains.home(number)}/model", Path(scratch)),
+            download(under(retrains.home(number), "model"), Path(scratch)),
             session.dataset,
             split.items.tolist(),
             examples,

@@ -14,6 +14,7 @@ from unblur import models
 from unblur.errors import RunFailed, UserError
 from unblur.tracking.runs import Dataset
 from unblur.tracking.tracker import Tracker
+from unblur.training.checkpoints import under
 from unblur.tuning.configuration import parameters
 from unblur.tuning.finale import Result, finale, is_over
 from unblur.tuning.forecast import announce
@@ -24,9 +25,9 @@ from unblur.tuning.progress import Progress
 from unblur.tuning.recording import Recorder, as_record
 from unblur.tuning.resources import concurrency
 from unblur.tuning.retrains import Retrains
-from unblur.tuning.session import Session, open_session, ray_cluster
+from unblur.tuning.session import Session, open_session, ray_cluster, study_url
 from unblur.tuning.space import SearchSpace, load_space
-from unblur.tuning.storage import local_url, shown
+from unblur.tuning.storage import shown
 from unblur.tuning.study import Study
 from unblur.tuning.summary import conclude
 from unblur.tuning.trial import Work, trial
@@ -57,7 +58,7 @@ def search(options: SearchOptions, console: Console) -> None:
             return
         study = Study.open(identity, url, options.fresh)
         stack.enter_context(driving(url, study.name))
-        home = f"{session.root}/studies/{session.dataset}/{study.name}"
+        home = under(session.root, "studies", session.dataset, study.name)
         places = 0  # none are needed to tell the result of a search that is over
         if study.missing(options.trials) or not is_over(session, _retrains(session, study, home)):
             stack.enter_context(ray_cluster())
@@ -89,7 +90,7 @@ def train(options: TrainOptions, console: Console) -> None:
     params = config.model_dump(mode="json")
     identity = _identity(session, SearchSpace(model=options.model, parameters={}, fixed=params))
     name = f"{options.model}-train-{identity.hash}"
-    home = f"{session.root}/studies/{session.dataset}/{name}"
+    home = under(session.root, "studies", session.dataset, name)
     with ExitStack() as stack:
         stack.enter_context(ray_cluster())
         places = _places(session)
@@ -98,7 +99,7 @@ def train(options: TrainOptions, console: Console) -> None:
             console.print("dry run: nothing was started")
             return
         tracker = stack.enter_context(_recorded(session, name, identity, console))
-        retrains = Retrains(f"{home}/retrains", 0, params, options.data.seed, session.plan.metric)
+        retrains = Retrains(under(home, "retrains"), 0, params, options.data.seed, session.plan.metric)
         result = _finale(session, tracker, retrains, places, console)
     seconds = {"search": 0.0, "retrain": time.monotonic() - started, "total": time.monotonic() - started}
     valid = {"number": None, "params": params, "valid": max(result.valid)}
@@ -119,18 +120,6 @@ def default_space(model: str) -> Path:
     name = Path("search_spaces") / f"{model}.yaml"
     checkout = Path(unblur.__file__).parents[2] / name
     return checkout if checkout.exists() and not name.exists() else name
-
-
-def study_url(options: SearchOptions, root: str) -> str:
-    """The study's database; an object store cannot hold one, so it needs --study-url."""
-    if options.study_url:
-        return options.study_url
-    if "://" in root:
-        raise UserError(
-            f"--storage {root} cannot hold the study's SQLite file; name a database: "
-            "--study-url postgresql://user:password@host/database"
-        )
-    return local_url(Path(root))
 
 
 def _identity(session: Session, space: SearchSpace) -> StudyIdentity:
@@ -184,7 +173,7 @@ def _retrains(session: Session, study: Study, home: str) -> Retrains:
     best = study.best()
     if best is None:
         raise RunFailed(f"no trial was completed ({_counts(study)}); MLflow has the reason of each")
-    return Retrains(f"{home}/retrains", best.number, best.params, session.options.data.seed, session.plan.metric)
+    return Retrains(under(home, "retrains"), best.number, best.params, session.options.data.seed, session.plan.metric)
 
 
 def _places(session: Session) -> int:
@@ -197,7 +186,7 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
     assert isinstance(options, SearchOptions)
     if study.missing(options.trials) == 0:
         return
-    work = Work(options.model, session.plan, session.resources, session.trainer(), f"{home}/trials")
+    work = Work(options.model, session.plan, session.resources, session.trainer(), under(home, "trials"))
     with Progress(console, options.trials, options.metric, session.plan.metric, study.records()) as progress:
         run_search(
             trial(work, ray.put(session.split)),

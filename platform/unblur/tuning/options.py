@@ -63,6 +63,8 @@ class SearchOptions(RunOptions):
     """Seconds after which no further trial is begun and running ones are ended."""
     study_url: str | None = None
     """Database of the study, such as postgresql://user@host/db [SQLite in the storage folder]."""
+    check: bool = False
+    """Try every connection and permission that a search needs, tell what is wrong, and stop."""
     fresh: bool = False
     """Start a new study instead of resuming; the old one is kept."""
 

@@ -1,19 +1,14 @@
 """What a trial needs against what the cluster has: how many trials run at a time, or why none can."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import ray
-import yaml
 
 from unblur.errors import UserError
 from unblur.training.distributed import Resources
+from unblur.tuning.autoscaler import Node, reachable_nodes
 
-BOOTSTRAP_FILE = Path.home() / "ray_bootstrap_config.yaml"
-MAX_NODES = 1000
-
-Node = dict[str, float]
-"""A node's resources: {"CPU": 8, "GPU": 1, ...}."""
+HEAD = "node:__internal_head__"
 
 
 def capacity(needs: Resources, nodes: Sequence[Node]) -> int:
@@ -40,24 +35,10 @@ def _workers_on(node: Node, needs: Resources) -> int:
 
 
 def cluster_nodes() -> list[Node]:
-    """The nodes that Ray is connected to or, where the autoscaler's limits are known and higher, those it may reach.
-
-    `ray up` leaves its cluster file on the head node; other autoscalers do not publish their limits.
-    """
+    """The nodes that the cluster may have: those that are up or, with an autoscaler, the head and all its workers."""
     alive = [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    return max(alive, autoscaler_nodes(BOOTSTRAP_FILE), key=lambda nodes: sum(node.get("CPU", 0) for node in nodes))
-
-
-def autoscaler_nodes(path: Path) -> list[Node]:
-    """All nodes that a Ray cluster file allows; none if there is no such file."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kinds = config["available_node_types"].values()
-        limit = int(config.get("max_workers", MAX_NODES)) + 1
-        nodes = [dict(kind["resources"]) for kind in kinds for _ in range(min(int(kind.get("max_workers", 0)), limit))]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
-        return []
-    return nodes[: min(limit, MAX_NODES)]
+    reachable = reachable_nodes()
+    return [node for node in alive if HEAD in node] + reachable if reachable else alive
 
 
 def concurrency(needs: Resources, wanted: int | None = None) -> int:

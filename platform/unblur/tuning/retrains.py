@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from unblur.training.checkpoints import under
 from unblur.training.task import OUTCOME, read
 from unblur.tuning.identity import trial_seed
 from unblur.tuning.study import TrialRecord
@@ -40,7 +41,7 @@ class Retrains:
 
     def home(self, number: int) -> str:
         """The folder of a retrain."""
-        return f"{self.folder}/{number:05d}"
+        return under(self.folder, f"{number:05d}")
 
     def failures(self) -> dict[int, str]:
         """Why retrains failed in this process, by number."""

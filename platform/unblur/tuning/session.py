@@ -1,6 +1,7 @@
 """What must be in order before the first trial: data, storage, MLflow, Ray. Found wrong, it is a UserError."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from unblur.data.prepare import Prepared, prepare
 from unblur.data.split import Split
 from unblur.errors import UserError
 from unblur.evaluation.metrics import parse_metric
+from unblur.tracking.address import redact
 from unblur.tracking.client import Store, connect
 from unblur.tracking.tracker import Tracker
 from unblur.training.checkpoints import filesystem
 from unblur.training.distributed import Resources
 from unblur.training.loop import Plan
-from unblur.tuning.options import RunOptions
+from unblur.tuning.options import RunOptions, SearchOptions
+from unblur.tuning.storage import local_url
 from unblur.tuning.testing import Locked
 from unblur.tuning.trial import Trainer
 
@@ -87,7 +90,7 @@ def open_session(options: RunOptions, console: Console) -> Session:
         console.print(line, markup=False)
     split = data_store.load_split(prepared.folder)
     resources = Resources(options.workers_per_trial, options.cpus_per_worker, options.gpus_per_worker)
-    console.print(f"storage {root}\nMLflow {store.address}", markup=False)
+    console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
     return Session(options, plan, prepared, split, resources, root, local, store)
 
 
@@ -97,19 +100,43 @@ def absolute(storage: str) -> str:
 
 
 def check_writable(root: str) -> None:
-    """Write and remove a small file; UserError names --storage when that fails."""
+    """Write, read and remove a small file; UserError names --storage when that fails."""
     try:
         files, path = filesystem(root)
         probe = f"{path}/.unblur-{uuid4().hex}"
         files.create_dir(path, recursive=True)
         with files.open_output_stream(probe) as stream:
             stream.write(b"unblur")
+        with files.open_input_stream(probe) as stream:
+            stream.read()
         files.delete_file(probe)
     except (OSError, ValueError) as error:  # pyarrow's errors are both
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--storage {root} cannot be written: {reason}. Name a folder that you may write to.") from None
+        raise _unwritable(root, redact(str(error).splitlines()[0])) from None
     if isinstance(files, fs.LocalFileSystem) and not os.access(path, os.W_OK):
-        raise UserError(f"--storage {root} cannot be written: it is read-only. Name a folder that you may write to.")
+        raise _unwritable(root, "it is read-only")
+
+
+def _unwritable(root: str, reason: str) -> UserError:
+    remedy = "Name a folder that you may write to."
+    if "://" in root:
+        remedy = (
+            "Name a bucket that exists and that you may write to; credentials come from the environment "
+            "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or the machine's role, and the address of a store that is "
+            "not Amazon's from ?endpoint_override=HOST:PORT&scheme=http."
+        )
+    return UserError(f"--storage {redact(root)} cannot be written: {reason}. {remedy}")
+
+
+def study_url(options: SearchOptions, root: str) -> str:
+    """The study's database; an object store cannot hold one, so it needs --study-url."""
+    if options.study_url:
+        return options.study_url
+    if "://" in root:
+        raise UserError(
+            f"--storage {redact(root)} cannot hold the study's SQLite file; name a database: "
+            "--study-url postgresql://user:password@host/database"
+        )
+    return local_url(Path(root))
 
 
 @contextmanager
@@ -120,9 +147,24 @@ def ray_cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     mine = not ray.is_initialized()
     if mine:
+        _try_address(os.environ.get("RAY_ADDRESS", ""))
         ray.init(log_to_driver=False, logging_level="error", runtime_env={"env_vars": WORKERS_ENVIRONMENT})
     try:
         yield
     finally:
         if mine:
             ray.shutdown()
+
+
+def _try_address(address: str) -> None:
+    """Knock at the cluster's door: Ray itself waits two minutes, and then ends the process."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}). Correct RAY_ADDRESS, start one there "
+            "(ray start --head), or unset it for a cluster on this machine."
+        ) from None

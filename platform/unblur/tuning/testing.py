@@ -16,6 +16,7 @@ from unblur.data.split import Split
 from unblur.evaluation.beyond import beyond_accuracy
 from unblur.evaluation.ranking import Evaluation, final
 from unblur.models.base import TrainableRecommender
+from unblur.training.checkpoints import under
 from unblur.training.distributed import Resources
 from unblur.training.task import download, read, upload, write
 from unblur.training.workers import best_device
@@ -34,7 +35,7 @@ class Locked:
 
     def home(self, model: str) -> str:
         """Where the results of the retrain in the folder `model` lie."""
-        return f"{model}/test-{self.history}"
+        return under(model, f"test-{self.history}")
 
 
 def tested(model: str, data: Locked) -> bool:
@@ -51,7 +52,7 @@ def results_on_test(model: str, data: Locked, resources: Resources, per_user: Pa
     home = data.home(model)
     if not tested(model, data):
         remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_evaluate)
-        metrics, table = ray.get(remote.remote(f"{model}/model", data))
+        metrics, table = ray.get(remote.remote(under(model, "model"), data))
         upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), home)
         write(home, METRICS, metrics)  # last: who finds it finds the table too
     per_user.mkdir(parents=True)

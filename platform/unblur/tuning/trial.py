@@ -10,7 +10,7 @@ import torch
 from ray import tune
 
 from unblur.errors import UserError
-from unblur.training.checkpoints import Checkpoints
+from unblur.training.checkpoints import Checkpoints, under
 from unblur.training.distributed import Resources, fit_on_workers
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.task import Task, run
@@ -40,7 +40,7 @@ class Work:
 
     def clean(self, number: int) -> None:
         """Delete the folder of a trial that has ended."""
-        Checkpoints(f"{self.folder}/{number:05d}").clear()
+        Checkpoints(under(self.folder, f"{number:05d}")).clear()
 
     def task(self, number: int, params: dict[str, Any], seed: int) -> Task:
         return Task(
@@ -48,7 +48,7 @@ class Work:
             params=params,
             seed=seed,
             plan=self.plan,
-            folder=f"{self.folder}/{number:05d}",
+            folder=under(self.folder, f"{number:05d}"),
             keep=self.keep,
         )
 

@@ -1,0 +1,165 @@
+"""Storage in a bucket (moto's server on loopback), the study in a real PostgreSQL, and what --check says of each."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+from rich.console import Console
+from running import Run
+from test_postgres import BINARIES, Server, server
+
+from unblur.errors import UserError
+from unblur.training.checkpoints import Checkpoints, filesystem, under
+from unblur.tuning.check import check
+from unblur.tuning.options import SearchOptions
+
+__all__ = ["server"]
+needs_postgres = pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server under /usr/lib/postgresql")
+KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The part of a storage URI that leads to the server; it has one bucket, `bucket`."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        moto.start()
+        host, port = moto.get_host_and_port()
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        yield f"endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+        moto.stop()
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def names(uri: str) -> list[str]:
+    files, root = filesystem(uri)
+    return [one.path for one in files.get_file_info(fs.FileSelector(root, recursive=True)) if one.is_file]
+
+
+@needs_postgres
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_search_with_nothing_on_the_disk(
+    s3: str, server: Server, tmp_path: Path, run: Run, data_flags: list[str], space: Path
+) -> None:
+    storage = f"s3://bucket/search?{s3}"
+    services = ["--storage", storage, "--study-url", server.url(), "--data-dir", tmp_path / "cache"]
+    flags = [*data_flags, "--search-space", space, *services, "--epochs", 2, "--eval-every", 1, "--seeds", 1]
+    done = run(tmp_path, "tune", *flags, "--trials", 2, "--summary", "s.json", timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads((tmp_path / "s.json").read_text())
+    assert sum(told["trials"].values()) == 2 and told["test"]["ndcg_at_10"]["mean"] > 0
+    kept = names(storage)
+    assert any(path.endswith("outcome.json") for path in kept) and any("/test-train/" in path for path in kept)
+    assert not any("/trials/" in path or "/checkpoints/" in path for path in kept)
+    assert not (tmp_path / "unblur-runs").exists()
+    again = run(tmp_path, "tune", *flags, "--trials", 2, "--summary", "t.json")
+    assert again.returncode == 0 and json.loads((tmp_path / "t.json").read_text())["test"] == told["test"]
+
+
+def test_checkpoints_in_a_bucket(s3: str) -> None:
+    import torch
+
+    from unblur.training.checkpoints import Checkpoint
+
+    checkpoints = Checkpoints(under(f"s3://bucket/training?{s3}", "00001", "checkpoints"))
+    assert checkpoints.newest() is None
+    for epoch in (5, 10, 15):
+        checkpoints.save(Checkpoint(epoch, {"w": torch.full((3,), float(epoch))}, {}))
+    newest = checkpoints.newest()
+    assert newest is not None and newest.epoch == 15 and len(names(checkpoints.folder)) == 2
+    files, _ = filesystem(checkpoints.folder)
+    with files.open_output_stream(sorted(names(checkpoints.folder))[-1]) as damaged:
+        damaged.write(b"half")
+    newest = checkpoints.newest()
+    assert newest is not None and newest.epoch == 10
+    checkpoints.clear()
+    assert names(f"s3://bucket/training?{s3}") == []
+
+
+def told_by_check(tmp_path: Path, wrong: bool = True, **options: object) -> str:
+    console = Console(record=True, width=1000, file=(tmp_path / "console").open("w"))
+    asked = SearchOptions(
+        **{"storage": str(tmp_path / "runs"), "tracking_uri": f"sqlite:///{tmp_path}/m.db", **options}
+    )
+    if wrong:
+        with pytest.raises(UserError, match="of 4 services cannot be used"):
+            check(asked, console)
+    else:
+        check(asked, console)
+    return console.export_text()
+
+
+@needs_postgres
+def test_check_when_all_is_well(s3: str, server: Server, tmp_path: Path, local_ray: None) -> None:
+    told = told_by_check(tmp_path, wrong=False, storage=f"s3://bucket/check?{s3}", study_url=server.url())
+    assert re.findall(r"^ok +([\w ]+):", told, flags=re.M) == ["storage", "study database", "MLflow", "Ray"]
+    assert names(f"s3://bucket/check?{s3}") == [] and "p{w}d" not in told
+    assert told_by_check(tmp_path, wrong=False).count("ok ") == 4
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["study.db"]
+
+
+def test_check_names_every_setting_that_is_wrong(s3: str, tmp_path: Path, local_ray: None) -> None:
+    port = closed_port()
+    told = told_by_check(
+        tmp_path,
+        storage=f"s3://absent/x?{s3}",
+        study_url=f"postgresql://ann:hush@127.0.0.1:{port}/study",
+        tracking_uri=f"http://ann:hush@127.0.0.1:{port}",
+        gpus_per_worker=64,
+    )
+    lines = re.findall(r"^WRONG +(.*)$", told, flags=re.M)
+    settings = [r"storage: --storage.*'absent' not found", "--study-url.*refused", "--tracking-uri.*refused"]
+    assert len(lines) == 4 and all(re.search(s, line) for s, line in zip(settings, lines, strict=False))
+    assert "--gpus-per-worker" in lines[3] and "hush" not in told
+
+
+@pytest.mark.parametrize("where", ["closed", "password"])
+def test_check_of_a_bucket_behind(s3: str, where: str, tmp_path: Path, local_ray: None) -> None:
+    if where == "closed":
+        storage = f"s3://bucket/x?endpoint_override=127.0.0.1:{closed_port()}&scheme=http&region=us-east-1"
+        told = told_by_check(tmp_path, storage=storage, study_url=f"sqlite:///{tmp_path}/s.db")
+        assert re.search("WRONG +storage: --storage.*(onnect|CONNECTION).*endpoint_override", told)
+    else:
+        told = told_by_check(
+            tmp_path, wrong=False, storage=f"s3://key:hush@bucket/x?{s3}", study_url=f"sqlite:///{tmp_path}/s.db"
+        )
+        assert "hush" not in told
+
+
+def test_check_of_a_read_only_path(tmp_path: Path, local_ray: None) -> None:
+    (disk := tmp_path / "disk").mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting a read-only tmpfs needs root")
+    try:
+        told = told_by_check(tmp_path, storage=str(disk / "runs"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert re.search(r"WRONG +storage: --storage .*ead-only", told) and "WRONG  study database" in told
+
+
+def test_check_of_a_ray_that_is_not_there(tmp_path: Path) -> None:
+    from unblur.tuning.session import _try_address
+
+    address = f"127.0.0.1:{closed_port()}"
+    with pytest.raises(UserError, match=f"no Ray cluster answers at {address}.*RAY_ADDRESS"):
+        _try_address(address)
+    for other in ("", "auto", "local", "ray://host:1"):
+        _try_address(other)
+    assert os.environ.get("RAY_ADDRESS") is None
