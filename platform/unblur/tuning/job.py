@@ -76,7 +76,10 @@ def search(options: SearchOptions, console: Console) -> None:
     now = time.monotonic()
     seconds = {"search": searched - started, "retrain": now - searched, "total": now - started}
     trials = {state: count for state, count in study.counts().items() if state != "running"}
-    found = {"number": best.number, "params": best.params, "valid": best.value}
+    enqueued = best.number < len(space.enqueue)  # they come first
+    if enqueued:
+        console.print(f"trial {best.number} is one of the space's own starting configurations", markup=False)
+    found = {"number": best.number, "params": best.params, "valid": best.value, "enqueued": enqueued}
     conclude(session, tracker, study.name, result, seconds, console, trials=trials, best=found)
 
 
