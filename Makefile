@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install tune test check clean
+.PHONY: install tune test chaos check clean
 
 install: $(INSTALLED)
 
@@ -26,6 +26,9 @@ check: $(INSTALLED)
 
 test: check
 	$(BIN)/pytest -m "not slow"
+
+chaos: $(INSTALLED)
+	$(BIN)/pytest tests/chaos
 
 clean:
 	rm -rf .venv unblur-runs mlflow.db mlartifacts

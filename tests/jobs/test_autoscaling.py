@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +38,14 @@ class Elastic:
             "cluster_name": "fake",
             "max_workers": workers,
             "file_mounts_sync_continuously": False,
-            "provider": {"type": "fake_multinode", "head_node_id": "f" * 56, "gcs_address": self.address},
+            "provider": {
+                "type": "fake_multinode",
+                "head_node_id": "f" * 56,
+                "gcs_address": self.address,
+                "launch_multiple": True,
+                "use_node_id_as_ip": True,
+                "disable_node_updaters": True,
+            },
             "idle_timeout_minutes": IDLE_SECONDS / 60,
             "upscaling_speed": 100,
             "head_node_type": "ray.head.default",
@@ -61,9 +67,11 @@ class Elastic:
         )
         wait_for(dashboard)
 
-    def workers(self) -> int:
+    def workers(self) -> tuple[int, int]:
+        """How many workers are up, and how many ever were."""
         nodes = GcsClient(address=self.address).get_all_node_info(timeout=30).values()
-        return sum(node.state == GcsNodeInfo.ALIVE and not node.is_head_node for node in nodes)
+        workers = [node.state for node in nodes if not node.is_head_node]
+        return workers.count(GcsNodeInfo.ALIVE), len(workers)
 
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
@@ -81,35 +89,21 @@ def cluster(tmp_path: Path) -> Iterator[Elastic]:
 def test_workers_come_for_a_search_and_go_after_it(
     cluster: Elastic, tmp_path: Path, data_flags: list[str], space: Path
 ) -> None:
-    assert cluster.workers() == 0
-    plan = ["--trials", 6, "--epochs", 4, "--eval-every", 1, "--seeds", 1, "--summary", "s.json", "--trainer", "local"]
-    seen: list[int] = []
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(2):
-            seen.append(cluster.workers())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        done = subprocess.run(
-            command("tune", *data_flags, "--search-space", space, *plan),
-            cwd=tmp_path,
-            env={**environment(), "RAY_ADDRESS": cluster.address},
-            capture_output=True,
-            text=True,
-            timeout=400,
-        )
-    finally:
-        over.set()
-        watcher.join()
+    assert cluster.workers() == (0, 0)
+    plan = ["--trials", 6, "--epochs", 200, "--eval-every", 20, "--seeds", 1, "--summary", "s.json"]
+    done = subprocess.run(
+        command("tune", *data_flags, "--search-space", space, *plan, "--trainer", "local"),
+        cwd=tmp_path,
+        env={**environment(), "RAY_ADDRESS": cluster.address},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 at a time" in done.stdout, "what the autoscaler could give, not what was up"
     told: dict[str, Any] = json.loads((tmp_path / "s.json").read_text())
     assert sum(told["trials"].values()) == 6
-    assert max(seen) == 2
-    deadline = time.monotonic() + 90
-    while cluster.workers() > 0:
-        assert time.monotonic() < deadline, "workers stay"
-        time.sleep(2)
+    deadline = time.monotonic() + 120
+    while cluster.workers() != (0, 2):
+        assert time.monotonic() < deadline, cluster.workers()
+        time.sleep(1)

@@ -1,10 +1,15 @@
 """Checkpoints survive what happens to files."""
 
+import hashlib
+import json
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from unblur.training.checkpoints import Checkpoint, Checkpoints, under
 
@@ -86,3 +91,49 @@ def test_a_full_disk_costs_a_checkpoint_and_nothing_else(tmp_path: Path, caplog:
 )
 def test_folders_below_a_folder(folder: str, below: str) -> None:
     assert under(folder, "a", "00001") == below
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6 - 1), st.booleans(), st.binary(max_size=400)), max_size=4))
+@settings(deadline=None, max_examples=150)
+def test_whatever_lies_in_the_folder_is_passed_over(junk: list[tuple[int, bool, bytes]]) -> None:
+    with TemporaryDirectory() as folder:
+        checkpoints = saved(Path(folder), 5)
+        for epoch, honest, data in junk:  # an honest name has the checksum of its bytes, whatever they are
+            digest = hashlib.blake2b(data, digest_size=16).hexdigest() if honest else "0" * 32
+            (Path(folder) / f"epoch-{epoch:06d}-{digest}.safetensors").write_bytes(data)
+        found = checkpoints.newest()
+        assert found is not None and found.epoch == 5 and found.tensors["w"].eq(5).all()
+
+
+HEADERS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+NESTED = '{"__metadata__": {"unblur": "' + "[" * 100_000 + '"}}'
+
+
+@given(HEADERS | st.dictionaries(st.just("__metadata__"), st.dictionaries(st.just("unblur"), HEADERS | st.text())))
+@example(json.loads(NESTED))
+@settings(deadline=None, max_examples=150)
+def test_a_header_of_any_kind_is_passed_over(header: object) -> None:
+    with TemporaryDirectory() as folder:
+        checkpoints = saved(Path(folder), 5)
+        text = json.dumps(header).encode()
+        data = len(text).to_bytes(8, "little") + text
+        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        (Path(folder) / f"epoch-000009-{digest}.safetensors").write_bytes(data)
+        found = checkpoints.newest()
+        assert found is not None and found.epoch == 5
+
+
+@pytest.mark.parametrize("size", [2**63, 2**31, 10**6])
+def test_a_header_that_promises_more_than_there_is(size: int, tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, 5)
+    data = size.to_bytes(8, "little") + b"{}"
+    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    (tmp_path / f"epoch-000009-{digest}.safetensors").write_bytes(data)
+    found = checkpoints.newest()
+    assert found is not None and found.epoch == 5

@@ -1,4 +1,5 @@
-"""A driver to be killed: python toy_driver.py FOLDER TRIALS EPOCH_SECONDS. Prints what its listener hears."""
+"""A driver to be killed: python toy_driver.py FOLDER TRIALS EPOCH_SECONDS. Prints what its listener hears;
+FOLDER/trial holds the process and the number of the running trial."""
 
 import logging
 import os
@@ -20,6 +21,7 @@ seconds = float(sys.argv[3])
 
 
 def trial(config: dict[str, Any]) -> None:
+    (Path(sys.argv[1]) / "trial").write_text(f"{os.getpid()} {config['number']}")
     for epoch in range(1, 10):
         time.sleep(seconds)
         tune.report({"epoch": epoch, "ndcg_at_10": value(config["params"], epoch)})

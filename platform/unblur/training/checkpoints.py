@@ -58,7 +58,7 @@ class Checkpoints:
         for path in self._paths():
             try:
                 return self._read(path)
-            except (OSError, ValueError, KeyError, SafetensorError) as error:
+            except (OSError, ValueError, SafetensorError) as error:
                 logger.warning("checkpoint %s is damaged, the one before it is used: %s", path, error)
         return None
 
@@ -79,8 +79,11 @@ class Checkpoints:
             data = stream.read()
         if _digest(data) != matched[2]:
             raise ValueError(f"its {len(data)} bytes do not match its checksum")
-        meta = json.loads(_metadata(data))
-        return Checkpoint(meta.pop("epoch"), load(data), meta)
+        tensors = load(data)  # first: it knows every way in which a header can be wrong
+        meta = _metadata(data)
+        if meta.pop("epoch", None) != int(matched[1]):
+            raise ValueError("it is not of the epoch in its name")
+        return Checkpoint(int(matched[1]), tensors, meta)
 
 
 def filesystem(folder: str) -> tuple[Any, str]:
@@ -113,10 +116,16 @@ def write_atomically(files: Any, path: str, data: bytes) -> None:
         raise
 
 
-def _metadata(data: bytes) -> str:
+def _metadata(data: bytes) -> dict[str, Any]:
+    """What `save` put beside the tensors of a file that safetensors takes; ValueError when it did not."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    text: str = header["__metadata__"][_META]
-    return text
+    try:
+        meta = json.loads((header.get("__metadata__") or {}).get(_META, ""))
+    except RecursionError:
+        meta = None
+    if not isinstance(meta, dict):
+        raise ValueError("it is not one of ours")
+    return meta
 
 
 def _digest(data: bytes) -> str:

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from unblur import models
 from unblur.data.split import Split
+from unblur.models.base import TrainableRecommender
+from unblur.tuning.janitor import projected
 from unblur.tuning.options import SearchOptions
 from unblur.tuning.parameters import Choice, FloatRange, IntRange, SearchSpace
 from unblur.tuning.session import Session
@@ -35,22 +37,27 @@ def announce(session: Session, space: SearchSpace, concurrency: int, console: Co
         f"trainer {session.trainer()}, retrains {session.trainer(final=isinstance(options, SearchOptions))}",
         markup=False,
     )
-    console.print(f"memory of one: up to {gigabytes(largest_footprint(space, session.split))}", markup=False)
+    memory, weights = largest(space, session.split)
+    disk = projected(weights, max(concurrency, 1), options.seeds)
+    console.print(f"memory of one: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}", markup=False)
 
 
-def largest_footprint(space: SearchSpace, split: Split) -> int:
-    """Estimated peak bytes of the largest of some random configurations of the space."""
+def largest(space: SearchSpace, split: Split) -> tuple[int, int]:
+    """Estimated peak bytes, and bytes of the weights, of the largest of some random configurations of the space."""
     rng = random.Random(0)
     drawn = [dict(space.fixed)] if not space.parameters else []
     drawn += [space.assemble(lambda _, parameter: parameter.sample(rng)) for _ in range(DRAWS * bool(space.parameters))]
-    return max(footprint(space.model, params, split) for params in drawn)
+    memory, weights = zip(*(sizes(space.model, params, split) for params in drawn), strict=True)
+    return max(memory), max(weights)
 
 
-def footprint(model: str, params: dict[str, Any], split: Split) -> int:
-    """Estimated peak bytes of one configuration, without allocating its weights."""
-    config = models.configure(model, params, "search space")
+def sizes(name: str, params: dict[str, Any], split: Split) -> tuple[int, int]:
+    """Estimated peak bytes, and bytes of the weights, of one configuration, without allocating them."""
+    config = models.configure(name, params, "search space")
     with torch.device("meta"):
-        return models.model_class(model)(config, split.n_users, split.n_items).footprint(split)
+        model = models.model_class(name)(config, split.n_users, split.n_items)
+    tensors = model.state_dict().values() if isinstance(model, TrainableRecommender) else []
+    return model.footprint(split), sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def gigabytes(count: int) -> str:

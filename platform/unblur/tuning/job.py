@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import ray
 from rich.console import Console
@@ -19,6 +18,7 @@ from unblur.tuning.configuration import parameters
 from unblur.tuning.finale import Result, finale, is_over
 from unblur.tuning.forecast import announce
 from unblur.tuning.identity import StudyIdentity
+from unblur.tuning.janitor import Janitor, sweep
 from unblur.tuning.lock import driving
 from unblur.tuning.options import SearchOptions, TrainOptions
 from unblur.tuning.progress import Progress
@@ -71,6 +71,7 @@ def search(options: SearchOptions, console: Console) -> None:
         searched = time.monotonic()
         retrains = _retrains(session, study, home)
         result = _finale(session, tracker, retrains, places, console)
+        sweep(retrains.folder, retrains.is_one)  # those of an earlier best are beaten
     best = study.best()
     assert best is not None
     now = time.monotonic()
@@ -190,6 +191,8 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
     if study.missing(options.trials) == 0:
         return
     work = Work(options.model, session.plan, session.resources, session.trainer(), under(home, "trials"))
+    running = {record.number for record in study.records() if record.state == "running"}
+    sweep(work.folder, running.__contains__)
     with Progress(console, options.trials, options.metric, session.plan.metric, study.records()) as progress:
         run_search(
             trial(work, ray.put(session.split)),
@@ -213,22 +216,6 @@ def _finale(session: Session, tracker: Tracker, retrains: Retrains, places: int,
     with Progress(console, options.seeds, options.metric, session.plan.metric) as progress:
         trainer = session.trainer(final=isinstance(options, SearchOptions))
         return finale(session, tracker, retrains, trainer, places, [progress], console)
-
-
-class Janitor:
-    """Deletes what a finished trial leaves: its checkpoints are of no use to anyone."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-
-    def started(self, number: int, params: dict[str, Any]) -> None:
-        """Nothing yet."""
-
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        """Nothing yet."""
-
-    def ended(self, number: int, state: str, reason: str | None) -> None:
-        self.work.clean(number)
 
 
 def _counts(study: Study) -> str:

@@ -35,6 +35,10 @@ class Retrains:
         """The retrains of the first `seeds` seeds."""
         return list(range(self.first, self.first + seeds))
 
+    def is_one(self, number: int) -> bool:
+        """Whether the number is that of a retrain of this configuration, whatever its seed."""
+        return self.first <= number < self.first + PER_CONFIGURATION
+
     def outcome(self, number: int) -> dict[str, Any] | None:
         """The epoch, value and validation metrics of a finished retrain."""
         return read(self.home(number), OUTCOME)
