@@ -1,6 +1,7 @@
 """What a search leans on goes away for a while: the MLflow server, PostgreSQL, the disk, a checkpoint."""
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -145,7 +146,10 @@ enqueue: [{{lr: {bad_lr}, dims: {bad_dims}}}, {{lr: 0.01, dims: [16]}}]
 
 @pytest.mark.parametrize(
     ("name", "lr", "dims", "says"),
-    [("NaN", "1.0e+30", "[16]", "the loss became"), ("out of memory", "0.01", "[1000000000000]", "out of memory")],
+    [
+        ("NaN", "1.0e+30", "[16]", "(the loss became|finite)"),
+        ("out of memory", "0.01", "[1000000000000]", "out of memory"),
+    ],
 )
 def test_a_trial_that_cannot_be_trained(
     fault: Callable[[str], Fault],
@@ -166,7 +170,7 @@ def test_a_trial_that_cannot_be_trained(
     trials = recorded(tmp_path)
     failed = [trial for trial in trials if trial.state == optuna.trial.TrialState.FAIL]
     bad.times = len(failed)
-    assert failed[0].number == 0 and all(says in trial.user_attrs["reason"] for trial in failed)
+    assert failed[0].number == 0 and all(re.search(says, trial.user_attrs["reason"]) for trial in failed)
     assert json.loads((tmp_path / "s.json").read_text())["trials"]["failed"] == len(failed)
     bad.judge([trial.number for trial in trials], 3)
 

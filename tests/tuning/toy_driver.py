@@ -17,11 +17,11 @@ from unblur.tuning.storage import local_url
 from unblur.tuning.study import Study
 from unblur.tuning.tuner import search
 
-seconds = float(sys.argv[3])
+folder, seconds = Path(sys.argv[1]), float(sys.argv[3])
 
 
 def trial(config: dict[str, Any]) -> None:
-    (Path(sys.argv[1]) / "trial").write_text(f"{os.getpid()} {config['number']}")
+    (folder / "trial").write_text(f"{os.getpid()} {config['number']}")
     for epoch in range(1, 10):
         time.sleep(seconds)
         tune.report({"epoch": epoch, "ndcg_at_10": value(config["params"], epoch)})
@@ -40,7 +40,7 @@ class Shout:
 
 if __name__ == "__main__":
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-    url = local_url(Path(sys.argv[1]))
+    url = local_url(folder)
     study = Study.open(identity(), url)
     with driving(url, study.name):
         ray.init(num_cpus=1, object_store_memory=100 << 20, log_to_driver=False, logging_level=logging.ERROR)

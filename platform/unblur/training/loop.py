@@ -123,18 +123,26 @@ class _Training:
         torch.manual_seed(_epoch_seed(self.model.seed, self.epoch, workers.rank))
         self.model.train()
         total = torch.zeros(2, dtype=torch.float64, device=self.model.device)
-        for batch in self._batches():
-            self.optimizer.zero_grad(set_to_none=True)
-            losses = self.forward(batch.examples)
-            # the workers' gradients are averaged, so each counts its share of the whole batch times their number
-            (losses.sum() * (workers.world / batch.size)).backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            total += torch.stack([losses.detach().sum().double(), total.new_tensor(len(losses))])
+        try:
+            for batch in self._batches():
+                self._step(batch, total)
+        except RuntimeError as error:  # what comes after a loss that is not finite, such as draws weighted by it
+            if torch.isfinite(total).all():
+                raise
+            raise TrainingFailed(f"the loss became {total[0]} in epoch {self.epoch + 1}: try a smaller lr") from error
         self.epoch += 1
         loss, examples = workers.total(total).tolist()
         if not np.isfinite(loss):
             raise TrainingFailed(f"the loss became {loss} in epoch {self.epoch}: try a smaller lr")
         return float(loss / max(examples, 1))
+
+    def _step(self, batch: Batch, total: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = self.forward(batch.examples)
+        # the workers' gradients are averaged, so each counts its share of the whole batch times their number
+        (losses.sum() * (self.workers.world / batch.size)).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        total += torch.stack([losses.detach().sum().double(), total.new_tensor(len(losses))])
 
     def _batches(self) -> Iterator[Batch]:
         return self.model.batches(self.split, self.epoch, self.workers.rank, self.workers.world)
