@@ -93,6 +93,7 @@ def download(folder: str, local: Path) -> Path:
     files, root = filesystem(folder)
     if isinstance(files, fs.LocalFileSystem):
         return Path(root)
+    local.mkdir(parents=True, exist_ok=True)
     fs.copy_files(root, str(local), source_filesystem=files, destination_filesystem=fs.LocalFileSystem())
     return local
 

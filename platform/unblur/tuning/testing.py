@@ -56,7 +56,8 @@ def results_on_test(model: str, data: Locked, resources: Resources, per_user: Pa
         upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), home)
         write(home, METRICS, metrics)  # last: who finds it finds the table too
     per_user.mkdir(parents=True)
-    shutil.copy(download(home, per_user.with_name(f"{per_user.name}-fetched")) / PER_USER, per_user)
+    with tempfile.TemporaryDirectory() as fetched:
+        shutil.copy(download(home, Path(fetched)) / PER_USER, per_user)
     return read(home, METRICS) or {}
 
 
