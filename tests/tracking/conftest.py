@@ -27,7 +27,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database: making one takes a second or two, copying it none."""
     folder = tmp_path_factory.mktemp("template")
-    connect(None, folder)
+    connect(f"sqlite:///{folder}/mlflow.db")  # whatever address the tests before have left in the environment
     return folder / "mlflow.db"
 
 
