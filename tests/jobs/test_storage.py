@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from rich.console import Console
 from running import Run
@@ -27,11 +29,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_EC2_ME
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The part of a storage URI that leads to the server; it has one bucket, `bucket`."""
-    boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in KEYS.items():
             patch.setenv(name, value)
-        moto = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         moto.start()
         host, port = moto.get_host_and_port()
         client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
