@@ -31,12 +31,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A cluster of one node, ended by its own process id; its dashboard's address."""
     gcs, dashboard, client = free_ports(3)
     flags = [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", "--num-cpus=2"]
-    # Ray's sockets need a short path
-    temporary = Path(os.environ.get("TMPDIR", "/tmp")) / f"ray-{gcs}"
-    start = [RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--temp-dir={temporary}", *flags]
-    with subprocess.Popen(
-        start, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, start_new_session=True
-    ) as process:
+    start = [RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", *flags]
+    # a folder of its own, or other drivers on this machine would find the cluster and join it; short, for Ray's sockets
+    own = {**environment(), "RAY_TMPDIR": f"/tmp/ray-{gcs}"}
+    with subprocess.Popen(start, cwd=ROOT, env=own, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
             wait_for(dashboard)
             yield f"http://127.0.0.1:{dashboard}"

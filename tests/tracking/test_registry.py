@@ -46,6 +46,18 @@ def put(tracker: Tracker, folder: Path, dataset: str = "toys") -> str:
     return register(tracker.store, folder, dataset, ITEMS, EXAMPLE, tracker.parent_run_id, tags)
 
 
+def test_a_store_elsewhere_than_the_default_one(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/default.db")  # what a working directory of its own would mean
+    try:
+        uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
+        assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path}/default.db"
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert load_registered(store, uri).items == ITEMS
+
+
 def test_a_registered_model_answers_in_a_fresh_process(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
     uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
     assert uri == "models:/unblur-toys/1"

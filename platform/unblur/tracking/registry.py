@@ -5,7 +5,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,23 @@ def _create(store: Store, name: str, new: _New, study: Any, params: dict[str, st
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     _create_name(store, name)
-    made = client.create_model_version(name, f"models:/{logged.model_id}", run_id, tags=marks, model_id=logged.model_id)
+    with _global_uri(store.uri):
+        source = f"models:/{logged.model_id}"
+        made = client.create_model_version(name, source, run_id, tags=marks, model_id=logged.model_id)
     return str(made.version)
+
+
+@contextmanager
+def _global_uri(uri: str) -> Iterator[None]:
+    """A database store looks a version's model up in the global tracking URI, whichever store it is itself."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _package(scratch: Path, new: _New, logged: Any, run_id: str) -> Path:
