@@ -38,6 +38,7 @@ def refused(message: str, data: dict[str, Any] | None = None, **options: Any) ->
         ("--tracking-uri", {}, {"tracking_uri": "file:///tmp/mlruns"}),
         ("missing.yaml", {}, {"search_space": Path("missing.yaml")}),
         ("--study-url", {}, {"study_url": "mysql://user:secret@host/db"}),
+        ("--summary /proc/s/s.json cannot be written", {}, {"summary": Path("/proc/s/s.json")}),
     ],
 )
 def test_refused(message: str, data: dict[str, Any], options: dict[str, Any]) -> None:

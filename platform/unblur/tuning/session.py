@@ -83,6 +83,8 @@ def open_session(options: RunOptions, console: Console) -> Session:
     )
     root = absolute(options.storage)
     check_writable(root)
+    if options.summary:
+        check_summary(options.summary)
     local = directory(None) if "://" in root else Path(root)
     store = connect(options.tracking_uri)
     prepared = prepare(options.data, options.data_dir, local)
@@ -137,6 +139,16 @@ def study_url(options: SearchOptions, root: str) -> str:
             "--study-url postgresql://user:password@host/database"
         )
     return local_url(Path(root))
+
+
+def check_summary(file: Path) -> None:
+    """Make the folder of the summary; UserError now rather than after hours when it cannot be written."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--summary {file} cannot be written: {error.strerror}") from None
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise UserError(f"--summary {file} cannot be written: name a file in a folder that you may write to")
 
 
 @contextmanager
