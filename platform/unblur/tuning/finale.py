@@ -78,8 +78,8 @@ def finale(
 
 def is_over(session: Session, retrains: Retrains) -> bool:
     """Whether everything is trained and tested, so that Ray is not needed any more."""
-    seeds, data = session.options.seeds, session.load_test()
-    return not retrains.missing(seeds) and all(tested(retrains.home(n), data) for n in retrains.numbers(seeds))
+    seeds, history = session.options.seeds, session.options.history
+    return not retrains.missing(seeds) and all(tested(retrains.home(n), history) for n in retrains.numbers(seeds))
 
 
 def _test(

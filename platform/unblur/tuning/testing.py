@@ -33,14 +33,14 @@ class Locked:
     test: csr_matrix
     history: HistoryName
 
-    def home(self, model: str) -> str:
-        """Where the results of the retrain in the folder `model` lie."""
-        return under(model, f"test-{self.history}")
+
+def tested(model: str, history: HistoryName) -> bool:
+    """Whether the retrain in the folder `model` has had its one test; the test set stays locked."""
+    return read(_results(model, history), METRICS) is not None
 
 
-def tested(model: str, data: Locked) -> bool:
-    """Whether the retrain in this folder has had its one test."""
-    return read(data.home(model), METRICS) is not None
+def _results(model: str, history: HistoryName) -> str:
+    return under(model, f"test-{history}")
 
 
 def results_on_test(model: str, data: Locked, resources: Resources, per_user: Path) -> dict[str, float]:
@@ -49,8 +49,8 @@ def results_on_test(model: str, data: Locked, resources: Resources, per_user: Pa
     With them comes what is beyond accuracy (coverage, novelty, ...). The test runs where a training would (on a GPU
     if those do). `per_user` gets the users' own results (Parquet).
     """
-    home = data.home(model)
-    if not tested(model, data):
+    home = _results(model, data.history)
+    if not tested(model, data.history):
         remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_evaluate)
         metrics, table = ray.get(remote.remote(under(model, "model"), data))
         upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), home)
