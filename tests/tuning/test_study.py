@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from unblur.errors import UserError
 from unblur.tuning.identity import trial_seed
 from unblur.tuning.lock import driving
 from unblur.tuning.parameters import Choice
-from unblur.tuning.storage import local_url
+from unblur.tuning.storage import local_url, open_storage
 from unblur.tuning.study import Study
 
 
@@ -175,11 +177,13 @@ def test_trial_seeds() -> None:
 DRIVER = """
 import sys
 from pathlib import Path
+from threading import Barrier
 from toy_study import identity, value
 from unblur.tuning.lock import driving
-from unblur.tuning.storage import local_url
+from unblur.tuning.storage import local_url, open_storage
 from unblur.tuning.study import Study
 import time
+from concurrent.futures import ThreadPoolExecutor
 url = local_url(Path(sys.argv[1]))
 study = Study.open(identity(), url)
 with driving(url, study.name):
@@ -261,3 +265,17 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text(json.dumps(["not", "a", "database"]) * 100)
     with pytest.raises(UserError, match=r"study\.db.*not a database"):
         Study.open(identity(), local_url(tmp_path))
+
+
+def test_several_that_open_a_new_database_at_once(tmp_path: Path) -> None:
+    """Each finds its tables, whoever of them made which."""
+    together = Barrier(8)
+
+    def opened(folder: Path) -> int:
+        together.wait()
+        with open_storage(local_url(folder)) as storage:
+            return len(storage.get_all_studies())
+
+    with ThreadPoolExecutor(8) as pool:
+        for repeat in range(3):
+            assert list(pool.map(opened, [tmp_path / str(repeat)] * 8)) == [0] * 8

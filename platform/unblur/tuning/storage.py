@@ -9,13 +9,16 @@ from typing import ParamSpec, TypeVar
 
 import optuna
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from unblur.errors import RunFailed, UserError
 
 CONNECT_SECONDS = 5
 RETRY_DELAYS = (0.5, 1, 2, 4, 8, 15, 30)
 """Seconds between attempts while the database is away: a minute in all."""
+
+MAKING_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6)
+MADE_BY_ANOTHER = ("already exists", "unique constraint", "duplicate key")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,12 +68,28 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
     try:
         # Optuna takes the URL for a format string
         text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-        yield optuna.storages.RDBStorage(text, engine_kwargs={"connect_args": timeout, "pool_pre_ping": True})
+        yield made_once(text, {"connect_args": timeout, "pool_pre_ping": True})
     except (SQLAlchemyError, ImportError, RuntimeError, optuna.exceptions.OptunaError) as error:
         reason = reason_of(error)
         if parsed.password:
             reason = reason.replace(str(parsed.password), "***")
         raise UserError(f"cannot open the study in {shown(url)} ({setting}): {reason}") from None
+
+
+def made_once(url: str, engine: dict[str, object]) -> optuna.storages.RDBStorage:
+    """The storage, whose tables another process may be making at the same moment.
+
+    Optuna looks for its tables and then makes them, so of two that open a new database together one fails;
+    it finds them made when it looks again.
+    """
+    for delay in MAKING_DELAYS:
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=dict(engine))
+        except DatabaseError as error:
+            if not any(words in reason_of(error).lower() for words in MADE_BY_ANOTHER):
+                raise
+            time.sleep(delay)
+    return optuna.storages.RDBStorage(url, engine_kwargs=dict(engine))
 
 
 def patient(method: Callable[P, R]) -> Callable[P, R]:

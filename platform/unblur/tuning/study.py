@@ -73,9 +73,7 @@ class Study:
                 storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
             )
             study.set_user_attr("identity", identity.model_dump_json())
-            self = cls(identity, study)
-            self._enqueue()
-        return self
+        return cls(identity, study)
 
     def _enqueue(self) -> None:
         """Queue the space's starting configurations, once, also when an earlier start died between two of them."""
@@ -103,6 +101,7 @@ class Study:
     @patient
     def ask(self) -> tuple[int, dict[str, Any]]:
         """The next trial: an interrupted one with its number and parameters, then an enqueued, then a sampled one."""
+        self._enqueue()  # here and not when it is opened: two may open it, and one drives it
         dead = next(iter(self._interrupted()), None)
         number = dead.number if dead else sum(t.state != TrialState.WAITING for t in self._trials())
         self.optuna.sampler = Sampler(trial_seed(self.identity.seed, number, "sampling"))
