@@ -25,7 +25,7 @@ def made(seed: int = 0, **params: Any) -> l_diffrec.Model:
     return l_diffrec.Model(l_diffrec.Config(**{**SMALL, **params}), SPLIT.n_users, SPLIT.n_items, seed)
 
 
-@pytest.mark.parametrize("source", ["svd", "light_gcn", "file"])
+@pytest.mark.parametrize("source", ["svd", "lightgcn", "file"])
 def test_the_groups_are_the_communities(source: str, tmp_path: Path) -> None:
     if source == "file":
         source = str(tmp_path / "item_emb.npy")

@@ -17,7 +17,7 @@ from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models import ials, names
 from unblur.models.autoencoder import Autoencoder, Histories, multinomial_loss
-from unblur.models.light_gcn import smooth
+from unblur.models.lightgcn import smooth
 from unblur.models.pairwise import Pairwise, sample_negatives
 from unblur.models.trained import Trained
 
@@ -91,7 +91,7 @@ def test_training_hides_items_and_evaluation_does_not(name: str) -> None:
         ("multi_dae_pp", {"noise_scale": 0.0}),
         ("multi_vae", {"dims": (16, 32), "anneal_steps": 10}),
         ("bpr_mf", {"l2": 0.01, "w_min": 0.5}),
-        ("light_gcn", {"layers": 1, "w_min": 0.5}),
+        ("lightgcn", {"layers": 1, "w_min": 0.5}),
         ("ials", {"factors": 8, "alpha": 10.0, "w_min": 0.5}),
     ],
 )
@@ -215,9 +215,9 @@ def test_an_epoch_holds_every_interaction_once() -> None:
     assert_array_equal(seen.toarray(), SPLIT.train.toarray())
 
 
-def test_light_gcn_smooths_over_the_normalised_graph() -> None:
+def test_lightgcn_smooths_over_the_normalised_graph() -> None:
     """Against powers of the whole adjacency matrix, forward and backward."""
-    model = new("light_gcn", layers=3)
+    model = new("lightgcn", layers=3)
     r = SPLIT.train.toarray()
     n = SPLIT.n_users
     a = np.zeros((n + SPLIT.n_items,) * 2, dtype=np.float32)
@@ -236,7 +236,7 @@ def test_light_gcn_smooths_over_the_normalised_graph() -> None:
 
 
 def test_embeddings_are_computed_once_for_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = trained("light_gcn", SPLIT, epochs=1)
+    model = trained("lightgcn", SPLIT, epochs=1)
     first, calls = scores(model, SPLIT, [0]), []
     monkeypatch.setattr(model, "embeddings", lambda: calls.append(1))
     assert scores(model, SPLIT, [0]).equal(first) and not calls

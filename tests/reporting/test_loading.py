@@ -66,7 +66,7 @@ def test_only_what_had_the_same_data_and_history_is_compared(new_store: NewStore
             Made("ease", 0.01, trials=1),
             Made("ease", 0.3, trials=1, history="train+valid"),
             Made("multi_vae", 0.3, trials=1, dataset=other),
-            Made("light_gcn", 0.3, trials=1, finished=False),
+            Made("lightgcn", 0.3, trials=1, finished=False),
         ]
     )
     evidence = load(Reader(store), "amazon_toys", "clean")
@@ -74,7 +74,7 @@ def test_only_what_had_the_same_data_and_history_is_compared(new_store: NewStore
     assert all(study.history == "train" for study in evidence.studies)
     notes = " ".join(evidence.notes)
     assert "ease with history train+valid" in notes and "multi_vae with history train on data cdcdcdcd" in notes
-    assert "Not finished: light_gcn" in notes
+    assert "Not finished: lightgcn" in notes
 
 
 def test_the_newest_study_of_a_model_counts(new_store: NewStore) -> None:

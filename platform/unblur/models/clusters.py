@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 
 from unblur.data.split import Split
 from unblur.errors import UserError
-from unblur.models import light_gcn
+from unblur.models import lightgcn
 
 DIMS = 64
 LIGHT_GCN_EPOCHS = 20
@@ -24,15 +24,15 @@ def clusters(split: Split, source: str, n_groups: int, seed: int) -> NDArray[np.
 
 
 def item_embeddings(split: Split, source: str, seed: int) -> NDArray[np.float32]:
-    """Embeddings (n_items, d): `svd` or `light_gcn` of the train interactions, or the path of a .npy file."""
+    """Embeddings (n_items, d): `svd` or `lightgcn` of the train interactions, or the path of a .npy file."""
     if source == "svd":
         return _svd(split, seed)
-    if source == "light_gcn":
-        return _light_gcn(split, seed)
+    if source == "lightgcn":
+        return _lightgcn(split, seed)
     try:
         embeddings = np.load(source, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"item_embeddings = {source}: not svd, light_gcn or a readable .npy file: {error}") from None
+        raise UserError(f"item_embeddings = {source}: not svd, lightgcn or a readable .npy file: {error}") from None
     if embeddings.ndim != 2 or len(embeddings) != split.n_items or not np.isfinite(embeddings).all():
         raise UserError(f"item_embeddings = {source}: expected {split.n_items} finite rows, found {embeddings.shape}")
     return np.asarray(embeddings, dtype=np.float32)
@@ -47,9 +47,9 @@ def _svd(split: Split, seed: int) -> NDArray[np.float32]:
     return np.asarray((v * s[:, None]).T, dtype=np.float32)
 
 
-def _light_gcn(split: Split, seed: int) -> NDArray[np.float32]:
+def _lightgcn(split: Split, seed: int) -> NDArray[np.float32]:
     """A LightGCN's item embeddings after some epochs."""
-    model = light_gcn.Model(light_gcn.Config(dim=DIMS), split.n_users, split.n_items, seed)
+    model = lightgcn.Model(lightgcn.Config(dim=DIMS), split.n_users, split.n_items, seed)
     model.setup(split)
     optimizer = model.optimizer()
     with torch.random.fork_rng(devices=[]):

@@ -37,8 +37,8 @@ class Config(diffrec.Config):
     """Dropout on the encoders' input."""
     n_groups: int = Field(2, ge=1, le=5)
     """C, groups of items."""
-    item_embeddings: str = "light_gcn"
-    """What k-means makes the groups of: light_gcn or svd of the train interactions, or a .npy file (n_items, d)."""
+    item_embeddings: str = "lightgcn"
+    """What k-means makes the groups of: lightgcn or svd of the train interactions, or a .npy file (n_items, d)."""
     diffusion_weight: float = Field(0.03, ge=0)
     """lambda, weight of the diffusion's loss; falls linearly over 500 updates to 0.005."""
     kl_weight: float = Field(0.3, ge=0)
