@@ -9,7 +9,7 @@ from unblur.training import loop
 from unblur.training.distributed import Resources
 from unblur.training.loop import Plan
 from unblur.training.task import run
-from unblur.tuning.forecast import sizes
+from unblur.tuning.forecast import estimate
 from unblur.tuning.janitor import Janitor, projected, sweep
 from unblur.tuning.trial import Work
 
@@ -29,7 +29,7 @@ def work(folder: Path, keep: bool = False) -> Work:
 
 def test_the_projection_is_an_upper_bound_and_no_wild_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
-    _, weights = sizes("cfg_diffrec", PARAMS, SPLIT)
+    weights = estimate("cfg_diffrec", PARAMS, SPLIT).weights
     most = 0
 
     def report(epoch: int, metrics: dict[str, float]) -> bool:

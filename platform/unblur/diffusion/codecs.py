@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,10 +26,11 @@ class ClusteredVAE(nn.Module):
     def __init__(self, n_items: int, n_groups: int, in_dims: tuple[int, ...], out_dims: tuple[int, ...]) -> None:
         super().__init__()
         self.n_groups, self.in_dims, self.out_dims = n_groups, in_dims, out_dims
-        self.register_buffer("groups", torch.arange(n_items) * n_groups // n_items)
+        even = np.arange(n_items) * n_groups // n_items
+        self.register_buffer("groups", torch.from_numpy(even))
         for name in ("order", "place"):
             self.register_buffer(name, torch.arange(n_items), persistent=False)
-        self.sizes = torch.bincount(self.groups, minlength=n_groups).tolist()
+        self.sizes: list[int] = np.bincount(even, minlength=n_groups).tolist()
         self.encoders, self.decoders = self._layers()
         self.register_load_state_dict_pre_hook(_take_over_groups)  # type: ignore[no-untyped-call]
 

@@ -1,21 +1,37 @@
 """What a run will do, said before it does it."""
 
+import os
 import random
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+import ray
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from unblur import models
 from unblur.data.split import Split
+from unblur.errors import UserError
 from unblur.models.base import TrainableRecommender
+from unblur.training.memory import gigabytes, physical_memory
 from unblur.tuning.janitor import projected
 from unblur.tuning.options import SearchOptions
 from unblur.tuning.parameters import Choice, FloatRange, IntRange, SearchSpace
 from unblur.tuning.session import Session
 
 DRAWS = 60
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the training of one configuration needs."""
+
+    memory: int
+    """Peak bytes above the interpreter's own."""
+    weights: int
+    """Bytes of what a checkpoint holds once."""
 
 
 def announce(session: Session, space: SearchSpace, concurrency: int, console: Console) -> None:
@@ -37,31 +53,54 @@ def announce(session: Session, space: SearchSpace, concurrency: int, console: Co
         f"trainer {session.trainer()}, retrains {session.trainer(final=isinstance(options, SearchOptions))}",
         markup=False,
     )
-    memory, weights = largest(space, session.split)
-    disk = projected(weights, max(concurrency, 1), options.seeds)
+    drawn = estimates(space, session.split)
+    memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
+    disk = projected(disk, max(concurrency, 1), options.seeds)
     console.print(f"memory of one: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}", markup=False)
 
 
-def largest(space: SearchSpace, split: Split) -> tuple[int, int]:
-    """Estimated peak bytes, and bytes of the weights, of the largest of some random configurations of the space."""
+def refuse_infeasible(spaces: Iterable[SearchSpace], split: Split) -> None:
+    """UserError when even the smallest configuration of a space needs more memory than this machine has.
+
+    A cluster's nodes may have more than this one, so there each training is held against its own node's.
+    """
+    if os.environ.get("RAY_ADDRESS") or ray.is_initialized():
+        return
+    least = {space.model: min(each.memory for each in estimates(space, split)) for space in spaces}
+    has = physical_memory()
+    if too_large := {model: needs for model, needs in least.items() if needs > has}:
+        told = ", ".join(f"{model} needs at least {gigabytes(needs)}" for model, needs in too_large.items())
+        raise UserError(
+            f"by estimate {told} for {split.n_users:,} users and {split.n_items:,} items, and this machine has "
+            f"{gigabytes(has)}: leave the model out (--model), take less data (--min-rating, a smaller dataset), or "
+            "run where there is more memory"
+        )
+
+
+def side_by_side(space: SearchSpace, split: Split, places: int) -> int:
+    """How many of `places` trainings the nodes' memory holds at a time; one at least, which may still be small."""
+    largest = max(each.memory for each in estimates(space, split))
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    # what Ray found free at its start is divided between these two
+    fits = sum(int((node.get("memory", 0) + node.get("object_store_memory", 0)) // largest) for node in nodes)
+    return max(1, min(places, fits))
+
+
+def estimates(space: SearchSpace, split: Split) -> list[Estimate]:
+    """What some random configurations of the space need; always the same ones."""
     rng = random.Random(0)
     drawn = [dict(space.fixed)] if not space.parameters else []
     drawn += [space.assemble(lambda _, parameter: parameter.sample(rng)) for _ in range(DRAWS * bool(space.parameters))]
-    memory, weights = zip(*(sizes(space.model, params, split) for params in drawn), strict=True)
-    return max(memory), max(weights)
+    return [estimate(space.model, params, split) for params in drawn]
 
 
-def sizes(name: str, params: dict[str, Any], split: Split) -> tuple[int, int]:
-    """Estimated peak bytes, and bytes of the weights, of one configuration, without allocating them."""
+def estimate(name: str, params: dict[str, Any], split: Split) -> Estimate:
+    """What one configuration needs, found without allocating its weights."""
     config = models.configure(name, params, "search space")
     with torch.device("meta"):
         model = models.model_class(name)(config, split.n_users, split.n_items)
     tensors = model.state_dict().values() if isinstance(model, TrainableRecommender) else []
-    return model.footprint(split), sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def gigabytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"
+    return Estimate(model.footprint(split), sum(tensor.numel() * tensor.element_size() for tensor in tensors))
 
 
 def _table(space: SearchSpace) -> Table:

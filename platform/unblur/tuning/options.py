@@ -55,12 +55,15 @@ class RunOptions(BaseModel):
 class SearchOptions(RunOptions):
     """Searches a model's hyperparameters, retrains the best, tests it once and registers it."""
 
+    model: str = "cfg_diffrec"
+    """The recommender: cfg_diffrec, diffrec, ease, popularity, ...; several, such as cfg_diffrec,diffrec,ease, get a
+    search each with the same budget."""
     search_space: Path | None = None
     """YAML file [search_spaces/<model>.yaml]."""
     trials: int = Field(30, ge=1)
-    """Finished trials in all, those of earlier starts included."""
+    """Finished trials of each model, those of earlier starts included."""
     time_budget: float | None = Field(None, gt=0)
-    """Seconds after which no further trial is begun and running ones are ended."""
+    """Seconds of each model's search after which no further trial is begun and running ones are ended."""
     study_url: str | None = None
     """Database of the study, such as postgresql://user@host/db [SQLite in the storage folder]."""
     check: bool = False

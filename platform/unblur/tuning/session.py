@@ -1,7 +1,9 @@
 """What must be in order before the first trial: data, storage, MLflow, Ray. Found wrong, it is a UserError."""
 
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +14,6 @@ import ray
 from pyarrow import fs
 from rich.console import Console
 
-from unblur import models
 from unblur.data import store as data_store
 from unblur.data.download import directory
 from unblur.data.prepare import Prepared, prepare
@@ -74,7 +75,6 @@ class Session:
 
 def open_session(options: RunOptions, console: Console) -> Session:
     """Check and prepare; nothing of the search has happened when this raises UserError."""
-    models.config_class(options.model)
     plan = Plan(
         epochs=options.epochs,
         eval_every=options.eval_every,
@@ -149,6 +149,11 @@ def check_summary(file: Path) -> None:
         raise UserError(f"--summary {file} cannot be written: {error.strerror}") from None
     if file.is_dir() or not os.access(file.parent, os.W_OK):
         raise UserError(f"--summary {file} cannot be written: name a file in a folder that you may write to")
+
+
+def command() -> str:
+    """The command line of this run, as it can be typed again; nothing secret in it."""
+    return redact(shlex.join(["python", *sys.argv]))
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """The last words of a run: its result in a few lines, what to do next, and a summary as JSON."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from unblur.errors import UserError
+from unblur.tracking.address import redact
 from unblur.tracking.tracker import Tracker
 from unblur.tuning.finale import Result, statistics
 from unblur.tuning.session import Session
@@ -20,8 +23,8 @@ def conclude(
     seconds: dict[str, float],
     console: Console,
     **found: Any,
-) -> None:
-    """Print the result and what to do next, and write the summary."""
+) -> dict[str, Any]:
+    """Print the result and where to look at it; returns the summary."""
     options, metric = session.options, session.plan.metric
     test = {key: statistics(values) for key, values in result.test.items()}
     mine, least = test[metric], result.popularity[metric]
@@ -34,25 +37,46 @@ def conclude(
     if result.model_uri:
         console.print(f"registered {result.model_uri} as candidate", markup=False)
     console.print(f"look at the runs: mlflow ui --backend-store-uri {session.store.address}", markup=False)
-    if options.summary:
-        facts = session.prepared.facts
-        sizes = {key: getattr(facts, key) for key in ("users", "items", "train", "valid", "test")}
-        summary = {
-            "study": name,
-            "dataset": {"name": session.dataset, **sizes, "digest": session.prepared.digest},
-            "model": options.model,
-            **found,
-            "test": test,
-            "popularity": result.popularity,
-            "mlflow": {
-                "tracking_uri": session.store.address,
-                "experiment_id": tracker.experiment_id,
-                "parent_run_id": tracker.parent_run_id,
-                "model_uri": result.model_uri,
-            },
-            "seconds": {key: round(value, 1) for key, value in seconds.items()},
-        }
-        write_summary(options.summary, summary)
+    facts = session.prepared.facts
+    sizes = {key: getattr(facts, key) for key in ("users", "items", "train", "valid", "test")}
+    return {
+        "study": name,
+        "dataset": {"name": session.dataset, **sizes, "digest": session.prepared.digest},
+        "model": options.model,
+        **found,
+        "test": test,
+        "popularity": result.popularity,
+        "mlflow": {
+            "tracking_uri": session.store.address,
+            "experiment_id": tracker.experiment_id,
+            "parent_run_id": tracker.parent_run_id,
+            "model_uri": result.model_uri,
+        },
+        "seconds": {key: round(value, 1) for key, value in seconds.items()},
+    }
+
+
+def tell_comparison(session: Session, found: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """Print the models side by side, the best on the test set first, and how to get the whole report."""
+    options, metric = session.options, session.plan.metric
+    table = Table("model", "trials", f"valid {options.metric}", f"test {options.metric}", "search s", "retrain s")
+    for name, each in sorted(found.items(), key=lambda item: -item[1]["test"][metric]["mean"]):
+        test, seconds = each["test"][metric], each["seconds"]
+        table.add_row(
+            name,
+            str(sum(each["trials"].values())),
+            f"{each['best']['valid']:.4f}",
+            f"{test['mean']:.4f} ± {test['std']:.4f}",
+            f"{seconds['search']:.0f}",
+            f"{seconds['retrain']:.0f}",
+        )
+    console.print(table)
+    flag = f" --tracking-uri {options.tracking_uri}" if options.tracking_uri else ""
+    console.print(
+        "which differences are significant, and the whole comparison: "
+        f"python jobs/report.py --dataset {session.dataset} --output report.html{redact(flag)}",
+        markup=False,
+    )
 
 
 def write_summary(file: Path, summary: dict[str, Any]) -> None:

@@ -1,0 +1,52 @@
+"""What is said before a run: every model's needs by estimate, and what is refused for want of memory."""
+
+import pytest
+from synthetic import communities
+
+from unblur import models
+from unblur.errors import UserError
+from unblur.training import task
+from unblur.training.loop import Plan, TrainingFailed
+from unblur.training.memory import physical_memory
+from unblur.training.task import Task, run
+from unblur.tuning import forecast
+from unblur.tuning.forecast import estimates, refuse_infeasible
+from unblur.tuning.job import default_space
+from unblur.tuning.space import SearchSpace, load_space
+
+SPLIT = communities()
+
+
+def space_of(model: str) -> SearchSpace:
+    return load_space(default_space(model), models.config_class(model))
+
+
+@pytest.mark.parametrize("model", models.names())
+def test_every_search_can_be_forecast(model: str) -> None:
+    for estimate in estimates(space_of(model), SPLIT):
+        assert estimate.memory > 0 and (estimate.weights > 0 or model in CLOSED)
+
+
+CLOSED = {name for name in models.names() if not hasattr(models.model_class(name), "parameters")}
+
+
+def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "physical_memory", lambda: 1000)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(UserError, match=r"ease needs at least .* MiB.*this machine has.*--model"):
+        refuse_infeasible([space_of("ease")], SPLIT)
+
+
+def test_a_model_that_fits_is_not_refused() -> None:
+    refuse_infeasible([space_of(name) for name in ("ease", "cfg_diffrec")], SPLIT)
+
+
+def test_one_trial_that_cannot_fit_fails_with_the_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setattr(task, "physical_memory", lambda: 1000)
+    one = Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path))
+    with pytest.raises(TrainingFailed, match=r"needs an estimated .* of memory; this machine has"):
+        run(one, SPLIT, lambda *_: False)
+
+
+def test_this_machines_memory_is_a_sensible_number() -> None:
+    assert 2**28 < physical_memory() < 2**50
