@@ -56,6 +56,11 @@ class Recommender(ABC, Generic[C]):
     def footprint(self, split: Split) -> int:
         """Estimated peak bytes that fitting and scoring take above the interpreter's own."""
 
+    @property
+    @abstractmethod
+    def parameter_count(self) -> int:
+        """How many numbers the model has learned."""
+
 
 class ClosedFormRecommender(Recommender[C]):
     """A model that is fitted in one go."""
@@ -91,6 +96,10 @@ class TrainableRecommender(Recommender[C], nn.Module):
     @abstractmethod
     def optimizer(self) -> torch.optim.Optimizer:
         """A new optimiser over the model's parameters."""
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
 
     def setup(self, split: Split) -> None:
         """Called once before training: whatever the model learns of the data without gradients."""

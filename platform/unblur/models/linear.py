@@ -35,6 +35,11 @@ class Stored(ClosedFormRecommender[C]):
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` gave."""
 
+    @property
+    def parameter_count(self) -> int:
+        """The stored numbers that scores come from; a sparse matrix's places are none."""
+        return sum(tensor.numel() for tensor in self.tensors().values() if tensor.is_floating_point())
+
     def save(self, folder: Path) -> None:
         extra = {"n_users": self.n_users, "n_items": self.n_items, "seed": self.seed}
         save_model(folder, self.config, self.tensors(), extra)

@@ -71,9 +71,11 @@ def fit(
     scores are not finite.
     """
     if isinstance(model, ClosedFormRecommender):
+        started = time.monotonic()
         model.fit(split)
         metrics = _validate(model, split, workers)
-        report(1, metrics)
+        facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
+        report(1, {**metrics, f"best_{plan.metric}": metrics[plan.metric], **facts})
         return Outcome(1, metrics[plan.metric], metrics)
     assert isinstance(model, TrainableRecommender)
     return _Training(model, split, plan, report, checkpoints, workers).run()
@@ -111,11 +113,16 @@ class _Training:
             if due and self.checkpoints and self.workers.rank == 0:
                 self.checkpoints.save(self._state())
                 last_saved = time.monotonic()
-            if self.report(self.epoch, {**metrics, "loss": loss, "seconds": time.monotonic() - started}):
+            if self.report(self.epoch, {**metrics, **self._facts(loss, time.monotonic() - started)}):
                 break
         self.model.load_state_dict(self.best_weights)
         self.model.eval()
         return self.best
+
+    def _facts(self, loss: float, seconds: float) -> dict[str, float]:
+        """What an evaluation tells beside its metrics; the best value so far is the trial's when it ends here."""
+        size = float(self.model.parameter_count)
+        return {f"best_{self.plan.metric}": self.best.value, "loss": loss, "seconds": seconds, "parameters": size}
 
     def _train_epoch(self) -> float:
         """One epoch; the mean loss per example over all workers."""

@@ -6,7 +6,7 @@ from unblur.tracking.runs import Record
 from unblur.tracking.tracker import Tracker
 from unblur.tuning.study import TrialRecord
 
-OWN_NAMES = {"loss": "train/loss", "seconds": "train/seconds"}
+OWN_NAMES = {"loss": "train/loss", "seconds": "train/seconds", "parameters": "model/parameters"}
 
 
 class Recorder:

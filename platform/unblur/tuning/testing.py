@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from unblur import models
 from unblur.data.split import Split
 from unblur.evaluation.beyond import beyond_accuracy
+from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
 from unblur.models.base import TrainableRecommender
 from unblur.training.checkpoints import under
@@ -46,8 +47,8 @@ def _results(model: str, history: HistoryName) -> str:
 def results_on_test(model: str, data: Locked, resources: Resources, per_user: Path) -> dict[str, float]:
     """Every metric on the test set of the retrain in the folder `model`: tested now or earlier, but once.
 
-    With them comes what is beyond accuracy (coverage, novelty, ...). The test runs where a training would (on a GPU
-    if those do). `per_user` gets the users' own results (Parquet).
+    With them comes what is beyond accuracy (coverage, novelty, ...) and recall by item popularity. The test runs where
+    a training would (on a GPU if those do). `per_user` gets the users' own results (Parquet).
     """
     home = _results(model, data.history)
     if not tested(model, data.history):
@@ -89,4 +90,5 @@ def _evaluate(folder: str, data: Locked) -> tuple[dict[str, float], pd.DataFrame
     }
     counts = np.bincount(data.split.train.indices, minlength=data.split.n_items)
     beyond = beyond_accuracy(evaluation.items, counts, data.split.n_users)
-    return {**evaluation.metrics(), **beyond}, pd.DataFrame(columns)
+    by_popularity = recall_by_popularity(evaluation.items, data.test[evaluation.users], counts)
+    return {**evaluation.metrics(), **beyond, **by_popularity}, pd.DataFrame(columns)
