@@ -17,7 +17,7 @@ from unblur.tracking.client import Store
 from unblur.tracking.delivery import patiently
 from unblur.tracking.runs import text
 
-ALIAS = "candidate"
+ALIAS, CHAMPION = "candidate", "champion"
 PATIENCE_SECONDS = 90  # a server that is away for a minute does not lose the model of a long search
 CODE = Path(__file__).with_name("pyfunc_model.py")
 
@@ -86,6 +86,25 @@ def load_registered(store: Store, model: str, into: Path | None = None) -> Regis
         raise UserError(f"{uri}: the files in the registry are not those that were registered; register it again")
     items = json.loads((folder.parent / "items.json").read_text())
     return Registered(uri, folder, items, dict(version.tags))
+
+
+def champion_of(store: Store, dataset: str) -> Registered | None:
+    """The dataset's champion, fetched; None when there is none yet."""
+    name = name_of(dataset)
+    with store.explained():
+        known = patiently(lambda: store.client.search_registered_models(f"name = '{name}'"), PATIENCE_SECONDS)
+    version = next((model.aliases[CHAMPION] for model in known if CHAMPION in model.aliases), None)
+    return load_registered(store, f"models:/{name}/{version}") if version else None
+
+
+def decide(store: Store, uri: str, said: str, crowned: bool) -> None:
+    """Keep on the version `models:/NAME/VERSION` what was decided about it, and make it the champion if it is."""
+    name, version = uri.removeprefix("models:/").split("/")
+    with store.explained():
+        if crowned:
+            patiently(lambda: store.client.set_registered_model_alias(name, CHAMPION, version), PATIENCE_SECONDS)
+        # last: who finds it finds the alias too
+        patiently(lambda: store.client.set_model_version_tag(name, version, "unblur.champion", said), PATIENCE_SECONDS)
 
 
 def _version(store: Store, uri: str) -> Any:

@@ -17,6 +17,7 @@ from unblur.tracking.registry import register
 from unblur.tracking.tracker import Tracker
 from unblur.training.checkpoints import under
 from unblur.training.task import download
+from unblur.tuning.champion import challenge
 from unblur.tuning.conductor import Listener
 from unblur.tuning.recording import Recorder
 from unblur.tuning.retrains import Retrains
@@ -96,17 +97,24 @@ def _test(
     values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
     least = popularity(session.split, data.test, data.history)
     best = max(range(len(numbers)), key=lambda index: outcomes[index]["value"])
-    uri = None
+    uri, champion = None, "it is not registered"
     if models.model_class(session.options.model).KNOWN_USERS_ONLY:
         console.print(f"not registered: {session.options.model} can only score users that it was trained on")
     else:
         console.print(f"registering the model of seed {best}, the best on validation", markup=False)
         uri = _register(session, tracker, retrains, numbers[best])
+        champion = challenge(session, uri)
+        console.print(f"{uri}: {champion}", markup=False)
     tracker.finish(
         {f"test/popularity/{name}": value for name, value in least.items()},
         {f"test/{name}": each for name, each in values.items()},
         {"per_user": scratch / "per_user"},
-        {"unblur.metrics": DEFINITION, "unblur.history": session.options.history, "unblur.model_uri": uri or ""},
+        {
+            "unblur.metrics": DEFINITION,
+            "unblur.history": session.options.history,
+            "unblur.model_uri": uri or "",
+            "unblur.champion": champion,
+        },
     )
     return Result(values, [outcome["value"] for outcome in outcomes], least, uri)
 
