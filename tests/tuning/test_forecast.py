@@ -5,6 +5,7 @@ from synthetic import communities
 
 from unblur import models
 from unblur.errors import UserError
+from unblur.models.base import Operations
 from unblur.training import task
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.memory import physical_memory
@@ -13,8 +14,10 @@ from unblur.tuning import forecast
 from unblur.tuning.forecast import estimates, refuse_infeasible
 from unblur.tuning.job import default_space
 from unblur.tuning.space import SearchSpace, load_space
+from unblur.tuning.speed import Speed, measured
 
 SPLIT = communities()
+CLOSED = {name for name in models.names() if not hasattr(models.model_class(name), "parameters")}
 
 
 def space_of(model: str) -> SearchSpace:
@@ -25,9 +28,21 @@ def space_of(model: str) -> SearchSpace:
 def test_every_search_can_be_forecast(model: str) -> None:
     for estimate in estimates(space_of(model), SPLIT):
         assert estimate.memory > 0 and (estimate.weights > 0 or model in CLOSED)
+        assert 0 < measured(1).seconds(estimate.operations) < 3600
 
 
-CLOSED = {name for name in models.names() if not hasattr(models.model_class(name), "parameters")}
+@pytest.mark.parametrize("model", models.names())
+def test_more_data_take_longer(model: str) -> None:
+    config = models.configure(model, {}, "test")
+    small, large = (communities(size) for size in (10, 30))
+    made = [models.model_class(model)(config, split.n_users, split.n_items) for split in (small, large)]
+    speed = Speed(products=1.0, elements=1.0)
+    assert speed.seconds(made[1].operations(large)) > speed.seconds(made[0].operations(small))
+
+
+def test_twice_the_threads_are_twice_as_fast() -> None:
+    speed, twice = Speed(10, 5), Speed(20, 10)
+    assert speed.seconds(Operations(100, 10)) == 12 == 2 * twice.seconds(Operations(100, 10))
 
 
 def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:

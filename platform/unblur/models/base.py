@@ -24,6 +24,17 @@ class ModelConfig(BaseModel):
 C = TypeVar("C", bound=ModelConfig)
 
 
+@dataclass(frozen=True)
+class Operations:
+    """Roughly what fitting in one go, or one epoch, takes: enough to tell seconds from hours beforehand."""
+
+    products: float = 0.0
+    """Multiply-adds in products of dense matrices."""
+    elements: float = 0.0
+    """Multiply-adds in products of sparse matrices, and whatever else, counted as so many of them as take as long:
+    the coefficients were fitted to measurements on MovieLens-1M."""
+
+
 class Recommender(ABC, Generic[C]):
     """A model over a fixed catalogue of `n_items` items and `n_users` users.
 
@@ -55,6 +66,10 @@ class Recommender(ABC, Generic[C]):
     @abstractmethod
     def footprint(self, split: Split) -> int:
         """Estimated peak bytes that fitting and scoring take above the interpreter's own."""
+
+    @abstractmethod
+    def operations(self, split: Split) -> Operations:
+        """Estimated work of fitting (closed form) or of one epoch (trained by gradient)."""
 
     @property
     @abstractmethod
@@ -100,6 +115,12 @@ class TrainableRecommender(Recommender[C], nn.Module):
     @property
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def operations(self, split: Split) -> Operations:
+        """Two or three products per layer and user, forwards and backwards; AdamW visits all weights in each step."""
+        steps = -(-split.n_users // max(1, getattr(self.config, "batch_size", split.n_users)))
+        weights = self.parameter_count
+        return Operations(2.5 * weights * split.n_users, 0.2 * weights * steps + 1.5 * split.n_users * split.n_items)
 
     def setup(self, split: Split) -> None:
         """Called once before training: whatever the model learns of the data without gradients."""

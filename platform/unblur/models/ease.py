@@ -6,7 +6,8 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from unblur.data.split import Split
-from unblur.models.linear import ItemItem, RecencyConfig, gram, inverse
+from unblur.models.base import Operations
+from unblur.models.linear import ItemItem, RecencyConfig, gram, inverse, pairs
 
 EXACT_ITEMS = 10_000  # up to here in double precision; beyond, memory matters more than the last digits
 
@@ -31,6 +32,11 @@ class Model(ItemItem[Config]):
     def footprint(self, split: Split) -> int:
         """The Gram matrix, inverted in place, and the row-major float32 copy of the result."""
         return split.n_items**2 * (np.dtype(self._dtype()).itemsize + 4) + 32 * int(split.train.nnz)
+
+    def operations(self, split: Split) -> Operations:
+        """Cholesky and the inverse take n^3 / 2 multiply-adds, in double precision twice as long each."""
+        slower = np.dtype(self._dtype()).itemsize // 4
+        return Operations(slower * split.n_items**3 / 2, pairs(split) + 4.0 * split.n_items**2)
 
     def _dtype(self) -> type[np.floating]:
         return np.float64 if self.n_items <= EXACT_ITEMS else np.float32

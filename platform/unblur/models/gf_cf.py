@@ -11,6 +11,7 @@ from scipy.sparse.linalg import svds
 from torch import Tensor
 
 from unblur.data.split import History, Split
+from unblur.models.base import Operations
 from unblur.models.files import pack_csr, unpack_csr
 from unblur.models.linear import RecencyConfig, Stored
 
@@ -50,6 +51,12 @@ class Model(Stored[Config]):
         smaller = min(split.n_users, split.n_items)
         vectors = 4 * (2 * self.config.factors + 1) * smaller + 3 * 4 * self.config.factors * split.n_items
         return vectors + 64 * int(split.train.nnz)
+
+    def operations(self, split: Split) -> Operations:
+        """Lanczos: some products with the matrix per factor, each made orthogonal to all before it."""
+        vectors = 4.0 * self.config.factors
+        smaller = min(split.n_users, split.n_items)
+        return Operations(4 * vectors * self.config.factors * smaller, vectors * int(split.train.nnz) / 4)
 
     def tensors(self) -> dict[str, Tensor]:
         factors = {"to_factors": self.to_factors, "from_factors": self.from_factors}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unblur.data.split import History, Split
 from unblur.errors import UserError
+from unblur.models.base import Operations
 from unblur.models.linear import RecencyConfig, Stored
 from unblur.models.trained import RANKING_BYTES
 
@@ -61,6 +62,12 @@ class Model(Stored[Config]):
         """The factors and their initial draw, the confidences by row and by column, and what ranking takes."""
         factors = 8 * self.config.factors * (split.n_users + split.n_items)
         return factors + 32 * int(split.train.nnz) + RANKING_BYTES
+
+    def operations(self, split: Split) -> Operations:
+        """Three conjugate gradient steps per row and side in each iteration."""
+        rows, per_step = split.n_users + split.n_items, 2.0 * int(split.train.nnz) * self.config.factors
+        steps = 3 * self.config.iterations
+        return Operations(elements=steps * (per_step + rows * self.config.factors**2) / 24)
 
     def tensors(self) -> dict[str, Tensor]:
         return {"items": torch.from_numpy(self.solver.item_factors)}

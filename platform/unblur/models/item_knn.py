@@ -5,7 +5,8 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from unblur.data.split import Split
-from unblur.models.linear import BLOCK, ItemItem, RecencyConfig, nearest
+from unblur.models.base import Operations
+from unblur.models.linear import BLOCK, ItemItem, RecencyConfig, nearest, pairs
 
 
 class Config(RecencyConfig):
@@ -33,6 +34,14 @@ class Model(ItemItem[Config]):
 
     def footprint(self, split: Split) -> int:
         return neighbours_footprint(split, self.config.neighbours)
+
+    def operations(self, split: Split) -> Operations:
+        return neighbours_operations(split)
+
+
+def neighbours_operations(split: Split) -> Operations:
+    """A sparse product, and the selection of the nearest among all pairs of items."""
+    return Operations(elements=pairs(split) / 2 + 2.0 * split.n_items**2)
 
 
 def neighbours_footprint(split: Split, neighbours: int) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unblur.data.split import Split
 from unblur.diffusion.rows import from_scipy, project
+from unblur.models.base import Operations
 from unblur.models.pairwise import Pairwise, PairwiseConfig
 
 Graph = tuple[Tensor, Tensor]
@@ -53,6 +54,13 @@ class Model(Pairwise[Config]):
         """A pairwise model, the graph and its transpose, and six sets of embeddings while they are smoothed."""
         embeddings = 4 * self.config.dim * (self.n_users + self.n_items)
         return super().footprint(split) + 2 * 12 * int(split.train.nnz) + 6 * embeddings
+
+    def operations(self, split: Split) -> Operations:
+        """A pairwise model's, and in each step every layer forwards and backwards over both sides of the graph."""
+        interactions = int(split.train.nnz)
+        steps = -(-interactions // self.config.batch_size)
+        smoothing = 6.0 * self.config.layers * interactions * self.config.dim * steps
+        return Operations(smoothing, super().operations(split).elements)
 
 
 class _Smooth(torch.autograd.Function):

@@ -92,6 +92,11 @@ class ItemItem(Stored[R]):
             raise ValueError(f"its matrix is {self.matrix.shape}, not {shape}")
 
 
+def pairs(split: Split) -> float:
+    """Multiply-adds of the sparse product x^T x: every pair of a user's items."""
+    return float(np.square(np.diff(split.train.indptr).astype(np.float64)).sum())
+
+
 def nearest(similar: Callable[[slice], csr_matrix], n_items: int, k: int) -> csr_matrix:
     """The sparse matrix (n_items, n_items) in which every *column* keeps its k largest positive off-diagonal entries.
 

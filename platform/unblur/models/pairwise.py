@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur.data.split import History, Split
-from unblur.models.base import Batch
+from unblur.models.base import Batch, Operations
 from unblur.models.trained import RANKING_BYTES, Trained, TrainedConfig
 
 Ids = NDArray[np.int64]
@@ -101,6 +101,12 @@ class Pairwise(Trained[C]):
         """What training keeps of the weights, a dozen vectors per example, an epoch's examples; and ranking."""
         examples = 4 * 12 * self.config.batch_size * self.config.dim + 128 * int(split.train.nnz)
         return self.weight_bytes() + examples + RANKING_BYTES
+
+    def operations(self, split: Split) -> Operations:
+        """Three embeddings per interaction, forwards and backwards, and AdamW over all of them in each step."""
+        interactions = int(split.train.nnz)
+        steps = -(-interactions // self.config.batch_size)
+        return Operations(elements=1.5 * interactions * self.config.dim + 0.4 * steps * self.parameter_count)
 
 
 def sample_negatives(train: csr_matrix, rng: np.random.Generator) -> tuple[Ids, Ids]:

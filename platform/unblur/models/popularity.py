@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unblur.data.split import History, Split
 from unblur.errors import UserError
-from unblur.models.base import ModelConfig
+from unblur.models.base import ModelConfig, Operations
 from unblur.models.linear import Stored
 
 
@@ -43,6 +43,9 @@ class Model(Stored[Config]):
 
     def footprint(self, split: Split) -> int:
         return 16 * int(split.train.nnz) + 8 * split.n_items
+
+    def operations(self, split: Split) -> Operations:
+        return Operations(elements=2.0 * int(split.train.nnz))
 
     def tensors(self) -> dict[str, Tensor]:
         return {"counts": self.counts}

@@ -5,7 +5,8 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from unblur.data.split import Split
-from unblur.models.item_knn import neighbours_footprint
+from unblur.models.base import Operations
+from unblur.models.item_knn import neighbours_footprint, neighbours_operations
 from unblur.models.linear import ItemItem, RecencyConfig, nearest
 
 TINY = 1e-12  # an item or user without interactions
@@ -38,6 +39,9 @@ class Model(ItemItem[Config]):
 
     def footprint(self, split: Split) -> int:
         return neighbours_footprint(split, self.config.neighbours) + 48 * int(split.train.nnz)
+
+    def operations(self, split: Split) -> Operations:
+        return neighbours_operations(split)
 
 
 def transitions(x: csr_matrix, alpha: float) -> csr_matrix:

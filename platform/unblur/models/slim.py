@@ -10,7 +10,8 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from unblur.data.split import Split
-from unblur.models.linear import ItemItem, RecencyConfig, gram, inverse
+from unblur.models.base import Operations
+from unblur.models.linear import ItemItem, RecencyConfig, gram, inverse, pairs
 
 
 class Config(RecencyConfig):
@@ -46,6 +47,11 @@ class Model(ItemItem[Config]):
     def footprint(self, split: Split) -> int:
         """p, ridge, sparse, dual, b and two temporaries, all float32."""
         return 7 * 4 * split.n_items**2 + 32 * int(split.train.nnz)
+
+    def operations(self, split: Split) -> Operations:
+        """An inverse, and a product of n x n matrices at first and in each iteration."""
+        products = (1.5 + self.config.iterations) * split.n_items**3
+        return Operations(products, pairs(split) + self.config.iterations * split.n_items**2)
 
 
 def without_diagonal(b: NDArray[np.float32], p: NDArray[np.float32]) -> NDArray[np.float32]:

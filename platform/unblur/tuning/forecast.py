@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,13 @@ from rich.table import Table
 from unblur import models
 from unblur.data.split import Split
 from unblur.errors import UserError
-from unblur.models.base import TrainableRecommender
+from unblur.models.base import Operations, TrainableRecommender
 from unblur.training.memory import gigabytes, physical_memory
 from unblur.tuning.janitor import projected
 from unblur.tuning.options import SearchOptions
 from unblur.tuning.parameters import Choice, FloatRange, IntRange, SearchSpace
 from unblur.tuning.session import Session
+from unblur.tuning.speed import measured
 
 DRAWS = 60
 
@@ -32,6 +33,8 @@ class Estimate:
     """Peak bytes above the interpreter's own."""
     weights: int
     """Bytes of what a checkpoint holds once."""
+    operations: Operations
+    """Of the fit, or of one epoch."""
 
 
 def announce(session: Session, space: SearchSpace, concurrency: int, console: Console) -> None:
@@ -56,7 +59,26 @@ def announce(session: Session, space: SearchSpace, concurrency: int, console: Co
     drawn = estimates(space, session.split)
     memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
     disk = projected(disk, max(concurrency, 1), options.seeds)
-    console.print(f"memory of one: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}", markup=False)
+    console.print(
+        f"memory of one: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}; {_duration(session, drawn)}",
+        markup=False,
+    )
+
+
+def _duration(session: Session, drawn: Sequence[Estimate]) -> str:
+    """About how long a fit or an epoch takes on a CPU like this one."""
+    speed = measured(max(1, int(session.resources.cpus)))
+    seconds = sorted(speed.seconds(each.operations) for each in drawn)
+    trained = issubclass(models.model_class(session.options.model), TrainableRecommender)
+    what = "an epoch" if trained else "a fit"
+    middle, most = duration(seconds[len(seconds) // 2]), duration(seconds[-1])
+    return f"{what} on {session.resources.cpus:g} CPU: about {middle}, at most {most}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def refuse_infeasible(spaces: Iterable[SearchSpace], split: Split) -> None:
@@ -100,7 +122,8 @@ def estimate(name: str, params: dict[str, Any], split: Split) -> Estimate:
     with torch.device("meta"):
         model = models.model_class(name)(config, split.n_users, split.n_items)
     tensors = model.state_dict().values() if isinstance(model, TrainableRecommender) else []
-    return Estimate(model.footprint(split), sum(tensor.numel() * tensor.element_size() for tensor in tensors))
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return Estimate(model.footprint(split), weights, model.operations(split))
 
 
 def _table(space: SearchSpace) -> Table:
