@@ -2,8 +2,10 @@
 
 import json
 import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -30,6 +32,8 @@ class Preset(BaseModel):
     parameters: dict[str, Any]
     expected: dict[str, float]
     """The paper's figures: metric@k, in fractions."""
+    parameters_millions: float | None = None
+    """Trainable parameters that the paper states, in millions."""
     note: str = ""
     """What the paper leaves open or we do otherwise."""
     epochs: int = 1000
@@ -57,12 +61,28 @@ class Preset(BaseModel):
             "seeds": 5,
         }
         words = ["python", "jobs/train.py", *(word for flag, v in flags.items() for word in (f"--{flag}", str(v)))]
-        for name, value in self.parameters.items():
-            words += [
-                "--set",
-                f"{name}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}",
-            ]
+        words += [word for assignment in self.assignments() for word in ("--set", assignment)]
         return shlex.join(words)
+
+    def assignments(self) -> list[str]:
+        """The parameters as `--set` takes them."""
+        return [
+            f"{name}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
+            for name, value in self.parameters.items()
+        ]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What has become of a row: `test` maps a metric (`ndcg_at_10`) to its values by seed, once it is done."""
+
+    preset: Preset
+    state: Literal["done", "waiting", "not at hand", "failed"] = "waiting"
+    reason: str = ""
+    """Why it is not at hand or failed."""
+    test: Mapping[str, Sequence[float]] | None = None
+    parameters: float | None = None
+    """Trainable parameters of ours."""
 
 
 def load_preset(file: Path) -> Preset:

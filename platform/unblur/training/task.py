@@ -60,7 +60,8 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
     if workers.rank == 0:
         if task.keep:
             upload(model.save, under(task.folder, "model"))
-            write(task.folder, OUTCOME, asdict(outcome))  # last: who finds it finds the whole model
+            # last: who finds it finds the whole model
+            write(task.folder, OUTCOME, {**asdict(outcome), "parameters": model.parameter_count})
         checkpoints.clear()
     return outcome
 

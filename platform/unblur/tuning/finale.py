@@ -40,6 +40,8 @@ class Result:
     valid: list[float]
     popularity: dict[str, float]
     model_uri: str | None
+    parameters: int | None = None
+    """How many numbers the first seed's model has learned, if it is recorded."""
 
 
 def finale(
@@ -116,7 +118,7 @@ def _test(
             "unblur.champion": champion,
         },
     )
-    return Result(values, [outcome["value"] for outcome in outcomes], least, uri)
+    return Result(values, [outcome["value"] for outcome in outcomes], least, uri, outcomes[0].get("parameters"))
 
 
 def _register(session: Session, tracker: Tracker, retrains: Retrains, number: int) -> str:

@@ -68,8 +68,8 @@ def _conclude(
         raise RunFailed("\n".join(f"{name}: {reason}" if several else reason for name, reason in failed.items()))
 
 
-def train(options: TrainOptions, console: Console) -> None:
-    """`jobs/train.py`: the end of a search without the search."""
+def train(options: TrainOptions, console: Console) -> dict[str, Any] | None:
+    """`jobs/train.py`: the end of a search without the search. Returns its summary, None after a dry run."""
     params = parameters(options.set, options.config)
     where = " and ".join([*([f"--config {options.config}"] if options.config else []), "--set"])
     config = models.configure(options.model, params, where)
@@ -80,6 +80,7 @@ def train(options: TrainOptions, console: Console) -> None:
         summary = train_one(session, space, cluster, console)
     if options.summary and summary:
         write_summary(options.summary, summary)
+    return summary
 
 
 def _of(session: Session, model: str) -> Session:

@@ -40,7 +40,7 @@ class Retrains:
         return self.first <= number < self.first + PER_CONFIGURATION
 
     def outcome(self, number: int) -> dict[str, Any] | None:
-        """The epoch, value and validation metrics of a finished retrain."""
+        """The epoch, value, validation metrics and parameter count of a finished retrain."""
         return read(self.home(number), OUTCOME)
 
     def home(self, number: int) -> str:

@@ -43,6 +43,7 @@ def conclude(
         "study": name,
         "dataset": {"name": session.dataset, **sizes, "digest": session.prepared.digest},
         "model": options.model,
+        "parameters": result.parameters,
         **found,
         "test": test,
         "popularity": result.popularity,

@@ -1,0 +1,21 @@
+"""Train rows of the papers' tables over several seeds and write ours beside the papers', as Markdown and CSV."""
+
+from unblur import cli
+from unblur.tuning.experiment_options import ReproduceOptions
+
+
+def main(options: ReproduceOptions) -> None:
+    # late: help and usage errors need not wait for Ray, torch and MLflow
+    from unblur.reporting.reproduced import complain, shown, write
+    from unblur.tuning.reproduce import reproduce
+
+    console = cli.console()
+    rows = reproduce(options, lambda rows: write(rows, options.output), console)
+    if not options.dry_run:
+        console.print(shown(rows), width=120)
+        console.print(f"wrote {options.output} and {options.output.with_suffix('.csv')}", markup=False)
+        complain(rows, options.output)
+
+
+if __name__ == "__main__":
+    cli.run(main, ReproduceOptions)
