@@ -1,5 +1,7 @@
 """Small made-up interactions in which a known structure is to be found."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -23,6 +25,17 @@ def communities(n_users: int = 120, n_items: int = 40, groups: int = 4, seed: in
         _part(np.array(p), n_users, n_items) for p in (train, valid)
     )
     return Split(train_matrix, valid_matrix, train_rank, valid_rank, users, items, digest="made-up")
+
+
+def with_dislikes(split: Split, seed: int = 0) -> Split:
+    """`communities` in which each user dislikes one of the items of the own group that are in no part."""
+    met = (split.train + split.valid).toarray() > 0
+    group = split.train.toarray() @ np.kron(np.eye(4), np.ones((10, 10))) > 0
+    rng = np.random.default_rng(seed)
+    items = [rng.choice(np.flatnonzero(row)) for row in group & ~met]
+    ones = np.ones(split.n_users, dtype=np.float32)
+    disliked = csr_matrix((ones, (np.arange(split.n_users), items)), shape=split.train.shape)
+    return replace(split, disliked=disliked)
 
 
 def _part(rows: np.ndarray, n_users: int, n_items: int) -> tuple[csr_matrix, np.ndarray]:

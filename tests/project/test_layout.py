@@ -46,6 +46,18 @@ def test_every_model_has_a_sound_search_space() -> None:
     assert {file.stem for file in (ROOT / "search_spaces").glob("*.yaml")} == set(models.names())
 
 
+def test_spaces_for_rated_data_begin_without_ratings() -> None:
+    from unblur import models
+    from unblur.tuning.space import load_space
+
+    files = sorted((ROOT / "search_spaces" / "rated").glob("*.yaml"))
+    assert files
+    for file in files:
+        space = load_space(file, models.config_class(file.stem))
+        assert {"dislike_weight", "triplet_weight"} <= space.parameters.keys()
+        assert (space.enqueue[0]["dislike_weight"], space.enqueue[0]["triplet_weight"]) == (0, 0)
+
+
 def test_the_cluster_file_is_what_ray_expects() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 

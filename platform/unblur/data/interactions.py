@@ -12,6 +12,8 @@ from unblur.data.reading import Where, numbers
 from unblur.errors import UserError
 
 TRAIN, VALID, TEST = 0, 1, 2
+DISLIKED = 3
+"""What a user met in the time of train and rated too low for a hit: no part of the split, but known with train."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,9 @@ class Interactions:
 
     `frame` has the columns user, item (rows of the vocabularies, int64), rating (float64, NaN = unknown), timestamp
     (float64: time in the source's unit, or a position where only order is known; NaN = no place in time) and part
-    (int8: TRAIN, VALID, TEST; only once the data are split), in file order. `users`, `items`: raw ids. `clock`:
-    timestamps of different users can be compared. `notes`: what was done on the way, for the report.
+    (int8: TRAIN, VALID, TEST, at the very end DISLIKED too; only once the data are split), in file order. `users`,
+    `items`: raw ids. `clock`: timestamps of different users can be compared. `notes`: what was done on the way, for
+    the report.
     """
 
     frame: pd.DataFrame

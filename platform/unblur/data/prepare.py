@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from unblur.data import download, protocols, splitting, store
+from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
 from unblur.data.interactions import Interactions
 from unblur.data.presets import Preset, resolve
@@ -15,7 +16,7 @@ from unblur.data.sources import source
 from unblur.data.store import Facts, Record
 from unblur.errors import UserError
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same request over the same files comes to mean other data."""
 
 
@@ -53,6 +54,8 @@ def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_
     rating: tuple[Filter, ...] = () if threshold is None else (MinRating(threshold),)
     data = _split(request, preset, apply(everything, rating + preset.filters))
     data = _protocol(request, threshold, everything, data)
+    if request.protocol != "noisy_natural":  # where low ratings count as hits
+        data = with_dislikes(everything, data, threshold)
     if not preset.given:  # there the ids are rows already, to which other files refer
         data = data.compact()
     facts = _facts(data, everything, source_digest)
@@ -90,9 +93,10 @@ def _protocol(
 
 
 def _facts(data: Interactions, everything: Interactions, source_digest: str) -> Facts:
-    counts = dict(zip(("train", "valid", "test"), map(int, np.bincount(data.frame.part, minlength=3)), strict=True))
+    sizes = map(int, np.bincount(data.frame.part, minlength=4))
+    counts = dict(zip(("train", "valid", "test", "disliked"), sizes, strict=True))
     for part, count in counts.items():
-        if count == 0:
+        if count == 0 and part != "disliked":
             raise UserError(f"{data.file}: nothing is left for {part}: its users have too few interactions")
     return Facts(
         users=len(data.users),

@@ -31,17 +31,26 @@ def noisy_natural(
         raise UserError(
             f"{everything.file}: --protocol noisy_natural needs ratings and an order in time, which it lacks"
         )
-    frame = everything.frame
-    low = frame[(frame.rating < threshold) & frame.user.isin(clean.frame.user)]
-    both = pd.concat([clean.frame, low]).sort_index()  # the index is the row in the file: ties stay in file order
-    both = both.iloc[time_order(both)]
-    both["part"] = both.groupby("user").part.bfill()
+    both = with_low(everything, clean, threshold)
     hit = both.index.isin(clean.frame.index)
     both = both[hit | both.part.isin([TRAIN, VALID])]
     keep = (both.part == TEST).to_numpy() | _draw(both, clean.frame, rng)
     noisy = both[keep].sort_index().astype({"part": np.int8})
     share = 1 - noisy.index.isin(clean.frame.index).mean()
     return _noted(clean, noisy, f"noisy_natural: {share:.1%} of all rows are ratings below {threshold:g}")
+
+
+def with_low(everything: Interactions, clean: Interactions, threshold: float) -> pd.DataFrame:
+    """Hits and ratings below `threshold` of the same users in time order; low ones in the part of the next hit.
+
+    Low ratings after a user's last hit have no part (NaN).
+    """
+    frame = everything.frame
+    low = frame[(frame.rating < threshold) & frame.user.isin(clean.frame.user)]
+    both = pd.concat([clean.frame, low]).sort_index()  # the index is the row in the file: ties stay in file order
+    both = both.iloc[time_order(both)]
+    both["part"] = both.groupby("user").part.bfill()
+    return both
 
 
 def _draw(both: pd.DataFrame, hits: pd.DataFrame, rng: np.random.Generator) -> NDArray[np.bool_]:

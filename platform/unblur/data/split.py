@@ -18,21 +18,24 @@ class History:
     """Interactions of B users, with their order in time.
 
     `matrix` is a binary CSR float32 (B, n_items). `rank` is aligned with `matrix.indices`: the 0-based position
-    of each entry in its user's time order, or None where the data carry no order.
+    of each entry in its user's time order, or None where the data carry no order. `disliked` is a binary CSR
+    (B, n_items) of what the users rated too low for a hit, or None where nothing is known of that.
     """
 
     matrix: csr_matrix
     rank: Ranks | None
+    disliked: csr_matrix | None = None
 
     def rows(self, users: NDArray[np.int64]) -> "History":
         """The histories of `users` (B,), in that order."""
         matrix = self.matrix[users]
+        disliked = None if self.disliked is None else self.disliked[users]
         if self.rank is None:
-            return History(matrix, None)
+            return History(matrix, None, disliked)
         starts, ends = self.matrix.indptr[users], self.matrix.indptr[users + 1]
         lengths = ends - starts
         offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return History(matrix, self.rank[np.repeat(starts, lengths) + offsets])
+        return History(matrix, self.rank[np.repeat(starts, lengths) + offsets], disliked)
 
     def weighted(self, w_min: float, w_max: float, form: WeightForm = "linear") -> csr_matrix:
         """T-DiffRec's weights (eq. 16): the m-th of M weighs w_min + (m-1)/(M-1) (w_max - w_min); w_min for M = 1.
@@ -51,6 +54,18 @@ class History:
             (weights.astype(np.float32), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape
         )
 
+    def signed(self, weighted: csr_matrix, dislike_weight: float) -> csr_matrix:
+        """`weighted` (B, n_items) with -dislike_weight at every disliked item."""
+        if dislike_weight == 0 or self.disliked is None:
+            return weighted
+        hits, low = weighted.tocoo(), self.disliked.tocoo()
+        # a difference of matrices would drop hits of weight 0
+        values = np.concatenate([hits.data, np.full(low.nnz, -dislike_weight)]).astype(np.float32)
+        places = (np.concatenate([hits.row, low.row]), np.concatenate([hits.col, low.col]))
+        signed = csr_matrix((values, places), shape=weighted.shape)
+        signed.sort_indices()
+        return signed
+
 
 @dataclass(frozen=True)
 class Split:
@@ -59,7 +74,9 @@ class Split:
     train, valid: binary CSR float32 (n_users, n_items), indices sorted in each row, no entry in both.
     train_rank, valid_rank: 0-based time rank of each entry *within its part*, aligned with `.indices`; None where
     the data carry no order. users, items: raw ids by row and column. digest: the hash of the whole prepared
-    dataset, the test part included.
+    dataset, the test part included. disliked: binary CSR (n_users, n_items) of the items that users rated too low for
+    a hit, before their last training interaction in time; none of a user's items in any part is in it. None where
+    every interaction is a hit or ratings are unknown.
     """
 
     train: csr_matrix
@@ -69,6 +86,7 @@ class Split:
     users: NDArray[np.str_]
     items: NDArray[np.str_]
     digest: str
+    disliked: csr_matrix | None = None
 
     @property
     def n_users(self) -> int:
@@ -81,11 +99,11 @@ class Split:
     def history(self, with_valid: bool = False) -> History:
         """The input of every user: train, or (`--history train+valid`) train followed by valid."""
         if not with_valid:
-            return History(self.train, self.train_rank)
+            return History(self.train, self.train_rank, self.disliked)
         both = (self.train + self.valid).tocsr()
         both.sort_indices()
         if self.train_rank is None or self.valid_rank is None:
-            return History(both, None)
+            return History(both, None, self.disliked)
         shift = np.repeat(np.diff(self.train.indptr), np.diff(self.valid.indptr))
         # + 1 keeps rank 0 an explicit entry while the two parts are added
         first = csr_matrix((self.train_rank + 1, self.train.indices, self.train.indptr), shape=self.train.shape)
@@ -94,4 +112,4 @@ class Split:
         )
         ranks = (first + second).tocsr()
         ranks.sort_indices()
-        return History(both, (ranks.data - 1).astype(np.int32))
+        return History(both, (ranks.data - 1).astype(np.int32), self.disliked)

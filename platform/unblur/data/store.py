@@ -1,6 +1,6 @@
 """Prepared data on disk, under the hash of their content.
 
-    <storage>/data/<digest>/search.safetensors   train, valid and their ranks: what a search may read
+    <storage>/data/<digest>/search.safetensors   train, valid, their ranks, dislikes: what a search may read
                             test.safetensors     the test part: opened by `load_test` alone
                             meta.json            vocabularies and the checksums of the two files
     <storage>/data/requests/<key>.json           which request over which raw files gave which digest
@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import load, save
 from scipy.sparse import csr_matrix
 
-from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
+from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID, Interactions
 from unblur.data.split import Split
 from unblur.data.splitting import positions, time_order
 from unblur.errors import UserError
@@ -43,6 +43,8 @@ class Facts(BaseModel):
     train: int
     valid: int
     test: int
+    disliked: int = 0
+    """Ratings too low for a hit, in the time of train."""
     has_order: bool
     has_ratings: bool
     source_digest: str
@@ -65,7 +67,10 @@ def folder_of(storage: Path, digest: str) -> Path:
 
 def write(data: Interactions, storage: Path) -> str:
     """Stores split interactions and returns their digest. What is there already stays if it is sound."""
-    search, test = _arrays(data, {"train": TRAIN, "valid": VALID}), _arrays(data, {"test": TEST})
+    known = {"train": TRAIN, "valid": VALID}
+    if (data.frame.part == DISLIKED).any():
+        known["disliked"] = DISLIKED
+    search, test = _arrays(data, known), _arrays(data, {"test": TEST})
     files = {SEARCH: save(search), LOCKED: save(test)}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     meta = {"sha256": sums, "users": data.users.tolist(), "items": data.items.tolist()}
@@ -178,6 +183,7 @@ def load_split(folder: Path) -> Split:
         users=np.array(meta["users"], dtype=np.str_),
         items=np.array(meta["items"], dtype=np.str_),
         digest=folder.name,
+        disliked=_matrix(arrays, "disliked", meta) if "disliked_indices" in arrays else None,
     )
 
 

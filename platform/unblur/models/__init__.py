@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from unblur.errors import UserError, unknown
 from unblur.models.base import ModelConfig, Recommender
 
-_HELPERS = {"autoencoder", "base", "clusters", "files", "linear", "pairwise", "presets", "reverse", "trained"}
+_HELPERS = {"ablations", "autoencoder", "base", "clusters", "dislikes", "files", "linear", "pairwise", "presets"}
+_HELPERS |= {"reverse", "trained"}
 
 
 def names() -> list[str]:

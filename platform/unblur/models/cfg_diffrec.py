@@ -11,6 +11,7 @@ from unblur.data.split import History, Split
 from unblur.denoisers.base import LearnedNull, LinearEnds
 from unblur.diffusion.guidance import drop_items, drop_rows, scale_at
 from unblur.models import diffrec
+from unblur.models.dislikes import Examples
 
 
 class Config(diffrec.Config):
@@ -44,6 +45,11 @@ class Config(diffrec.Config):
                 f"p_uncond = 0 never trains the unconditional pass, so only guidance_scale = 1 has a meaning, "
                 f"not {self.guidance_scale:g}"
             )
+        if self.dislike_weight > 0 and self.denoiser.endswith("attention"):
+            raise ValueError(
+                f"dislike_weight = {self.dislike_weight:g} makes the condition signed, and denoiser = {self.denoiser} "
+                "attends to items that are there; take concat, embedding or transformer"
+            )
         return self
 
 
@@ -66,9 +72,11 @@ class Model(diffrec.Model):
         return LearnedNull(network) if config.null_condition == "learned" else network
 
     def _matrices(self, history: History) -> tuple[csr_matrix, csr_matrix]:
-        weighted, _ = super()._matrices(history)
+        rows, _ = super()._matrices(history)
         w_min = self.config.condition_w_min
-        return weighted, weighted if w_min is None else history.weighted(w_min, 1, self.config.w_form)
+        if w_min is None:
+            return rows, rows
+        return rows, history.signed(history.weighted(w_min, 1, self.config.w_form), self.config.dislike_weight)
 
     def _condition(self, rows: Tensor) -> Tensor:
         if not self.training:
@@ -83,9 +91,6 @@ class Model(diffrec.Model):
         per_entry = 10 * self.config.embedding_dim if self.config.denoiser.endswith("attention") else 0
         return super().footprint(split) + 4 * per_entry * int(split.train.nnz)
 
-    def forward(self, examples: tuple[Tensor, Tensor]) -> Tensor:
-        losses = super().forward(examples)
-        if self.weak is None:
-            return losses
-        rows, condition = examples
-        return losses + self._diffuse(self.weak, rows.to_dense(), condition)[0]
+    def forward(self, examples: Examples) -> Tensor:
+        losses = self._loss(self.network, examples)
+        return losses if self.weak is None else losses + self._loss(self.weak, examples)

@@ -23,6 +23,7 @@ from unblur.diffusion.rows import dense, from_scipy
 from unblur.diffusion.sampling import Products, Sampler, reverse_steps, thinned
 from unblur.diffusion.schedules import SCHEDULES
 from unblur.models.base import Batch, ModelConfig, TrainableRecommender
+from unblur.models.dislikes import Examples, need, triplet_losses
 from unblur.models.files import load_model, save_model
 from unblur.models.reverse import Reverse
 
@@ -76,6 +77,10 @@ class Config(ModelConfig):
     """Weight of a user's newest interaction."""
     w_form: WeightForm = "linear"
     """How the weights grow from w_min to w_max: by a constant step, or by a constant factor."""
+    dislike_weight: float = Field(0.0, ge=0)
+    """A signed x_0: what the user rated too low for a hit is -dislike_weight in it; 0 leaves it out."""
+    triplet_weight: float = Field(0.0, ge=0)
+    """Weight of the loss that puts a user's hits above the user's dislikes; 0 leaves it out."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -124,7 +129,8 @@ class Model(TrainableRecommender[Config]):
     def _matrices(self, history: History) -> tuple[csr_matrix, csr_matrix]:
         """What is diffused (B, n_items), and the condition (B, n_items)."""
         weighted = history.weighted(self.config.w_min, self.config.w_max, self.config.w_form)
-        return weighted, weighted
+        rows = history.signed(weighted, self.config.dislike_weight)
+        return rows, rows
 
     def _condition(self, rows: Tensor) -> Tensor | None:
         """The condition (B, n_items) as the network may see it, in training with its dropout."""
@@ -136,18 +142,31 @@ class Model(TrainableRecommender[Config]):
 
     # training
 
+    def setup(self, split: Split) -> None:
+        need(split, dislike_weight=self.config.dislike_weight, triplet_weight=self.config.triplet_weight)
+
     def batches(self, split: Split, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         matrices = self._matrices(split.history())
+        disliked = split.disliked if self.config.triplet_weight else None
         users = np.flatnonzero(np.diff(split.train.indptr))
         order = np.random.default_rng([self.seed, epoch]).permutation(users)
         for start in range(0, len(order), self.config.batch_size):
             whole = order[start : start + self.config.batch_size]
-            yield Batch(self._tensors(matrices, whole[rank::world]), len(whole))
+            users = whole[rank::world]
+            low = None if disliked is None else from_scipy(disliked[users], self.device)
+            yield Batch(Examples(*self._tensors(matrices, users), low), len(whole))
 
-    def forward(self, examples: tuple[Tensor, Tensor]) -> Tensor:
-        rows, condition = examples
-        losses, _ = self._diffuse(self.network, rows.to_dense(), condition)
-        return losses
+    def forward(self, examples: Examples) -> Tensor:
+        return self._loss(self.network, examples)
+
+    def _loss(self, network: Denoiser, examples: Examples) -> Tensor:
+        """The losses (B,) of a network that diffuses interactions."""
+        losses, predicted = self._diffuse(network, examples.rows.to_dense(), examples.condition)
+        return losses + self._triplet_loss(predicted, examples)
+
+    def _triplet_loss(self, scores: Tensor, examples: Examples) -> Tensor | float:
+        """The weighted losses (B,) of hits that score (B, n_items) below dislikes."""
+        return self.config.triplet_weight * triplet_losses(scores, examples) if self.config.triplet_weight else 0.0
 
     def _diffuse(self, network: Denoiser, x_0: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """The diffusion's losses (B,), divided by T p_t, and the x_0 (or logits) (B, n) that the network predicts."""
@@ -161,7 +180,7 @@ class Model(TrainableRecommender[Config]):
 
     def _losses(self, output: Tensor, x_0: Tensor, x_t: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         if self.config.loss == "multinomial":
-            return -(x_0 * F.log_softmax(output, dim=-1)).sum(-1)
+            return -(x_0.clamp(min=0) * F.log_softmax(output, dim=-1)).sum(-1)  # a dislike has no share
         losses = self.process.squared_error(self.config.prediction, output, x_0, x_t, noise, t)
         return losses * self.process.weight(self.config.prediction, t) if self.config.reweight else losses
 
@@ -184,7 +203,7 @@ class Model(TrainableRecommender[Config]):
     def _generate(self, x_0: Tensor, condition: Tensor | None, users: Tensor) -> Tensor:
         """The mean of x_0 (B, n) over the reverse chains from x_{T'}; the given x_0 (B, n) may be sparse."""
         count = self.config.samples if self.config.sampler == "ancestral" or self._starts_noised else 1
-        totals = dense(x_0).sum(-1, keepdim=True) if self.config.loss == "multinomial" else None
+        totals = dense(x_0).clamp(min=0).sum(-1, keepdim=True) if self.config.loss == "multinomial" else None
         reverse = self._reverse(totals)
         streams = range(0, count * (self.config.T + 1), self.config.T + 1)  # of noise: the start's, then each step's
         total = reduce(torch.add, (self._chain(reverse, x_0, condition, users, first) for first in streams))

@@ -15,6 +15,7 @@ from unblur.diffusion.codecs import ClusteredVAE
 from unblur.diffusion.rows import dropped
 from unblur.models import diffrec
 from unblur.models.clusters import clusters
+from unblur.models.dislikes import Examples
 
 KL_UPDATES = 200
 LAMBDA_UPDATES, LAMBDA_FLOOR = 500, 0.005
@@ -73,6 +74,7 @@ class Model(diffrec.Model):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def setup(self, split: Split) -> None:
+        super().setup(split)
         if self.config.n_groups == 1:
             return
         groups = clusters(split, self.config.item_embeddings, self.config.n_groups, self.seed)
@@ -80,16 +82,17 @@ class Model(diffrec.Model):
             torch.manual_seed(self.seed)
             self.codec.regroup(torch.from_numpy(groups))
 
-    def forward(self, examples: tuple[Tensor, Tensor]) -> Tensor:
-        x = examples[0].to_dense()
+    def forward(self, examples: Examples) -> Tensor:
+        x = examples.rows.to_dense()
         mean, log_variance = self.codec.encode(dropped(x, self.config.encoder_dropout))
         z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
-        diffusion, denoised = self._diffuse(self.network, z, examples[1])
-        likelihood = (x * F.log_softmax(self.codec.decode(denoised), dim=-1)).sum(-1)
+        diffusion, denoised = self._diffuse(self.network, z, examples.condition)
+        logits = self.codec.decode(denoised)
+        likelihood = (x.clamp(min=0) * F.log_softmax(logits, dim=-1)).sum(-1)
         kl = -(1 + log_variance - mean.square() - log_variance.exp()).sum(-1) / 2
         kl_weight, lambda_ = self._annealed()
         self.updates += 1
-        return -likelihood + kl_weight * kl + lambda_ * diffusion
+        return -likelihood + kl_weight * kl + lambda_ * diffusion + self._triplet_loss(logits, examples)
 
     def _annealed(self) -> tuple[Tensor, Tensor]:
         """The weights of the KL divergence, which rises, and of the diffusion, which falls."""

@@ -1,0 +1,122 @@
+"""Low ratings beside train: all of those that are known by then, none that tells of validation or test."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unblur.data import store
+from unblur.data.dislikes import with_dislikes
+from unblur.data.filters import MinRating, apply
+from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID
+from unblur.data.prepare import prepare
+from unblur.data.protocols import noisy_random
+from unblur.data.request import DataRequest
+from unblur.data.splitting import global_time, per_user_time
+from unblur.errors import UserError
+
+ratings = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 40), st.integers(1, 5), st.integers(0, 60)),
+    min_size=20,
+    max_size=150,
+    unique_by=lambda row: row[:2],
+)
+
+
+def rows(frame, part):
+    return set(map(tuple, frame.loc[frame.part == part, ["user", "item"]].to_numpy().tolist()))
+
+
+def last_of_train(data):
+    """The place in time, then in the file, of each user's last training interaction."""
+    train = data.frame[data.frame.part == TRAIN]
+    return {user: max(zip(mine.timestamp, mine.index, strict=True)) for user, mine in train.groupby("user")}
+
+
+@given(drawn=ratings, by_user=st.booleans())
+def test_dislikes_are_the_low_ratings_before_the_last_of_train(make, drawn, by_user):
+    everything = make([*drawn, (99, 99, 5, 0)])
+    hits = apply(everything, [MinRating(4)])
+    try:
+        data = per_user_time(hits) if by_user else global_time(hits)
+    except UserError:  # too few different times for a global split
+        return
+    found = with_dislikes(everything, data, 4)
+    last, catalogue = last_of_train(data), set(data.frame.item)
+    expected = {
+        (row.user, row.item)
+        for row in everything.frame.itertuples()
+        if row.rating < 4 and row.item in catalogue and (row.timestamp, row.Index) < last.get(row.user, (-np.inf, 0))
+    }
+    assert rows(found.frame, DISLIKED) == expected
+    for part in (TRAIN, VALID, TEST):
+        assert rows(found.frame, part) == rows(data.frame, part)
+        assert not rows(found.frame, part) & expected
+
+
+@given(drawn=ratings, seed=st.integers(0, 3))
+def test_what_comes_after_train_does_not_matter(make, drawn, seed):
+    """Ratings of the time of validation and test are drawn anew: the dislikes stay."""
+    everything = make([*drawn, (99, 99, 5, 0)])
+    data = per_user_time(apply(everything, [MinRating(4)]))
+    last = last_of_train(data)
+    frame = everything.frame
+    later = [(row.timestamp, row.Index) > last.get(row.user, (-np.inf, 0)) for row in frame.itertuples()]
+    drawn_anew = np.random.default_rng(seed).integers(1, 6, len(frame)).astype(float)
+    changed = everything.frame.assign(rating=np.where(later, drawn_anew, frame.rating))
+    other = type(everything)(changed, everything.users, everything.items, everything.file, everything.clock)
+    found, again = (with_dislikes(each, data, 4).frame for each in (everything, other))
+    assert rows(found, DISLIKED) == rows(again, DISLIKED)
+
+
+def test_what_noise_has_made_a_positive_is_no_dislike(make):
+    everything = make([(user, item, 5 if (user + item) % 2 else 1, item) for user in range(12) for item in range(24)])
+    clean = per_user_time(apply(everything, [MinRating(4)]))
+    noisy = noisy_random(clean, 0.5, np.random.default_rng(0))
+    found = with_dislikes(everything, noisy, 4)
+    assert rows(found.frame, DISLIKED)
+    assert not rows(found.frame, DISLIKED) & (rows(noisy.frame, TRAIN) | rows(noisy.frame, VALID))
+
+
+def test_without_a_threshold_ratings_or_an_order_there_are_none(make):
+    everything = make([(user, item, 5 if (user + item) % 2 else 1, item) for user in range(4) for item in range(20)])
+    data = per_user_time(apply(everything, [MinRating(4)]))
+    assert with_dislikes(everything, data, 4) is not data
+    assert with_dislikes(everything, data, None) is data
+    unrated = type(everything)(everything.frame.assign(rating=np.nan), *_rest(everything))
+    assert with_dislikes(unrated, data, 4) is data
+    unordered = type(data)(data.frame.assign(timestamp=np.nan), *_rest(data))
+    assert with_dislikes(everything, unordered, 4) is unordered
+
+
+def _rest(data):
+    return data.users, data.items, data.file, data.clock
+
+
+def test_prepared_data_know_them_when_there_is_a_threshold(tmp_path: Path) -> None:
+    plain = prepare(DataRequest(), None, tmp_path)
+    rated = prepare(DataRequest(min_rating=4), None, tmp_path)
+    noisy = prepare(DataRequest(min_rating=4, protocol="noisy_natural"), None, tmp_path)
+    assert store.load_split(plain.folder).disliked is None and plain.facts.disliked == 0
+    assert store.load_split(noisy.folder).disliked is None
+    split = store.load_split(rated.folder)
+    assert split.disliked is not None and split.disliked.nnz == rated.facts.disliked > 1000
+    held_out = split.train + split.valid + store.load_test(tmp_path, rated.digest)
+    assert split.disliked.multiply(held_out).nnz == 0
+    assert any("kept as dislikes" in line for line in rated.report)
+    for with_valid in (False, True):
+        some = split.history(with_valid).rows(np.array([5, 2]))
+        assert some.disliked is not None and (some.disliked != split.disliked[[5, 2]]).nnz == 0
+
+
+def test_data_without_dislikes_are_stored_as_ever(make, tmp_path):
+    """Their digest must not change, or every study on them would begin anew."""
+    everything = make([(user, item, 5 if (user + item) % 2 else 1, item) for user in range(4) for item in range(20)])
+    data = per_user_time(apply(everything, [MinRating(4)])).compact()
+    digest = store.write(data, tmp_path)
+    assert "disliked_indices" not in store.load(tmp_path.joinpath("data", digest, store.SEARCH).read_bytes())
+    rated = with_dislikes(everything, per_user_time(apply(everything, [MinRating(4)])), 4).compact()
+    assert store.write(rated, tmp_path) != digest
+    assert isinstance(rated.frame, pd.DataFrame) and len(rated.items) == len(data.items)
