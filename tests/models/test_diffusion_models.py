@@ -110,14 +110,14 @@ def test_epochs_are_shuffled_differently() -> None:
 def test_the_condition_may_have_its_own_recency_weights() -> None:
     config = cfg_diffrec.Config(condition_w_min=0.2)
     model = models.model_class("cfg_diffrec")(config, SPLIT.n_users, SPLIT.n_items)
-    rows, condition = next(model.batches(SPLIT, 0)).examples
+    rows, condition, _ = next(model.batches(SPLIT, 0)).examples
     assert (rows.values() == 1).all()
     assert {round(value, 4) for value in condition.values().tolist()} == {0.2, 0.4, 0.6, 0.8, 1.0}
 
 
 def test_exponential_weights_grow_by_a_constant_factor() -> None:
     model = models.model_class("t_diffrec")(t_diffrec.Config(w_form="exponential"), SPLIT.n_users, SPLIT.n_items)
-    rows, _ = next(model.batches(SPLIT, 0)).examples
+    rows, _, _ = next(model.batches(SPLIT, 0)).examples
     weights = sorted(set(rows.values().tolist()))
     assert weights == pytest.approx([0.1 * 10 ** (i / 4) for i in range(5)])
 
