@@ -48,6 +48,8 @@ def test_bad_configurations_say_what_would_be_right(params: dict, message: str) 
         {"sampler": "ancestral", "samples": 2},
         {"sampler": "ddim", "T": 8, "reverse_steps": 3},
         {"w_min": 0.5, "w_form": "exponential"},
+        {"self_condition": True},
+        {**GENERATIVE, "self_condition": True, "loss": "multinomial", "guidance_scale": 2.0},
         {"condition_w_min": 0.5, "null_condition": "learned", "guidance_scale": 1.5},
         {**GENERATIVE, "denoiser": "cross_attention", "embedding_dim": 16},
         {**GENERATIVE, "denoiser": "self_attention", "embedding_dim": 16},

@@ -2,6 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +17,7 @@ from unblur.diffusion.sampling import LinearNetwork
 
 TIME_DIM = 10
 MAX_PERIOD = 10_000
+SELF_CONDITIONED_SHARE = 0.5
 
 
 class Denoiser(nn.Module, ABC):
@@ -29,6 +32,17 @@ class Denoiser(nn.Module, ABC):
     @abstractmethod
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
         """(B, n) from x_t (B, n), t (B,) int64 from 0 and the condition (B, n), sparse CSR, or None (null)."""
+
+    def training_output(
+        self, x_t: Tensor, t: Tensor, condition: Tensor | None, to_x0: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """What training takes the loss of; `to_x0` gives the x_0 (B, n) that an output (B, n) stands for."""
+        output: Tensor = self(x_t, t, condition)
+        return output
+
+    def knowing(self, estimate: Tensor | None) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+        """`forward` for a step of a chain that has this estimate of x_0 (B, n) from its last step, None at first."""
+        return self
 
 
 class LinearEnds(Denoiser):
@@ -125,6 +139,41 @@ class LearnedNull(LinearEnds):
         inner, empty = (None, projected.new_ones(1)) if encoded is None else encoded
         h: Tensor = self.inner.hidden(projected + empty * self.null, t, inner)
         return h
+
+
+class SelfConditioned(Denoiser):
+    """A network that also sees an estimate of x_0, its own (Chen et al. 2022, "Analog Bits", section 3.2).
+
+    In a chain that is the last step's. In training a first pass without gradient makes it, and half of the rows see
+    none (zero), as a chain's first step does. It joins the first layer, so that every network with linear ends can be
+    wrapped.
+    """
+
+    def __init__(self, inner: LinearEnds) -> None:
+        super().__init__()
+        self.inner, self.GUIDED = inner, inner.GUIDED
+        n_items, width = inner.ends().w_in.shape
+        self.w_estimate = matrix(n_items, width, 2 * n_items)
+
+    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None, estimate: Tensor | None = None) -> Tensor:
+        projected = self.inner.project(x_t)
+        if estimate is not None:
+            projected = projected + (normalized(estimate) if self.inner.normalize else estimate) @ self.w_estimate
+        ends = self.inner.ends()
+        return F.linear(self.inner.hidden(projected, t, self.inner.encode(condition)), ends.w_out, ends.b_out)
+
+    def training_output(
+        self, x_t: Tensor, t: Tensor, condition: Tensor | None, to_x0: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        with torch.no_grad():
+            estimate = to_x0(self(x_t, t, condition))
+        # by row, not by batch: with workers whose draws differ every parameter has a gradient on each of them
+        seen = torch.rand(len(estimate), 1, device=estimate.device) < SELF_CONDITIONED_SHARE
+        output: Tensor = self(x_t, t, condition, estimate * seen)
+        return output
+
+    def knowing(self, estimate: Tensor | None) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+        return partial(self, estimate=estimate)
 
 
 def time_embedding(t: Tensor, dim: int = TIME_DIM) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unblur import denoisers
 from unblur.data.split import History, Split
-from unblur.denoisers.base import LearnedNull, LinearEnds
+from unblur.denoisers.base import Denoiser, LearnedNull, LinearEnds
 from unblur.diffusion.guidance import drop_items, drop_rows, scale_at
 from unblur.models import diffrec
 from unblur.models.dislikes import Examples
@@ -64,12 +64,12 @@ class Model(diffrec.Model):
         smaller = tuple(max(1, round(self.config.weak_share * dim)) for dim in self.config.dims)
         self.weak = self._conditional(smaller) if self.config.guidance == "auto" else None
 
-    def _conditional(self, dims: tuple[int, ...]) -> LinearEnds:
+    def _conditional(self, dims: tuple[int, ...]) -> Denoiser:
         config = self.config
         own = {"embedding_dim": config.embedding_dim}
         network = denoisers.build(config.denoiser, self.n_items, dims, config.dropout, config.normalize, **own)
         assert isinstance(network, LinearEnds)
-        return LearnedNull(network) if config.null_condition == "learned" else network
+        return self._wrapped(LearnedNull(network) if config.null_condition == "learned" else network)
 
     def _matrices(self, history: History) -> tuple[csr_matrix, csr_matrix]:
         rows, _ = super()._matrices(history)

@@ -1,7 +1,7 @@
 """DiffRec (Wang et al., SIGIR 2023): diffusion over a user's whole interaction vector."""
 
-from collections.abc import Iterator
-from functools import reduce
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from unblur import denoisers
 from unblur.data.split import History, Split, WeightForm
-from unblur.denoisers.base import Denoiser
+from unblur.denoisers.base import Denoiser, LinearEnds, SelfConditioned
 from unblur.diffusion.importance import StepSampler
 from unblur.diffusion.noise import row_noise
 from unblur.diffusion.process import Prediction, Process
@@ -71,6 +71,8 @@ class Config(ModelConfig):
     """Run only so many of the T reverse steps, evenly spread [all]."""
     samples: int = Field(1, ge=1)
     """Average so many reverse chains, each with its own noise; one is enough where nothing is drawn."""
+    self_condition: bool = False
+    """Show the network its own last estimate of x_0 (Chen et al. 2022)."""
     w_min: float = Field(1.0, ge=0)
     """Weight of a user's oldest interaction (T-DiffRec, eq. 16)."""
     w_max: float = Field(1.0, gt=0)
@@ -123,8 +125,16 @@ class Model(TrainableRecommender[Config]):
     def _build(self) -> None:
         """Make the networks; random draws come from the model's seed."""
         config = self.config
-        self.network: Any = denoisers.build("mlp", self.n_items, config.dims, config.dropout, config.normalize)
+        network = denoisers.build("mlp", self.n_items, config.dims, config.dropout, config.normalize)
+        self.network: Any = self._wrapped(network)
         self.weak: Denoiser | None = None
+
+    def _wrapped(self, network: Denoiser) -> Denoiser:
+        """The network, which sees its own estimates if the configuration says so."""
+        if not self.config.self_condition:
+            return network
+        assert isinstance(network, LinearEnds)
+        return SelfConditioned(network)
 
     def _matrices(self, history: History) -> tuple[csr_matrix, csr_matrix]:
         """What is diffused (B, n_items), and the condition (B, n_items)."""
@@ -173,7 +183,12 @@ class Model(TrainableRecommender[Config]):
         t, spread = self.steps.draw(len(x_0))
         noise = torch.randn_like(x_0)
         x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
-        output = network(x_t, t, self._condition(condition))
+
+        def to_x0(output: Tensor) -> Tensor:
+            link = self._link(x_0)
+            return self.process.to_x0(self.config.prediction, link(output) if link else output, x_t, t)
+
+        output = network.training_output(x_t, t, self._condition(condition), to_x0)
         losses = self._losses(output, x_0, x_t, noise, t)
         self.steps.record(t, losses.detach())
         return losses / spread, self.process.to_x0(self.config.prediction, output, x_t, t)
@@ -203,8 +218,7 @@ class Model(TrainableRecommender[Config]):
     def _generate(self, x_0: Tensor, condition: Tensor | None, users: Tensor) -> Tensor:
         """The mean of x_0 (B, n) over the reverse chains from x_{T'}; the given x_0 (B, n) may be sparse."""
         count = self.config.samples if self.config.sampler == "ancestral" or self._starts_noised else 1
-        totals = dense(x_0).clamp(min=0).sum(-1, keepdim=True) if self.config.loss == "multinomial" else None
-        reverse = self._reverse(totals)
+        reverse = self._reverse(self._link(x_0))
         streams = range(0, count * (self.config.T + 1), self.config.T + 1)  # of noise: the start's, then each step's
         total = reduce(torch.add, (self._chain(reverse, x_0, condition, users, first) for first in streams))
         return total if count == 1 else total / count
@@ -227,12 +241,19 @@ class Model(TrainableRecommender[Config]):
     def _starts_noised(self) -> bool:
         return self.config.T_prime > 0 and not self.process.noiseless
 
-    def _reverse(self, totals: Tensor | None) -> Reverse:
-        """The reverse chain; with `totals` (B, 1) the output is logits of shares of them."""
+    def _link(self, x_0: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """What turns an output into a prediction: with the multinomial loss logits into shares of the sum of x_0."""
+        if self.config.loss != "multinomial":
+            return None
+        totals = dense(x_0).clamp(min=0).sum(-1, keepdim=True)
+        return lambda logits: F.softmax(logits, dim=-1) * totals
+
+    def _reverse(self, link: Callable[[Tensor], Tensor] | None) -> Reverse:
+        """The reverse chain."""
         kept = thinned(self.config.T, self.config.reverse_steps or self.config.T)
         steps = reverse_steps(self.process, self.config.prediction, self.config.sampler, kept)
-        link = None if totals is None else (lambda logits: F.softmax(logits, dim=-1) * totals)
-        return Reverse(self.network, self.weak, steps, self._scale, link)
+        to_x0 = partial(self.process.to_x0, self.config.prediction)
+        return Reverse(self.network, self.weak, steps, self._scale, to_x0, link)
 
     def _tensors(
         self, matrices: tuple[csr_matrix, csr_matrix], users: NDArray[np.int64] | slice = slice(None)
@@ -256,7 +277,8 @@ class Model(TrainableRecommender[Config]):
         return model.eval()
 
     def footprint(self, split: Split) -> int:
-        """Weights, gradients, two moments and the best copy; six dense batches; a sparse copy of the data."""
+        """Weights, gradients, two moments and the best copy; some dense batches; a sparse copy of the data."""
         weights = sum(p.numel() for p in self.parameters())
-        dense_batches = 6 * self.config.batch_size * (self.n_items + sum(self.config.dims))
+        copies = (9 if self.config.self_condition else 6) * self.config.batch_size
+        dense_batches = copies * (self.n_items + sum(self.config.dims))
         return 4 * (5 * weights + dense_batches + 6 * split.train.nnz)

@@ -69,7 +69,7 @@ class Model(diffrec.Model):
         config = self.config
         self.codec = ClusteredVAE(self.n_items, config.n_groups, config.in_dims, config.out_dims)
         latent = config.in_dims[-1]
-        self.network = denoisers.build("mlp", latent, config.dims, config.dropout, config.normalize)
+        self.network = self._wrapped(denoisers.build("mlp", latent, config.dims, config.dropout, config.normalize))
         self.weak = None
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 

@@ -22,6 +22,8 @@ class Reverse:
     """A weaker network for autoguidance; None: the weak pass is `network` without the condition."""
     steps: Sequence[Step]
     scale: Callable[[int], float]
+    to_x0: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """The x_0 (B, n) that a prediction (B, n) at x_t (B, n) and t (B,) stands for."""
     link: Callable[[Tensor], Tensor] | None = None
     """What turns the guided output into the prediction, if not the identity (a softmax, say)."""
 
@@ -33,11 +35,17 @@ class Reverse:
     def plain(self, x: Tensor, condition: Tensor | None, noise: Callable[[int], Tensor]) -> Tensor:
         """x_0 (B, n) from x (B, n), step by step; `noise(t)` draws what step t adds."""
 
+        estimate: Tensor | None = None
+
         def predict(x_t: Tensor, t: int) -> Tensor:
+            nonlocal estimate
             at = _steps(x_t, t)
-            weak = partial(self.weak or self.network, x_t, at, condition if self.weak else None)
-            output = guided(weak, partial(self.network, x_t, at, condition), self.scale(t))
-            return self.link(output) if self.link else output
+            weaker, network = (each.knowing(estimate) for each in (self.weak or self.network, self.network))
+            weak = partial(weaker, x_t, at, condition if self.weak else None)
+            output = guided(weak, partial(network, x_t, at, condition), self.scale(t))
+            output = self.link(output) if self.link else output
+            estimate = self.to_x0(output, x_t, at)
+            return output
 
         return plain_chain(dense(x), self.steps, predict, noise)
 
