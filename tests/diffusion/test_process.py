@@ -105,3 +105,15 @@ def test_thinned_steps_ascend_and_keep_the_ends(T: int, count: int) -> None:
     steps = thinned(T, count)
     assert len(steps) == min(T, count) and steps[-1] == T - 1
     assert steps == sorted(set(steps)) and (count == 1 or steps[0] == 0)
+
+
+def test_the_squared_error_has_the_gradients_of_its_definition() -> None:
+    process = Process(linear_variance(4, *BOUNDS), 4)
+    output, x_0 = (torch.randn(5, 9, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    t, none = torch.arange(5) % 4, torch.empty(0)
+
+    def ours(output: torch.Tensor, x_0: torch.Tensor) -> torch.Tensor:
+        return process.squared_error("x0", output, x_0, none, none, t)
+
+    torch.testing.assert_close(ours(output, x_0), (output - x_0).square().mean(-1))
+    assert torch.autograd.gradcheck(ours, (output, x_0))

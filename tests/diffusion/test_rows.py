@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 import torch
 
 from unblur.diffusion.rows import dropped, row_softmax, row_sums, with_values
@@ -38,3 +39,21 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     torch.testing.assert_close(result.unique(), torch.tensor([0.0, 2 / 0.7]))
     assert abs(result.mean() - 2) < 0.02
     assert dropped(x, 0.0) is x
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.37, 1e-4])
+def test_dropped_entries_are_independent_and_as_many_as_asked(probability: float) -> None:
+    torch.manual_seed(1)
+    dropped_from = (dropped(torch.ones(1200, 1001), probability) == 0).double()
+    n = dropped_from.numel()
+    assert abs(dropped_from.mean() - probability) < 5 * (probability * (1 - probability) / n) ** 0.5 + 2**-17
+    for lag in (1, 2, 3, 4, 5):  # four neighbours share one random number
+        both = (dropped_from[:, lag:] * dropped_from[:, :-lag]).mean()
+        assert abs(both - probability**2) < 5 * probability / n**0.5 + 1e-6
+
+
+def test_dropout_lets_gradients_through_where_it_kept() -> None:
+    x = torch.ones(3, 7, requires_grad=True)
+    result = dropped(x, 0.5)
+    result.sum().backward()
+    assert x.grad is not None and x.grad.equal(result.detach())

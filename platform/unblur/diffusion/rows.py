@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     torch.zeros(1, 1).to_sparse_csr()
 
 TINY = 1e-12
+LEVELS = 1 << 16
+LOWEST_INT64 = torch.iinfo(torch.int64).min
 
 
 def project(x: Tensor, weight: Tensor) -> Tensor:
@@ -56,11 +58,17 @@ def dense(x: Tensor) -> Tensor:
 
 
 def dropped(x: Tensor, probability: float) -> Tensor:
-    """Dropout of single entries, the rest scaled up. Uniform draws and a comparison are faster than Bernoulli ones."""
-    if probability == 0:
+    """Dropout of single entries, the rest scaled up so that the mean stays.
+
+    Of a generator's 64 bits each entry takes 16, which is far faster than a uniform draw for each; the probability is
+    thereby rounded to the next 1/65,536, and the scale goes by what it became.
+    """
+    dropped_of = round(probability * LEVELS)
+    if dropped_of == 0:
         return x
-    mask = torch.rand_like(x).ge_(probability).mul_(1 / (1 - probability))
-    return x * mask
+    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(LOWEST_INT64, None)
+    levels = bits.view(torch.int16)[: x.numel()].view(x.shape).to(x.dtype)  # uniform on -LEVELS / 2 ... LEVELS / 2 - 1
+    return x * levels.ge_(dropped_of - LEVELS // 2).mul_(LEVELS / (LEVELS - dropped_of))
 
 
 def owners(csr: Tensor) -> Tensor:
