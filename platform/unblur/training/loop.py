@@ -78,11 +78,11 @@ def fit(
         report(1, {**metrics, f"best_{plan.metric}": metrics[plan.metric], **facts})
         return Outcome(1, metrics[plan.metric], metrics)
     assert isinstance(model, TrainableRecommender)
-    return _Training(model, split, plan, report, checkpoints, workers).run()
+    return Training(model, split, plan, report, checkpoints, workers).run()
 
 
-class _Training:
-    """The state of one training run."""
+class Training:
+    """One training run and its state; `run` goes through with it."""
 
     def __init__(
         self,
@@ -104,14 +104,14 @@ class _Training:
     def run(self) -> Outcome:
         started, last_saved = time.monotonic(), time.monotonic()
         while self.epoch < self.plan.epochs and not self._patience_is_over():
-            loss = self._train_epoch()
+            loss = self.train_epoch()
             if self.epoch % self.plan.eval_every and self.epoch < self.plan.epochs:
                 continue
             metrics = _validate(self.model, self.split, self.workers)
             self._keep_best(metrics)
             due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
             if due and self.checkpoints and self.workers.rank == 0:
-                self.checkpoints.save(self._state())
+                self.checkpoints.save(self.state())
                 last_saved = time.monotonic()
             if self.report(self.epoch, {**metrics, **self._facts(loss, time.monotonic() - started)}):
                 break
@@ -124,7 +124,7 @@ class _Training:
         size = float(self.model.parameter_count)
         return {f"best_{self.plan.metric}": self.best.value, "loss": loss, "seconds": seconds, "parameters": size}
 
-    def _train_epoch(self) -> float:
+    def train_epoch(self) -> float:
         """One epoch; the mean loss per example over all workers."""
         workers = self.workers
         torch.manual_seed(_epoch_seed(self.model.seed, self.epoch, workers.rank))
@@ -163,7 +163,8 @@ class _Training:
         evaluated = self.epoch % self.plan.eval_every == 0
         return evaluated and self.epoch - self.best.epoch >= self.plan.patience
 
-    def _state(self) -> Checkpoint:
+    def state(self) -> Checkpoint:
+        """All that a resumed training needs."""
         moments = self.optimizer.state_dict()["state"]
         tensors = {f"model/{name}": value for name, value in _copy(self.model).items()}
         tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}

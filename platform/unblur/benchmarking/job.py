@@ -1,0 +1,121 @@
+"""The benchmark: what each part measures, in turn, into one result."""
+
+import os
+import shlex
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from unblur.benchmarking import memory, searching, speed
+from unblur.benchmarking.contestants import Contestant, Ours, Products, Textbook
+from unblur.benchmarking.options import BenchmarkOptions
+from unblur.benchmarking.recbole import recbole
+from unblur.benchmarking.result import Evaluation, Memory, Result, Training, machine, ratios
+from unblur.data.prepare import prepare
+from unblur.data.split import Split
+from unblur.data.store import load_split
+from unblur.errors import UserError
+
+
+def run(options: BenchmarkOptions, console: Console) -> None:
+    """`jobs/benchmark.py`."""
+    _check_output(options.output)
+    torch.set_num_threads(options.threads)
+    prepared = prepare(options.data, options.data_dir, options.storage)
+    split = load_split(prepared.folder)
+    console.print(f"{options.data.dataset}: {split.n_users:,} users, {split.n_items:,} items", markup=False)
+    training, evaluation = _speed(options, split, console) if options.rounds else (None, [])
+    used = _memory(options, prepared.folder) if options.memory else None
+    search = searching.measure(options, split, console) if options.trials else None
+    result = Result(
+        command=shlex.join(["python", *sys.argv]),
+        dataset=options.data.dataset,
+        digest=split.digest,
+        users=min(options.users or split.n_users, split.n_users),
+        items=split.n_items,
+        interactions=split.train.nnz,
+        hidden=options.hidden,
+        batch_size=options.batch_size,
+        machine=machine(options.threads),
+        ratios=ratios(training, evaluation, search),
+        training=training,
+        evaluation=evaluation,
+        memory=used,
+        search=search,
+    )
+    tell(result, console)
+    if options.output:
+        options.output.write_text(result.model_dump_json(indent=2))
+        console.print(f"written to {options.output}", markup=False)
+
+
+def _speed(options: BenchmarkOptions, split: Split, console: Console) -> tuple[Training, list[Evaluation]]:
+    split = some_users(split, options.users)
+    with ExitStack() as stack:
+        ours = Ours(split, options.hidden, options.batch_size)
+        contestants: dict[str, Contestant] = {
+            "ours": ours,
+            "textbook": Textbook(split, options.hidden, options.batch_size, options.textbook),
+        }
+        if options.peer == "recbole":
+            sizes = (options.hidden, options.batch_size, options.threads)
+            contestants["recbole"] = stack.enter_context(recbole(split, *sizes, options.peer_cache, console))
+        products = Products(split.n_users, split.n_items, options.hidden, options.batch_size)
+        training = speed.training(contestants, products, ours, options.steps[0], options.rounds)
+        weights = ours.weights()  # trained, so that the metrics that are compared are not those of chance
+        evaluation = [speed.evaluation(contestants, weights, steps, options.rounds) for steps in options.steps]
+    return training, evaluation
+
+
+def some_users(split: Split, count: int | None) -> Split:
+    """`count` users of a split, evenly spread; all of them when there are no more, or for None."""
+    if count is None or count >= split.n_users:
+        return split
+    rows = np.linspace(0, split.n_users - 1, count).astype(np.int64)
+    return replace(
+        split,
+        train=split.train[rows],
+        valid=split.valid[rows],
+        train_rank=None,
+        valid_rank=None,
+        users=split.users[rows],
+    )
+
+
+def _memory(options: BenchmarkOptions, folder: Path) -> Memory | None:
+    found = memory.measure(folder, options.hidden, options.batch_size, options.steps[0], options.threads)
+    return Memory(base=found[0], peak=found[1]) if found else None
+
+
+def _check_output(output: Path | None) -> None:
+    if output and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK)):
+        raise UserError(f"--output {output} cannot be written: name a file in a folder that you may write to")
+
+
+def tell(result: Result, console: Console) -> None:
+    """Ratios first, then what they are made of."""
+    table = Table(title="ratios", title_justify="left")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    for what, value in result.ratios.items():
+        table.add_row(what, f"{value:.3f}")
+    console.print(table)
+    if result.training:
+        for name, timing in result.training.times.items():
+            console.print(f"training, {name}: {timing.median:.3f} s an epoch", markup=False)
+    for each in result.evaluation:
+        for name, timing in each.times.items():
+            console.print(f"evaluation, T = {each.steps}, {name}: {timing.median:.3f} s", markup=False)
+        for name, apart in each.largest_difference.items():
+            console.print(f"metrics, T = {each.steps}: {name} and ours differ by at most {apart:.1e}", markup=False)
+    if result.memory:
+        console.print(f"peak memory above Python with torch: {result.memory.above / 2**20:.0f} MiB", markup=False)
+    for run in result.search.runs if result.search else []:
+        what = f"search, {run.concurrency} at a time: {run.per_hour:.0f} trials an hour, start-up {run.start_up:.1f} s"
+        console.print(what, markup=False)

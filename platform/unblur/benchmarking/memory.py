@@ -1,0 +1,61 @@
+"""Peak memory of training and evaluation, in a process of its own: `python -m unblur.benchmarking.memory JSON`."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+
+
+def measure(folder: Path, hidden: int, batch_size: int, steps: int, threads: int) -> tuple[int, int] | None:
+    """(base, peak) bytes of one epoch, one evaluation and one checkpoint of the data in `folder`; only Linux tells."""
+    if not STATUS.exists():
+        return None
+    asked = {"folder": str(folder), "hidden": hidden, "batch_size": batch_size, "steps": steps, "threads": threads}
+    command = [sys.executable, "-m", "unblur.benchmarking.memory", json.dumps(asked)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    told = json.loads(done.stdout)
+    return told["base"], told["peak"]
+
+
+def bytes_of(field: str) -> int:
+    """VmRSS, now, or VmHWM, its peak."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1]) * 1024
+
+
+def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, threads: int) -> None:
+    """What a trial does in an epoch that ends with an evaluation and a checkpoint."""
+    import torch
+
+    from unblur.data.store import load_split
+    from unblur.evaluation.ranking import validate
+    from unblur.models import diffrec
+    from unblur.training.checkpoints import Checkpoints
+    from unblur.training.loop import Plan, Training
+    from unblur.training.workers import Workers
+
+    torch.set_num_threads(threads)
+    split = load_split(Path(folder))
+    config = diffrec.Config(dims=(hidden,), batch_size=batch_size, T=steps)
+    model = diffrec.Model(config, split.n_users, split.n_items)
+    with tempfile.TemporaryDirectory() as kept:
+        checkpoints = Checkpoints(kept)
+        training = Training(model, split, Plan(), lambda epoch, metrics: False, checkpoints, Workers())
+        training.train_epoch()
+        validate(model, split)
+        checkpoints.save(training.state())
+
+
+def main() -> None:
+    import torch  # noqa: F401 - what is above it is ours
+
+    base = bytes_of("VmRSS")
+    train_and_evaluate(**json.loads(sys.argv[1]))
+    print(json.dumps({"base": base, "peak": bytes_of("VmHWM")}))
+
+
+if __name__ == "__main__":
+    main()

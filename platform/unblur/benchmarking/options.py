@@ -1,0 +1,50 @@
+"""What a person asks of a benchmark; the fields are the command line's flags."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+import unblur
+from unblur.data.request import DataRequest
+
+TEXTBOOK = Path(unblur.__file__).parents[2] / "tests" / "textbook" / "diffrec.py"
+"""In the checkout that unblur was installed from."""
+
+
+class BenchmarkOptions(BaseModel):
+    """Measures training, evaluation, search and memory of DiffRec on this machine's CPU."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    data: DataRequest = Field(default_factory=DataRequest)
+    hidden: int = Field(1000, ge=1)
+    """Hidden units of the network."""
+    batch_size: int = Field(400, ge=1)
+    """Users in a training batch."""
+    steps: list[int] = Field(default_factory=lambda: [5, 40], min_length=1)
+    """Numbers of diffusion steps T to evaluate with; training uses the first."""
+    users: int | None = Field(None, ge=1)
+    """Measure training and evaluation on so many users only [all]."""
+    rounds: int = Field(5, ge=0)
+    """How often training and evaluation are timed, all contestants in turn; 0 leaves them out."""
+    threads: int = Field(2, ge=1)
+    """Threads of training and evaluation; a trial of the search has one."""
+    textbook: Path = TEXTBOOK
+    """The plain implementation to compare with; it lies among the tests of a checkout."""
+    peer: Literal["recbole"] | None = None
+    """A library to compare with, in an environment of its own that is made when there is none."""
+    peer_cache: Path = Path("~/.cache/unblur/peers")
+    """Where peers' environments are kept."""
+    memory: bool = True
+    """Whether to measure the peak memory of training and evaluation, on all users."""
+    trials: int = Field(40, ge=0)
+    """Trials of the search that is timed, once one at a time and once two; 0 leaves it out."""
+    trial_seconds: float = Field(6.0, gt=0)
+    """About how long a trial should take."""
+    data_dir: Path | None = None
+    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
+    storage: Path = Path("unblur-runs")
+    """Where prepared data are kept."""
+    output: Path | None = None
+    """Write the result to this file as JSON."""

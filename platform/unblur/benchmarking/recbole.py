@@ -1,0 +1,113 @@
+"""RecBole's DiffRec, in an environment of its own: it needs older libraries than ours."""
+
+import json
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from unblur.benchmarking.contestants import Metrics, Weights
+from unblur.data.split import Split
+from unblur.errors import RunFailed, UserError
+
+REQUIREMENTS = ("recbole==1.2.1", "numpy<2", "scipy<1.13", "pandas<2.2", "setuptools<81")
+"""RecBole's code runs with these alone; PyTorch is the same as ours, so that the kernels are too."""
+SCRIPT = Path(__file__).with_name("recbole_peer.py")
+
+
+class RecBole:
+    """A process that answers one command a line."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self.process, self.folder = process, folder
+
+    def load(self, weights: Weights, steps: int) -> None:
+        file = self.folder / "weights.npz"
+        arrays: dict[str, Any] = {name: value.cpu().numpy() for name, value in weights.items()}
+        np.savez(file, **arrays)
+        self._ask(do="load", weights=str(file), steps=steps)
+
+    def train_epoch(self) -> float:
+        return float(self._ask(do="train")["seconds"])
+
+    def evaluate(self) -> tuple[float, Metrics]:
+        told = self._ask(do="evaluate")
+        return float(told["seconds"]), {name.replace("@", "_at_"): value for name, value in told["metrics"].items()}
+
+    def _ask(self, **command: Any) -> Any:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RunFailed(f"RecBole's process ended with status {self.process.wait()}; its own messages are above")
+        return json.loads(answer)
+
+
+@contextmanager
+def recbole(
+    split: Split, hidden: int, batch_size: int, threads: int, cache: Path, console: Console
+) -> Iterator[RecBole]:
+    """RecBole on `split`'s train and validation parts."""
+    python = environment(cache.expanduser(), console)
+    with TemporaryDirectory(prefix="unblur-recbole-") as kept:
+        folder = Path(kept)
+        write_data(split, folder / "unblur")
+        sizes = {"hidden": hidden, "batch_size": batch_size, "threads": threads}
+        with subprocess.Popen(
+            [python, "-P", SCRIPT, json.dumps(sizes)],  # -P: nothing of this folder may be found there
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield RecBole(process, folder)
+            finally:
+                process.kill()
+
+
+def environment(cache: Path, console: Console) -> Path:
+    """The interpreter of the environment in `cache`, made on the first call. UserError when pip cannot."""
+    home = cache / "recbole-1.2.1"
+    python, complete = home / "bin" / "python", home / "complete"
+    if complete.exists():
+        return python
+    console.print(f"making an environment for RecBole in {home}; it takes some minutes", markup=False)
+    venv.create(home, with_pip=True, clear=True)
+    torch_version = f"torch=={torch.__version__.partition('+')[0]}"
+    _install(python, [torch_version, "numpy<2"], home)  # first: a later one would bring its CUDA packages
+    _install(python, [torch_version, *REQUIREMENTS], home)
+    complete.touch()
+    return python
+
+
+def _install(python: Path, packages: Sequence[str], home: Path) -> None:
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", *packages], stdout=sys.stderr, stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UserError(
+            f"--peer recbole: pip could not install {', '.join(packages)} into {home}: {reason}. Install them there "
+            f"yourself and create the file {home / 'complete'}, or name another folder with --peer-cache."
+        )
+
+
+def write_data(split: Split, folder: Path) -> None:
+    """RecBole's own files, one for each part, and one that names every item, so that the catalogues are the same."""
+    folder.mkdir()
+    for name, part in (("train", split.train), ("valid", split.valid)):
+        rows, columns = part.nonzero()
+        lines = (f"{user}\t{item}\n" for user, item in zip(rows.tolist(), columns.tolist(), strict=True))
+        (folder / f"unblur.{name}.inter").write_text("user_id:token\titem_id:token\n" + "".join(lines))
+    items = "".join(f"{item}\n" for item in range(split.n_items))
+    (folder / "unblur.item").write_text("item_id:token\n" + items)

@@ -1,0 +1,146 @@
+"""What a benchmark found: ratios first, then the times behind them, and on which machine."""
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Timing(Part):
+    """One contestant's times."""
+
+    seconds: list[float]
+    median: float
+    over_ours: float
+    """Median over the rounds of its time over ours: above 1 we are faster."""
+
+
+class Training(Part):
+    """Epochs of training."""
+
+    times: dict[str, Timing]
+    share_of_products: float
+    """The time of the step's matrix products alone over that of our whole step: 1 would be no overhead at all."""
+
+
+class Evaluation(Part):
+    """Evaluations with T = `steps` and the same weights."""
+
+    steps: int
+    times: dict[str, Timing]
+    metrics: dict[str, dict[str, float]]
+    largest_difference: dict[str, float]
+    """Of any metric between each contestant and us."""
+
+
+class Memory(Part):
+    """Peak bytes of one epoch, one evaluation and one checkpoint, above the interpreter with torch loaded."""
+
+    base: int
+    peak: int
+
+    @property
+    def above(self) -> int:
+        return self.peak - self.base
+
+
+class SearchRun(Part):
+    """One search with so many trials at a time."""
+
+    concurrency: int
+    trials: int
+    seconds: float
+    """From the first trial's begin to the last one's end."""
+    start_up: float
+    """Seconds before that."""
+    training_seconds: float
+    """Sum over the trials of what they themselves took for training."""
+
+    @property
+    def per_hour(self) -> float:
+        return 3600 * self.trials / self.seconds
+
+
+class Search(Part):
+    """Searches of the same trials, and the training loop alone."""
+
+    epochs: int
+    runs: list[SearchRun]
+    bare_seconds: list[float]
+    """Of single trainings in a plain loop, without Ray or MLflow."""
+    overhead: float
+    """One at a time: seconds over the sum of the training times, less 1."""
+    speedup: float
+    """Trials per hour of two at a time over those of one at a time."""
+
+
+class Machine(Part):
+    """Where it was measured. No GPU is used."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    threads: int
+    python: str
+    torch: str
+
+
+class Result(Part):
+    """All of it."""
+
+    command: str
+    dataset: str
+    digest: str
+    users: int
+    items: int
+    interactions: int
+    hidden: int
+    batch_size: int
+    machine: Machine
+    ratios: dict[str, float]
+    training: Training | None = None
+    evaluation: list[Evaluation] = []
+    memory: Memory | None = None
+    search: Search | None = None
+
+
+def ratios(training: Training | None, evaluation: list[Evaluation], search: Search | None) -> dict[str, float]:
+    """The few numbers that matter, by a name that says what is over what."""
+    found: dict[str, float] = {}
+    if training:
+        found |= {f"training: {name} / ours": value for name, value in _others(training.times).items()}
+    for each in evaluation:
+        found |= {f"evaluation, T = {each.steps}: {name} / ours": v for name, v in _others(each.times).items()}
+    if search:
+        found["search, one at a time: overhead over training"] = search.overhead
+        found["search, two at a time: throughput over one"] = search.speedup
+    return found
+
+
+def _others(times: Mapping[str, Timing]) -> dict[str, float]:
+    return {name: timing.over_ours for name, timing in times.items() if name != "ours"}
+
+
+def machine(threads: int) -> Machine:
+    """This one."""
+    return Machine(
+        cpu=_cpu(),
+        cores=os.cpu_count() or 0,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        threads=threads,
+        python=platform.python_version(),
+        torch=torch.__version__,
+    )
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

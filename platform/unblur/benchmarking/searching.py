@@ -1,0 +1,149 @@
+"""The search itself, timed: the same trials one at a time, two at a time, and in a plain loop without Ray or MLflow."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ray
+import torch
+from rich.console import Console
+
+from unblur.benchmarking.contestants import timed
+from unblur.benchmarking.options import BenchmarkOptions
+from unblur.benchmarking.result import Search, SearchRun
+from unblur.data.split import Split
+from unblur.models import diffrec
+from unblur.tracking.runs import Dataset
+from unblur.training.checkpoints import under
+from unblur.training.loop import Plan, fit
+from unblur.tuning.identity import StudyIdentity, trial_seed
+from unblur.tuning.janitor import Janitor
+from unblur.tuning.job import BATCH_RULE
+from unblur.tuning.options import SearchOptions
+from unblur.tuning.parameters import Choice, SearchSpace
+from unblur.tuning.recording import Recorder
+from unblur.tuning.session import Session, open_session, ray_cluster, study_url
+from unblur.tuning.study import Study
+from unblur.tuning.trial import Work, trial
+from unblur.tuning.tuner import search as run_search
+
+BARE = 3
+"""Trainings in the plain loop."""
+
+
+def measure(options: BenchmarkOptions, split: Split, console: Console) -> Search:
+    """Search `options.trials` trials with one thread each, all of one configuration and a seed of their own."""
+    params = {"dims": [options.hidden], "batch_size": options.batch_size, "T": options.steps[0]}
+    with _threads(1):
+        epochs = max(1, round(options.trial_seconds / _bare(split, params, 2, 0) * 2))
+        bare = [_bare(split, params, epochs, number) for number in range(BARE)]
+    with ray_cluster():
+        runs = [_search(options, params, epochs, concurrency, console) for concurrency in (1, 2)]
+    one, two = runs
+    overhead = one.seconds / one.training_seconds - 1
+    return Search(epochs=epochs, runs=runs, bare_seconds=bare, overhead=overhead, speedup=one.seconds / two.seconds)
+
+
+def _bare(split: Split, params: dict[str, Any], epochs: int, number: int) -> float:
+    model = diffrec.Model(diffrec.Config(**params), split.n_users, split.n_items, trial_seed(0, number))
+    plan = Plan(epochs=epochs, eval_every=epochs)
+    return timed(lambda: fit(model, split, plan, lambda epoch, metrics: False))[0]
+
+
+def _search(
+    options: BenchmarkOptions, params: dict[str, Any], epochs: int, concurrency: int, console: Console
+) -> SearchRun:
+    """One search from the start, recorded in Optuna and MLflow as any, in a folder that is thrown away."""
+    clock = Clock()
+    with TemporaryDirectory(prefix="unblur-") as folder:
+        asked = SearchOptions(
+            data=options.data,
+            data_dir=options.data_dir,
+            model="diffrec",
+            epochs=epochs,
+            eval_every=epochs,
+            trials=options.trials,
+            concurrency=concurrency,
+            trainer="local",
+            storage=folder,
+            tracking_uri=f"sqlite:///{folder}/mlflow.db",
+        )
+        session = open_session(asked, Console(quiet=True))
+        space = SearchSpace(model="diffrec", parameters={"lr": Choice(type="choice", values=[1e-3])}, fixed=params)
+        study = Study.open(_identity(session, space), study_url(asked, folder))
+        tracker = session.tracker()
+        tracker.open_study(study.name, "benchmark", {}, {}, Dataset(session.dataset, session.prepared.digest))
+        work = Work("diffrec", session.plan, session.resources, session.trainer(), under(folder, "trials"))
+        try:
+            run_search(
+                trial(work, ray.put(session.split)),
+                study,
+                options.trials,
+                concurrency=concurrency,
+                resources=work.bundle(),
+                listeners=[clock, Recorder(tracker, "trial"), Janitor(work)],
+            )
+        finally:
+            tracker.close()
+    run = clock.run(concurrency)
+    console.print(f"search, {concurrency} at a time: {run.trials} trials in {run.seconds:.1f} s", markup=False)
+    return run
+
+
+def _identity(session: Session, space: SearchSpace) -> StudyIdentity:
+    plan = session.plan
+    return StudyIdentity(
+        dataset=session.split.digest,
+        split=session.options.data.split or "preset",
+        protocol=session.options.data.protocol,
+        history="train",
+        model="diffrec",
+        space=space,
+        metric=plan.metric,
+        epochs=plan.epochs,
+        eval_every=plan.eval_every,
+        patience=plan.patience,
+        batch_rule=BATCH_RULE,
+        seed=session.options.data.seed,
+    )
+
+
+class Clock:
+    """A listener that keeps when trials ended, and how long they say that they trained."""
+
+    def __init__(self) -> None:
+        self.made = time.monotonic()
+        self.trained: dict[int, float] = {}
+        self.ends: dict[int, float] = {}
+
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        pass
+
+    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+        self.trained[number] = metrics["seconds"]
+
+    def ended(self, number: int, state: str, reason: str | None) -> None:
+        self.ends[number] = time.monotonic()
+
+    def run(self, concurrency: int) -> SearchRun:
+        """From the moment at which the first training began; what comes before is the start-up."""
+        began = min(end - self.trained[number] for number, end in self.ends.items())
+        return SearchRun(
+            concurrency=concurrency,
+            trials=len(self.ends),
+            seconds=max(self.ends.values()) - began,
+            start_up=began - self.made,
+            training_seconds=sum(self.trained.values()),
+        )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
