@@ -20,11 +20,11 @@ from unblur.training.checkpoints import under
 from unblur.training.loop import Plan, fit
 from unblur.tuning.identity import StudyIdentity, trial_seed
 from unblur.tuning.janitor import Janitor
-from unblur.tuning.job import BATCH_RULE
 from unblur.tuning.options import SearchOptions
 from unblur.tuning.parameters import Choice, SearchSpace
 from unblur.tuning.recording import Recorder
 from unblur.tuning.session import Session, open_session, ray_cluster, study_url
+from unblur.tuning.single import BATCH_RULE
 from unblur.tuning.study import Study
 from unblur.tuning.trial import Work, trial
 from unblur.tuning.tuner import search as run_search
