@@ -53,7 +53,7 @@ def test_keeps_the_best_weights() -> None:
     outcome = fit(model, SPLIT, Plan(epochs=30, eval_every=2, patience=30, metric="ndcg_at_5"), told)
     values = {epoch: metrics["ndcg_at_5"] for epoch, metrics in told.seen.items()}
     assert outcome.value == max(values.values()) and values[outcome.epoch] == outcome.value
-    assert loop.validate(model, SPLIT).metrics()["ndcg_at_5"] == pytest.approx(outcome.value)
+    assert validate(model, SPLIT).metrics()["ndcg_at_5"] == pytest.approx(outcome.value)
 
 
 def test_patience_counts_epochs_since_the_best() -> None:
@@ -107,7 +107,7 @@ def test_a_finished_task_leaves_its_model_and_no_checkpoints(tmp_path: Path) -> 
     )
     outcome = run(task, SPLIT, Told())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "outcome.json"]
-    assert loop.validate(models.load(tmp_path / "model"), SPLIT).metrics() == pytest.approx(outcome.metrics)
+    assert validate(models.load(tmp_path / "model"), SPLIT).metrics() == pytest.approx(outcome.metrics)
 
 
 def test_a_checkpoint_is_written_when_a_machine_is_about_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

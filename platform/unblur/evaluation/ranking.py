@@ -94,7 +94,7 @@ def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: 
     n_items = exclude.shape[1]
     width = min(k, n_items)
     best = np.full((len(users), k), -1, dtype=np.int64)
-    with _evaluating(model):
+    with evaluating(model):
         for block in _blocks(len(users), n_items):
             scores = _masked(model.score(history.rows(users[block]), users[block]), exclude[users[block]])
             values, items = top_k(scores, width)
@@ -143,7 +143,7 @@ def _masked(scores: Tensor, exclude: csr_matrix) -> Tensor:
 
 
 @contextmanager
-def _evaluating(model: Scorer) -> Iterator[None]:
+def evaluating(model: Scorer) -> Iterator[None]:
     """No gradients, and networks in evaluation mode, so that a forgotten dropout cannot blur the result."""
     training = isinstance(model, nn.Module) and model.training
     if isinstance(model, nn.Module):

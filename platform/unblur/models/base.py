@@ -1,7 +1,7 @@
 """What every recommender promises, and the one extra promise of those that are trained by gradient."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -19,6 +19,9 @@ class ModelConfig(BaseModel):
     """Base of every model's Config: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    INFERENCE: ClassVar[frozenset[str]] = frozenset()
+    """The fields that change scoring alone, so that one trained model can be scored with other values of them."""
 
 
 C = TypeVar("C", bound=ModelConfig)
@@ -49,6 +52,12 @@ class Recommender(ABC, Generic[C]):
     def __init__(self, config: C, n_users: int, n_items: int, seed: int = 0) -> None:
         super().__init__()
         self.config, self.n_users, self.n_items, self.seed = config, n_users, n_items, seed
+
+    def infer_with(self, settings: Mapping[str, Any]) -> None:
+        """Score with other values of fields of `Config.INFERENCE` from now on; ValueError for any other field."""
+        if wrong := settings.keys() - self.config.INFERENCE:
+            raise ValueError(f"{', '.join(sorted(wrong))} cannot be changed without training")
+        self.config = type(self.config).model_validate({**self.config.model_dump(), **settings})
 
     @abstractmethod
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:

@@ -17,6 +17,8 @@ from unblur.models.dislikes import Examples
 class Config(diffrec.Config):
     """DiffRec's parameters and those of the condition."""
 
+    INFERENCE = diffrec.Config.INFERENCE | {"guidance_scale", "guidance_ramp"}
+
     denoiser: Literal["concat", "embedding", "cross_attention", "self_attention", "transformer"] = "concat"
     """How the condition enters the network."""
     embedding_dim: int = Field(64, ge=1)

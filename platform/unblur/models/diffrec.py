@@ -33,6 +33,8 @@ ScheduleName = Literal["linear_variance", "linear_variance_exact", "linear_beta"
 class Config(ModelConfig):
     """DiffRec's parameters, with the papers' symbols; the defaults are close to the authors' best settings."""
 
+    INFERENCE = frozenset({"t_prime_share", "sampler", "reverse_steps", "samples"})
+
     lr: float = Field(1e-3, gt=0)
     """Learning rate of AdamW."""
     weight_decay: float = Field(0.0, ge=0)
@@ -205,8 +207,13 @@ class Model(TrainableRecommender[Config]):
         )
 
     def train(self, mode: bool = True) -> Self:
-        self._products = None  # they belong to the weights of one evaluation
+        if mode:
+            self._products = None  # they belong to the weights of one evaluation
         return super().train(mode)
+
+    def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
+        self._products = None
+        return super().load_state_dict(*arguments, **options)
 
     # inference
 

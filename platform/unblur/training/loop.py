@@ -5,7 +5,7 @@ exactly as if nothing had happened.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from unblur.data.split import Split
-from unblur.errors import UserError
-from unblur.evaluation.ranking import ScoresNotFinite, validate
+from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
 from unblur.training.checkpoints import Checkpoint, Checkpoints
+from unblur.training.validation import Settings, best_of, validated
 from unblur.training.workers import Workers
 
 
@@ -55,6 +55,8 @@ class Outcome:
     epoch: int = 0
     value: float = -1.0
     metrics: dict[str, float] = field(default_factory=dict)
+    inference: dict[str, Any] = field(default_factory=dict)
+    """The settings of inference that were best, where there was a grid of them."""
 
 
 def fit(
@@ -64,21 +66,23 @@ def fit(
     report: Report,
     checkpoints: Checkpoints | None = None,
     workers: Workers = Workers(),  # noqa: B008 - frozen
+    grid: Sequence[Settings] = (),
 ) -> Outcome:
     """Train `model` and leave it with its best weights by `plan.metric` on the validation set.
 
-    A training with `checkpoints` resumes from their newest sound one. Raises TrainingFailed when the loss or the
-    scores are not finite.
+    With a `grid` of settings of inference (`Config.INFERENCE`), each evaluation is that of the best of them, and the
+    model is left with the best epoch's. A training with `checkpoints` resumes from their newest sound one. Raises
+    TrainingFailed when the loss or the scores are not finite.
     """
     if isinstance(model, ClosedFormRecommender):
         started = time.monotonic()
         model.fit(split)
-        metrics = _validate(model, split, workers)
+        metrics = validated(model, split, workers)
         facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
         report(1, {**metrics, f"best_{plan.metric}": metrics[plan.metric], **facts})
         return Outcome(1, metrics[plan.metric], metrics)
     assert isinstance(model, TrainableRecommender)
-    return Training(model, split, plan, report, checkpoints, workers).run()
+    return Training(model, split, plan, report, checkpoints, workers, grid).run()
 
 
 class Training:
@@ -92,9 +96,10 @@ class Training:
         report: Report,
         checkpoints: Checkpoints | None,
         workers: Workers,
+        grid: Sequence[Settings] = (),
     ) -> None:
         self.model, self.split, self.plan, self.report = model, split, plan, report
-        self.checkpoints, self.workers = checkpoints, workers
+        self.checkpoints, self.workers, self.grid = checkpoints, workers, grid
         model.setup(split)
         self.optimizer = model.optimizer()
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
@@ -107,17 +112,28 @@ class Training:
             loss = self.train_epoch()
             if self.epoch % self.plan.eval_every and self.epoch < self.plan.epochs:
                 continue
-            metrics = _validate(self.model, self.split, self.workers)
-            self._keep_best(metrics)
+            settings, metrics = self._validate()
+            self._keep_best(metrics, settings)
             due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
             if due and self.checkpoints and self.workers.rank == 0:
                 self.checkpoints.save(self.state())
                 last_saved = time.monotonic()
-            if self.report(self.epoch, {**metrics, **self._facts(loss, time.monotonic() - started)}):
+            shown = {f"inference/{name}": value for name, value in settings.items()}
+            if self.report(self.epoch, {**metrics, **shown, **self._facts(loss, time.monotonic() - started)}):
                 break
         self.model.load_state_dict(self.best_weights)
+        self.model.infer_with(self.best.inference)
         self.model.eval()
         return self.best
+
+    def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """The settings of inference that do best, if there are several, and the metrics with them."""
+        try:
+            if self.grid:
+                return best_of(self.grid, self.model, self.split, self.plan.metric, self.workers)
+            return {}, validated(self.model, self.split, self.workers)
+        except ScoresNotFinite as error:
+            raise TrainingFailed(str(error)) from error
 
     def _facts(self, loss: float, seconds: float) -> dict[str, float]:
         """What an evaluation tells beside its metrics; the best value so far is the trial's when it ends here."""
@@ -154,10 +170,10 @@ class Training:
     def _batches(self) -> Iterator[Batch]:
         return self.model.batches(self.split, self.epoch, self.workers.rank, self.workers.world)
 
-    def _keep_best(self, metrics: dict[str, float]) -> None:
+    def _keep_best(self, metrics: dict[str, float], settings: dict[str, Any]) -> None:
         value = metrics[self.plan.metric]
         if value > self.best.value:
-            self.best, self.best_weights = Outcome(self.epoch, value, metrics), _copy(self.model)
+            self.best, self.best_weights = Outcome(self.epoch, value, metrics, settings), _copy(self.model)
 
     def _patience_is_over(self) -> bool:
         evaluated = self.epoch % self.plan.eval_every == 0
@@ -183,23 +199,6 @@ class Training:
             index, key = name.split("/")
             moments.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-
-
-def _validate(model: Recommender[Any], split: Split, workers: Workers) -> dict[str, float]:
-    """Every validation metric; each worker ranks its share of the users."""
-    users = np.flatnonzero(np.diff(split.valid.indptr))
-    if not len(users):
-        raise UserError("no user has an interaction in the validation set, so nothing can be selected on it")
-    share = users[workers.rank :: workers.world].astype(np.int64)
-    try:
-        per_user = validate(model, split, share).per_user()
-    except ScoresNotFinite as error:
-        raise TrainingFailed(str(error)) from error
-    sums = torch.tensor([values.sum() for values in per_user.values()], dtype=torch.float64)
-    if isinstance(model, TrainableRecommender):
-        sums = sums.to(model.device)
-    means = workers.total(sums) / len(users)
-    return dict(zip(per_user, means.tolist(), strict=True))
 
 
 def _copy(model: TrainableRecommender[Any]) -> dict[str, Tensor]:

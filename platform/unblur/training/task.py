@@ -37,6 +37,8 @@ class Task(BaseModel):
     """Path or URI of the training's own folder: `checkpoints/` while it runs, `model/` afterwards if `keep`."""
     keep: bool = False
     """Save the trained model."""
+    grid: tuple[dict[str, Any], ...] = ()
+    """Settings of inference, of which each evaluation takes the best."""
 
 
 def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) -> Outcome:  # noqa: B008 - frozen
@@ -52,7 +54,7 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
             raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; this machine has {gigabytes(has)}")
         if isinstance(model, TrainableRecommender):
             model.to(best_device())
-        outcome = fit(model, split, task.plan, report, checkpoints, workers)
+        outcome = fit(model, split, task.plan, report, checkpoints, workers, task.grid)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise

@@ -1,7 +1,7 @@
 """The end of a run: retrain with several seeds, test each once, keep the numbers, register the best."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
@@ -42,6 +42,8 @@ class Result:
     model_uri: str | None
     parameters: int | None = None
     """How many numbers the first seed's model has learned, if it is recorded."""
+    inference: list[dict[str, Any]] = field(default_factory=list)
+    """The settings of inference that each seed's validation chose; empty where none were swept."""
 
 
 def finale(
@@ -59,7 +61,8 @@ def finale(
     """
     seeds = session.options.seeds
     if retrains.missing(seeds):
-        work = Work(session.options.model, session.plan, session.resources, trainer, retrains.folder, keep=True)
+        model, plan, resources = session.options.model, session.plan, session.resources
+        work = Work(model, plan, resources, trainer, retrains.folder, keep=True, swept=retrains.swept)
         search(
             trial(work, ray.put(session.split)),
             retrains,
@@ -118,7 +121,9 @@ def _test(
             "unblur.champion": champion,
         },
     )
-    return Result(values, [outcome["value"] for outcome in outcomes], least, uri, outcomes[0].get("parameters"))
+    inference = [outcome["inference"] for outcome in outcomes if outcome.get("inference")]
+    valid = [outcome["value"] for outcome in outcomes]
+    return Result(values, valid, least, uri, outcomes[0].get("parameters"), inference)
 
 
 def _register(session: Session, tracker: Tracker, retrains: Retrains, number: int) -> str:
@@ -134,7 +139,7 @@ def _register(session: Session, tracker: Tracker, retrains: Retrains, number: in
             tracker.parent_run_id,
             {
                 "unblur.model": session.options.model,
-                "unblur.params": retrains.params,
+                "unblur.params": {**retrains.params, **(retrains.outcome(number) or {}).get("inference", {})},
                 "unblur.dataset_digest": split.digest,
                 "unblur.data_request": session.options.data.model_dump_json(),
             },

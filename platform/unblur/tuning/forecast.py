@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from unblur.models.base import Operations, TrainableRecommender
 from unblur.training.memory import gigabytes, physical_memory
 from unblur.tuning.janitor import projected
 from unblur.tuning.options import SearchOptions
-from unblur.tuning.parameters import Choice, FloatRange, IntRange, SearchSpace
+from unblur.tuning.parameters import Choice, FloatRange, IntRange, Parameter, SearchSpace
 from unblur.tuning.session import Session
 from unblur.tuning.speed import measured
+from unblur.tuning.sweep import points, settings_of, written
 
 DRAWS = 60
 
@@ -37,8 +38,10 @@ class Estimate:
     """Of the fit, or of one epoch."""
 
 
-def announce(session: Session, space: SearchSpace, concurrency: int, console: Console) -> None:
-    """Print the data, the space, where trials will run and what memory one needs at most."""
+def announce(
+    session: Session, space: SearchSpace, swept: Mapping[str, Parameter], concurrency: int, console: Console
+) -> None:
+    """Print the data, what is searched and swept, where trials will run and what memory one needs at most."""
     options, resources, facts = session.options, session.resources, session.prepared.facts
     console.print(
         f"data {session.dataset} ({options.data.protocol}): train {facts.train:,}, valid {facts.valid:,}, "
@@ -47,6 +50,9 @@ def announce(session: Session, space: SearchSpace, concurrency: int, console: Co
     )
     if space.parameters:
         console.print(_table(space))
+    if swept:
+        tried = written({name: points(parameter) for name, parameter in swept.items()})
+        console.print(f"swept on each trained network ({settings_of(swept)} settings at most): {tried}", markup=False)
     if space.fixed:
         console.print("fixed: " + ", ".join(f"{name}={value}" for name, value in space.fixed.items()), markup=False)
     what = f"{options.trials} trials, then " if isinstance(options, SearchOptions) else ""

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict
 
-from unblur.tuning.parameters import SearchSpace
+from unblur.tuning.parameters import Parameter, SearchSpace
 
 
 class StudyIdentity(BaseModel):
@@ -22,6 +22,9 @@ class StudyIdentity(BaseModel):
     history: str
     model: str
     space: SearchSpace
+    """What the search draws from."""
+    swept: dict[str, Parameter] = {}
+    """What each evaluation takes the best of: parameters of inference that are not drawn."""
     metric: str
     epochs: int
     eval_every: int

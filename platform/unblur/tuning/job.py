@@ -14,11 +14,12 @@ from unblur.tuning.budget import share_out
 from unblur.tuning.configuration import parameters
 from unblur.tuning.forecast import refuse_infeasible
 from unblur.tuning.options import SearchOptions, TrainOptions
-from unblur.tuning.parameters import SearchSpace
+from unblur.tuning.parameters import Parameter, SearchSpace
 from unblur.tuning.session import Session, open_session, study_url
 from unblur.tuning.single import search_one, train_one
 from unblur.tuning.space import load_space
 from unblur.tuning.summary import tell_comparison, write_summary
+from unblur.tuning.sweep import without_swept
 
 RECENCY = ("w_min", "w_max", "condition_w_min", "recent_share")
 """The parameters, of whichever model, that weigh a user's interactions by their age; 1 means not to."""
@@ -37,6 +38,7 @@ def search(options: SearchOptions, console: Console) -> None:
         spaces = {name: _without_time(space, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
     refuse_infeasible(spaces.values(), session.split)
+    sweep = without_swept if options.sweep_inference == "on" else _all_drawn
     if len(names) > 1:
         limit = f" and {options.time_budget:g} s of search" if options.time_budget else ""
         console.print(
@@ -51,7 +53,7 @@ def search(options: SearchOptions, console: Console) -> None:
             if len(names) > 1:
                 console.rule(name)
             try:
-                found[name] = search_one(_of(session, name), space, url, cluster, console)
+                found[name] = search_one(_of(session, name), *sweep(space), url, cluster, console)
             except RunFailed as error:
                 failed[name] = str(error)
     _conclude(session, {name: each for name, each in found.items() if each}, failed, len(names) > 1, console)
@@ -93,6 +95,10 @@ def _space(model: str, file: Path | None) -> SearchSpace:
     if space.model != model:
         raise UserError(f"the search space is for --model {space.model}, and --model is {model}")
     return space
+
+
+def _all_drawn(space: SearchSpace) -> tuple[SearchSpace, dict[str, Parameter]]:
+    return space, {}
 
 
 def _without_time(space: SearchSpace, console: Console) -> SearchSpace:

@@ -64,6 +64,9 @@ class SearchOptions(RunOptions):
     """Finished trials of each model, those of earlier starts included."""
     time_budget: float | None = Field(None, gt=0)
     """Seconds of each model's search after which no further trial is begun and running ones are ended."""
+    sweep_inference: Literal["on", "off"] = "on"
+    """Score each trained network with a grid of the parameters that the space marks `stage: inference`, and keep the
+    best; off: draw them as any other."""
     study_url: str | None = None
     """Database of the study, such as postgresql://user@host/db [SQLite in the storage folder]."""
     check: bool = False

@@ -31,11 +31,15 @@ class Recorder:
 
 
 def in_mlflow(metrics: dict[str, Any]) -> dict[str, float]:
-    """Metrics under their names in MLflow: ndcg_at_10 becomes valid/ndcg_at_10."""
+    """Metrics under their names in MLflow: ndcg_at_10 becomes valid/ndcg_at_10; what is no number is left out."""
     return {
         OWN_NAMES.get(name, f"valid/{name}"): float(value)
         for name, value in metrics.items()
         if isinstance(value, int | float) and (name in OWN_NAMES or "_at_" in name)
+    } | {
+        name: float(value)
+        for name, value in metrics.items()
+        if name.startswith("inference/") and isinstance(value, int | float)
     }
 
 

@@ -1,5 +1,6 @@
 """The retrains of one configuration, one per seed: a record like a study's, kept as files beside the models."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from unblur.training.checkpoints import under
 from unblur.training.task import OUTCOME, read
 from unblur.tuning.identity import trial_seed
+from unblur.tuning.parameters import Parameter
 from unblur.tuning.study import TrialRecord
 
 PER_CONFIGURATION = 100
@@ -24,8 +26,16 @@ class RetrainIdentity:
 class Retrains:
     """What is done, and what is left to do; the outcome file that a finished retrain leaves is the truth."""
 
-    def __init__(self, folder: str, configuration: int, params: dict[str, Any], seed: int, metric: str) -> None:
-        self.folder, self.params = folder, params
+    def __init__(
+        self,
+        folder: str,
+        configuration: int,
+        params: dict[str, Any],
+        seed: int,
+        metric: str,
+        swept: Mapping[str, Parameter] | None = None,
+    ) -> None:
+        self.folder, self.params, self.swept = folder, params, dict(swept or {})
         self.first = configuration * PER_CONFIGURATION
         self.identity = RetrainIdentity(trial_seed(seed, configuration, "retrain"), metric)
         self._asked: set[int] = set()

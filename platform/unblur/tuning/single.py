@@ -18,7 +18,7 @@ from unblur.tuning.identity import StudyIdentity
 from unblur.tuning.janitor import Janitor, sweep
 from unblur.tuning.lock import driving
 from unblur.tuning.options import SearchOptions
-from unblur.tuning.parameters import SearchSpace
+from unblur.tuning.parameters import Parameter, SearchSpace
 from unblur.tuning.progress import Progress
 from unblur.tuning.recording import Recorder, as_record
 from unblur.tuning.resources import concurrency
@@ -34,20 +34,26 @@ BATCH_RULE = "batch_size is the global batch; workers share it"
 
 
 def search_one(
-    session: Session, space: SearchSpace, url: str, cluster: ExitStack, console: Console
+    session: Session,
+    space: SearchSpace,
+    swept: dict[str, Parameter],
+    url: str,
+    cluster: ExitStack,
+    console: Console,
 ) -> dict[str, Any] | None:
     """Search, retrain, test, register one model; what is done already is not done again. Returns its summary.
 
+    swept: parameters of inference that are not drawn; each evaluation takes the best of a grid of them.
     url: the study's database. cluster: where Ray is started when it is needed first, and lives until the end of the
     stack. None after a dry run. Raises RunFailed.
     """
     started = time.monotonic()
     options = session.options
     assert isinstance(options, SearchOptions)
-    identity = _identity(session, space)
+    identity = _identity(session, space, swept)
     if options.dry_run:
         cluster.enter_context(ray_cluster())
-        announce(session, space, _places(session, space), console)
+        announce(session, space, swept, _places(session, space), console)
         console.print("dry run: nothing was started")
         return None
     with ExitStack() as stack:
@@ -58,7 +64,7 @@ def search_one(
         if study.missing(options.trials) or not is_over(session, _retrains(session, study, home)):
             cluster.enter_context(ray_cluster())
             places = _places(session, space)
-            announce(session, space, places, console)
+            announce(session, space, swept, places, console)
         tracker = stack.enter_context(_recorded(session, study.name, identity, console))
         console.print(f"study {study.name} in {shown(url)}: {_counts(study)}", markup=False)
         tracker.reconcile(as_record(record, identity.metric) for record in study.records())
@@ -88,7 +94,7 @@ def train_one(session: Session, space: SearchSpace, cluster: ExitStack, console:
     home = under(session.root, "studies", session.dataset, name)
     cluster.enter_context(ray_cluster())
     places = _places(session, space)
-    announce(session, space, places, console)
+    announce(session, space, {}, places, console)
     if options.dry_run:
         console.print("dry run: nothing was started")
         return None
@@ -101,7 +107,7 @@ def train_one(session: Session, space: SearchSpace, cluster: ExitStack, console:
     return conclude(session, tracker, name, result, seconds, console, trials=trials, best=valid)
 
 
-def _identity(session: Session, space: SearchSpace) -> StudyIdentity:
+def _identity(session: Session, space: SearchSpace, swept: dict[str, Parameter] | None = None) -> StudyIdentity:
     options, plan = session.options, session.plan
     return StudyIdentity(
         dataset=session.split.digest,
@@ -110,6 +116,7 @@ def _identity(session: Session, space: SearchSpace) -> StudyIdentity:
         history=options.history,
         model=options.model,
         space=space,
+        swept=swept or {},
         metric=plan.metric,
         epochs=plan.epochs,
         eval_every=plan.eval_every,
@@ -156,7 +163,8 @@ def _retrains(session: Session, study: Study, home: str) -> Retrains:
     best = study.best()
     if best is None:
         raise RunFailed(f"no trial was completed ({_counts(study)}); MLflow has the reason of each")
-    return Retrains(under(home, "retrains"), best.number, best.params, session.options.data.seed, session.plan.metric)
+    seed, metric, swept = session.options.data.seed, session.plan.metric, study.identity.swept
+    return Retrains(under(home, "retrains"), best.number, best.params, seed, metric, swept)
 
 
 def _places(session: Session, space: SearchSpace) -> int:
@@ -169,7 +177,8 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
     assert isinstance(options, SearchOptions)
     if study.missing(options.trials) == 0:
         return
-    work = Work(options.model, session.plan, session.resources, session.trainer(), under(home, "trials"))
+    folder, swept = under(home, "trials"), study.identity.swept
+    work = Work(options.model, session.plan, session.resources, session.trainer(), folder, swept=swept)
     running = {record.number for record in study.records() if record.state == "running"}
     sweep(work.folder, running.__contains__)
     with Progress(console, options.trials, options.metric, session.plan.metric, study.records()) as progress:

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from unblur.errors import UserError, unknown
+from unblur.models.base import ModelConfig
 from unblur.tuning.parameters import Choice, FloatRange, IntRange, SearchSpace, encode
 
 __all__ = ["SearchSpace", "load_space"]
@@ -101,7 +102,7 @@ class _File:
         return UserError(self.message(where, text))
 
 
-def load_space(path: Path, config_class: type[BaseModel]) -> SearchSpace:
+def load_space(path: Path, config_class: type[ModelConfig]) -> SearchSpace:
     """The search space in `path`, sure to yield only configurations that `config_class` accepts.
 
     Raises UserError, with file, line and field, for anything that is not so: an unknown key or parameter, an empty
@@ -113,6 +114,7 @@ def load_space(path: Path, config_class: type[BaseModel]) -> SearchSpace:
     except ValidationError as error:
         raise UserError("\n".join(_explain(file, problem) for problem in error.errors())) from None
     _check_names(file, space, config_class)
+    _check_stages(file, space, config_class)
     _check_conditions(file, space)
     _check_enqueued(file, space, config_class)
     for forced in _corners(space):
@@ -141,6 +143,13 @@ def _check_names(file: _File, space: SearchSpace, config_class: type[BaseModel])
                 raise file.error([section, name], str(unknown("parameter", name, config_class.model_fields)))
     for name in space.fixed.keys() & space.parameters.keys():
         raise file.error(["fixed", name], "is also under `parameters`; give it in one place")
+
+
+def _check_stages(file: _File, space: SearchSpace, config_class: type[ModelConfig]) -> None:
+    for name, parameter in space.parameters.items():
+        if parameter.stage == "inference" and name not in config_class.INFERENCE:
+            known = ", ".join(sorted(config_class.INFERENCE)) or "none of this model's parameters"
+            raise file.error(["parameters", name, "stage"], f"inference: {name} changes training; {known} can be swept")
 
 
 def _check_conditions(file: _File, space: SearchSpace) -> None:

@@ -13,6 +13,7 @@ from unblur.tracking.address import redact
 from unblur.tracking.tracker import Tracker
 from unblur.tuning.finale import Result, statistics
 from unblur.tuning.session import Session
+from unblur.tuning.sweep import written
 
 
 def conclude(
@@ -34,6 +35,8 @@ def conclude(
         markup=False,
         style="bold",
     )
+    for seed, settings in enumerate(result.inference):
+        console.print(f"seed {seed}: inference with {written(settings)}, by validation", markup=False)
     if result.model_uri:
         console.print(f"registered {result.model_uri} as candidate", markup=False)
     console.print(f"look at the runs: mlflow ui --backend-store-uri {session.store.address}", markup=False)
@@ -45,6 +48,7 @@ def conclude(
         "model": options.model,
         "parameters": result.parameters,
         **found,
+        "inference": result.inference,
         "test": test,
         "popularity": result.popularity,
         "mlflow": {

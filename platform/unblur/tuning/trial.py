@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import ray
@@ -14,6 +14,8 @@ from unblur.training.checkpoints import Checkpoints, under
 from unblur.training.distributed import Resources, fit_on_workers
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.task import Task, run
+from unblur.tuning.parameters import Parameter
+from unblur.tuning.sweep import grid
 
 Trainer = Literal["local", "ray"]
 
@@ -30,6 +32,8 @@ class Work:
     """Path or URI; each trial works in `<folder>/<number>`."""
     keep: bool = False
     """Save the trained models."""
+    swept: dict[str, Parameter] = field(default_factory=dict)
+    """Parameters of inference, of which each evaluation takes the best values."""
 
     def bundle(self) -> dict[str, float]:
         """What Tune reserves for a trial; nothing for one that only drives Ray Train workers.
@@ -50,6 +54,7 @@ class Work:
             plan=self.plan,
             folder=under(self.folder, f"{number:05d}"),
             keep=self.keep,
+            grid=tuple(grid(self.model, self.swept, params)),
         )
 
 

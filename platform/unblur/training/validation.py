@@ -1,0 +1,86 @@
+"""Scoring on the validation set, for one setting of inference or for the best of a grid of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unblur.data.split import Split
+from unblur.errors import UserError
+from unblur.evaluation.ranking import ScoresNotFinite, evaluating, validate
+from unblur.models.base import Recommender, TrainableRecommender
+from unblur.training.workers import Workers
+
+SAMPLE, FINALISTS = 256, 2
+"""All settings of a grid are tried on so many users, the best of them on everyone."""
+
+Settings = Mapping[str, Any]
+Users = NDArray[np.int64]
+
+
+def validated(model: Recommender[Any], split: Split, workers: Workers) -> dict[str, float]:
+    """Every validation metric; each worker ranks its share of the users. Raises ScoresNotFinite on all of them."""
+    return _metrics(model, split, workers, _users(split))
+
+
+def best_of(
+    grid: Sequence[Settings], model: Recommender[Any], split: Split, metric: str, workers: Workers
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """The settings of `grid` with the best `metric` on validation, and every metric with them; the model keeps them.
+
+    What changes inference alone needs no training of its own, so one trained network is scored with all of it: first
+    for a fixed sample of users, then the FINALISTS for everyone. A setting whose scores are not finite loses; raises
+    ScoresNotFinite when all do.
+    """
+    users = _users(split)
+    with evaluating(model):
+        if len(grid) > FINALISTS:
+            few = np.sort(np.random.default_rng(0).permutation(users)[:SAMPLE])
+            values = [_tried(settings, model, split, workers, few).get(metric, -np.inf) for settings in grid]
+            grid = [grid[place] for place in np.argsort(-np.array(values), kind="stable")[:FINALISTS]]
+        found = [_tried(settings, model, split, workers, users) for settings in grid]
+    best = max(range(len(grid)), key=lambda place: found[place].get(metric, -np.inf))
+    if not found[best]:
+        raise ScoresNotFinite("the model's scores are not finite with any setting of inference")
+    model.infer_with(grid[best])
+    return dict(grid[best]), found[best]
+
+
+def _tried(
+    settings: Settings, model: Recommender[Any], split: Split, workers: Workers, users: Users
+) -> dict[str, float]:
+    """The metrics with these settings; none where the scores are not finite."""
+    model.infer_with(settings)
+    try:
+        return _metrics(model, split, workers, users)
+    except ScoresNotFinite:
+        return {}
+
+
+def _users(split: Split) -> Users:
+    users = np.flatnonzero(np.diff(split.valid.indptr)).astype(np.int64)
+    if not len(users):
+        raise UserError("no user has an interaction in the validation set, so nothing can be selected on it")
+    return users
+
+
+def _metrics(model: Recommender[Any], split: Split, workers: Workers, users: Users) -> dict[str, float]:
+    """The means over `users`. A worker whose scores are not finite says so to the others, which wait for its sums."""
+    share = users[workers.rank :: workers.world]
+    broken: ScoresNotFinite | None = None
+    sums: dict[str, float] = {}
+    try:
+        sums = {name: float(values.sum()) for name, values in validate(model, split, share).per_user().items()}
+    except ScoresNotFinite as error:
+        broken = error
+    counted = torch.tensor([float(broken is not None)], dtype=torch.float64, device=_device(model))
+    if workers.total(counted).item():
+        raise broken or ScoresNotFinite("the model's scores are not finite on another worker")
+    totals = torch.tensor(list(sums.values()), dtype=torch.float64, device=_device(model))
+    return dict(zip(sums, (workers.total(totals) / len(users)).tolist(), strict=True))
+
+
+def _device(model: Recommender[Any]) -> torch.device:
+    return model.device if isinstance(model, TrainableRecommender) else torch.device("cpu")
