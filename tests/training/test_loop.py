@@ -7,6 +7,7 @@ import torch
 from synthetic import communities
 
 from unblur import models
+from unblur.evaluation.ranking import validate
 from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, TrainingFailed, fit
