@@ -32,3 +32,34 @@ class ReproduceOptions(BaseModel):
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
     dry_run: bool = False
     """Say which rows would be run, and stop."""
+
+
+class AblateOptions(BaseModel):
+    """Trains every cell of a study and scores each at every point of its sweep. Run again, it goes on where it was."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    study: str
+    """A file, or the name of one in search_spaces/ablations."""
+    dataset: str | None = None
+    """Another dataset than the study's."""
+    seeds: int | None = Field(None, ge=1)
+    """Another number of seeds than the study's."""
+    at_most: int | None = Field(None, ge=1)
+    """Train at most so many cells now, each seed counting; the rest the next time."""
+    final: bool = False
+    """Test every finished cell too, once; without it the test set stays locked."""
+    output: Path | None = None
+    """The results as a page with plots; the same as CSV lies beside it [<study>.html]."""
+    concurrency: int | None = Field(None, ge=1)
+    """Trainings at the same time; left out, as many as the cluster's resources allow."""
+    cpus_per_worker: float = Field(1, gt=0)
+    """CPUs of each training."""
+    gpus_per_worker: float = Field(0, ge=0)
+    """GPUs of each training; fractions share one."""
+    data_dir: Path | None = None
+    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
+    storage: str = "./unblur-runs"
+    """Folder or s3://bucket/prefix for prepared data, checkpoints and models."""
+    dry_run: bool = False
+    """Say what would be trained and how long it may take, and stop."""

@@ -1,0 +1,128 @@
+"""Ablations as files: a base configuration, what is varied in training, and what is swept on each trained network."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from unblur.errors import UserError
+from unblur.models import configure
+
+INFERENCE = ("guidance_scale", "guidance_ramp", "t_prime_share", "sampler", "reverse_steps", "samples")
+"""Parameters of the diffusion models that change scoring only."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: its value (or name) on every axis of the grid, its parameters, and what is swept afterwards."""
+
+    labels: Mapping[str, Any]
+    params: Mapping[str, Any]
+    points: tuple[Mapping[str, Any], ...]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{axis} {value}" for axis, value in self.labels.items()) or "the base"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A trained cell at one point of its sweep, on validation or test."""
+
+    labels: Mapping[str, Any]
+    """The cell's and the point's."""
+    seed: int
+    part: Literal["valid", "test"]
+    metrics: Mapping[str, float]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Of the training: best epoch, seconds, parameters."""
+
+
+class Ablation(BaseModel):
+    """A study: `grid` times `seeds` trainings of `model`, each scored at every point of `inference`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The file's name without its ending."""
+    question: str
+    """What the study is to tell."""
+    figure: str = ""
+    """The paper's figure that it repeats."""
+    dataset: str
+    model: str
+    parameters: dict[str, Any] = {}
+    grid: dict[str, list[Any] | dict[str, dict[str, Any]]] = {}
+    """Axes: a parameter with its values, or a name of our own with named sets of parameters."""
+    inference: dict[str, list[Any]] = {}
+    """Parameters that change scoring only, with their values."""
+    x: str
+    """The axis along which results are drawn; the others make lines."""
+    seeds: int = Field(3, ge=1)
+    epochs: int = Field(100, ge=1)
+    eval_every: int = Field(5, ge=1)
+    patience: int = Field(20, ge=1)
+    metric: str = "ndcg@10"
+    """What decides on the validation set which epoch is kept."""
+
+    @model_validator(mode="after")
+    def _axes_fit(self) -> Self:
+        if both := self.grid.keys() & self.inference.keys():
+            raise ValueError(f"{', '.join(sorted(both))} is both in grid and in inference")
+        if wrong := [name for name in self.inference if name not in INFERENCE]:
+            raise ValueError(f"inference: {', '.join(wrong)} changes the training; there are {', '.join(INFERENCE)}")
+        if self.x not in self.axes:
+            raise ValueError(f"x = {self.x} is no axis; there are {', '.join(self.axes)}")
+        if empty := [name for name, values in {**self.grid, **self.inference}.items() if not values]:
+            raise ValueError(f"{', '.join(empty)} has no values")
+        return self
+
+    @property
+    def axes(self) -> list[str]:
+        """All that varies: the grid's axes, then the sweep's."""
+        return [*self.grid, *self.inference]
+
+    def cells(self) -> list[Cell]:
+        """Every training; UserError when the model refuses one, or all that is to be swept on it."""
+        axes = [[(axis, *each) for each in _choices(axis, values)] for axis, values in self.grid.items()]
+        return [self._cell(chosen) for chosen in product(*axes)]
+
+    def _cell(self, chosen: tuple[tuple[str, Any, dict[str, Any]], ...]) -> Cell:
+        labels = {axis: label for axis, label, _ in chosen}
+        params = dict(self.parameters)
+        for _, _, own in chosen:
+            params |= own
+        where = f"ablation {self.name}, {labels}"
+        configure(self.model, params, where)
+        sweep = [dict(zip(self.inference, values, strict=True)) for values in product(*self.inference.values())]
+        points = tuple(point for point in sweep if self._accepts(params | point))
+        if not points:
+            configure(self.model, params | sweep[0], where)  # says why
+        return Cell(labels, params, points)
+
+    def _accepts(self, params: dict[str, Any]) -> bool:
+        """Some points have no meaning: without a trained unconditional pass there is only scale 1."""
+        try:
+            configure(self.model, params, "")
+        except UserError:
+            return False
+        return True
+
+
+def _choices(axis: str, values: list[Any] | dict[str, dict[str, Any]]) -> list[tuple[Any, dict[str, Any]]]:
+    """(label, parameters) of every value of an axis."""
+    if isinstance(values, dict):
+        return list(values.items())
+    return [(value if isinstance(value, int | float | str) else json.dumps(value), {axis: value}) for value in values]
+
+
+def load_ablation(file: Path) -> Ablation:
+    """The study in `file`; UserError when it is none."""
+    try:
+        return Ablation.model_validate({"name": file.stem, **yaml.safe_load(file.read_text(encoding="utf-8"))})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as error:
+        raise UserError(f"{file} is no ablation: {error}") from None

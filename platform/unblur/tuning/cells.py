@@ -1,0 +1,129 @@
+"""One cell of an ablation with one seed: trained once, scored once at every point of its sweep."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from unblur import models
+from unblur.data.split import Split
+from unblur.evaluation.beyond import beyond_accuracy
+from unblur.evaluation.ranking import Evaluation, final, validate
+from unblur.models.ablations import Cell, Measured
+from unblur.models.base import Recommender, TrainableRecommender
+from unblur.training.checkpoints import under
+from unblur.training.task import OUTCOME, Task, download, read, run, write
+from unblur.training.workers import best_device
+from unblur.tuning.testing import Locked
+
+TIMING = "timing.json"
+Part = Literal["valid", "test"]
+Point = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A cell with a seed. Its folder is named by all that decides the result, so that studies share what is done."""
+
+    cell: Cell
+    seed: int
+    """Its place among the study's seeds."""
+    task: Task
+
+    @property
+    def home(self) -> str:
+        return self.task.folder
+
+    @property
+    def trained(self) -> bool:
+        return read(self.home, OUTCOME) is not None
+
+    @property
+    def seconds(self) -> float | None:
+        """What its training and scoring took; None before."""
+        timing = read(self.home, TIMING)
+        return None if timing is None else float(timing["seconds"])
+
+    def done(self, part: Part) -> bool:
+        """Whether every point of the sweep is scored."""
+        scored = read(self.home, f"{part}.json") or {}
+        return self.trained and all(_key(point) in scored for point in self.cell.points)
+
+    def measured(self, part: Part) -> list[Measured]:
+        """What is scored so far."""
+        scored, outcome = read(self.home, f"{part}.json") or {}, read(self.home, OUTCOME) or {}
+        facts = {"epoch": outcome.get("epoch"), "parameters": outcome.get("parameters"), "seconds": self.seconds}
+        points = [point for point in self.cell.points if _key(point) in scored]
+        return [Measured({**self.cell.labels, **p}, self.seed, part, scored[_key(p)], facts) for p in points]
+
+
+def piece(cell: Cell, index: int, task: Task, digest: str) -> Piece:
+    """`task.folder` is that of all cells; the piece gets one in it, by the data, the configuration, plan and seed."""
+    config = models.configure(task.model, task.params, str(cell))
+    what: dict[str, Any] = {"data": digest, "model": task.model, "config": config.model_dump(mode="json")}
+    what |= {"plan": task.plan.model_dump(), "seed": task.seed}
+    name = sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    return Piece(cell, index, task.model_copy(update={"folder": under(task.folder, name)}))
+
+
+def train_and_score(piece: Piece, split: Split, threads: int) -> None:
+    """What a worker does: train unless that is done, resuming from checkpoints, then score what is not scored."""
+    torch.set_num_threads(threads)
+    started = time.monotonic()
+    before = piece.seconds or 0.0
+    if not piece.trained:
+        run(piece.task, split, lambda *_: False)
+    _score(piece, "valid", split, lambda model: validate(model, split))
+    write(piece.home, TIMING, {"seconds": before + time.monotonic() - started})
+
+
+def score_on_test(piece: Piece, data: Locked, threads: int) -> None:
+    """Score on the test set what was not tested yet."""
+    torch.set_num_threads(threads)
+    _score(piece, "test", data.split, lambda model: final(model, data.split, data.test, data.history))
+
+
+def _score(piece: Piece, part: Part, split: Split, evaluate: Callable[[Any], Evaluation]) -> None:
+    file = f"{part}.json"
+    scored = read(piece.home, file) or {}
+    missing = [point for point in piece.cell.points if _key(point) not in scored]
+    if not missing:
+        return
+    counts = np.bincount(split.train.indices, minlength=split.n_items)
+    with tempfile.TemporaryDirectory() as scratch:
+        model = models.load(download(under(piece.home, "model"), Path(scratch)))
+    for point in missing:
+        evaluation = evaluate(with_inference(model, piece.task.model, point))
+        beyond = beyond_accuracy(evaluation.items, counts, split.n_users)
+        scored[_key(point)] = {**evaluation.metrics(), **beyond}
+    write(piece.home, file, scored)
+
+
+def with_inference(model: Recommender[Any], name: str, point: Point) -> Recommender[Any]:
+    """The trained model with other parameters of inference, on the GPU when there is one."""
+    config = models.configure(name, {**model.config.model_dump(mode="json"), **point}, f"sweep {dict(point)}")
+    other = models.model_class(name)(config, model.n_users, model.n_items, model.seed) if point else model
+    if isinstance(other, TrainableRecommender) and isinstance(model, TrainableRecommender):
+        other.load_state_dict(model.state_dict())
+        other.to(best_device()).eval()
+    return other
+
+
+def _key(point: Point) -> str:
+    return json.dumps(dict(point), sort_keys=True)
+
+
+def projection(pieces: Sequence[Piece], places: int) -> tuple[float, int] | None:
+    """Seconds that the rest may take, by the mean of those that are done, and how many these are; None before any."""
+    known = [seconds for piece in pieces if piece.done("valid") and (seconds := piece.seconds) is not None]
+    if not known:
+        return None
+    left = sum(not piece.done("valid") for piece in pieces)
+    return left * sum(known) / len(known) / max(places, 1), len(known)

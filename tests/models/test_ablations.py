@@ -1,0 +1,96 @@
+"""Studies as files: those that are there are sound, and bad ones are named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from unblur import models
+from unblur.data.presets import PRESETS
+from unblur.errors import UserError
+from unblur.evaluation.metrics import parse_metric
+from unblur.models.ablations import INFERENCE, Ablation, load_ablation
+
+FOLDER = Path(__file__).parents[2] / "search_spaces" / "ablations"
+FILES = sorted(FOLDER.glob("*.yaml"))
+BASE: dict[str, Any] = {
+    "question": "?",
+    "dataset": "sample",
+    "model": "cfg_diffrec",
+    "grid": {"form": {"raw": {}, "partial": {"condition_dropout": 0.5}}, "p_uncond": [0.0, 0.2]},
+    "inference": {"guidance_scale": [0.0, 1.0, 2.0]},
+    "x": "guidance_scale",
+}
+
+
+def study(**changes: Any) -> Ablation:
+    return Ablation(name="made", **{**BASE, **changes})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_study_is_sound(file: Path) -> None:
+    found = load_ablation(file)
+    cells = found.cells()
+    assert found.dataset in PRESETS and parse_metric(found.metric)
+    fields = models.config_class(found.model).model_fields
+    varied = {name for cell in cells for name in cell.params} | found.inference.keys()
+    assert varied <= fields.keys()
+    configs = [models.configure(found.model, dict(cell.params), "") for cell in cells]
+    assert len(set(map(str, configs))) == len(cells), "two cells are the same training"
+
+
+def test_the_studies_of_the_papers_figures_are_there() -> None:
+    names = {file.stem for file in FILES}
+    assert {"guidance_forms_toys", "guidance_forms_ml1m", "t_prime", "noise_scale", "steps_T"} <= names
+    assert {"time_sampling", "clusters_C", "scale_curve_toys", "scale_curve_beauty"} <= names
+    forms = load_ablation(FOLDER / "guidance_forms_toys.yaml")
+    assert len(forms.cells()) == 5 * 4
+    for cell in forms.cells():
+        scales = [point["guidance_scale"] for point in cell.points]
+        assert scales == ([1.0] if cell.labels["p_uncond"] == 0 else [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
+
+
+def test_cells_are_the_product_of_the_axes_and_points_those_with_a_meaning() -> None:
+    cells = study().cells()
+    assert [dict(cell.labels) for cell in cells] == [
+        {"form": form, "p_uncond": p} for form in ("raw", "partial") for p in (0.0, 0.2)
+    ]
+    assert cells[2].params == {"condition_dropout": 0.5, "p_uncond": 0.0}
+    assert [len(cell.points) for cell in cells] == [1, 3, 1, 3]
+    assert study(grid={}, inference={"guidance_scale": [1.0]}).cells()[0].points == ({"guidance_scale": 1.0},)
+    assert study(inference={}, x="form").cells()[0].points == ({},), "without a sweep the network is scored as it is"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": "scale"}, "x = scale is no axis; there are form, p_uncond, guidance_scale"),
+        ({"inference": {"noise_scale": [0.1]}, "x": "form"}, "noise_scale changes the training; there are"),
+        ({"grid": {"guidance_scale": [1.0]}}, "guidance_scale is both in grid and in inference"),
+        ({"grid": {"T": []}}, "T has no values"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_bad_study_is_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump({**BASE, **changes}))
+    with pytest.raises(UserError, match=rf"(?s)bad.yaml is no ablation.*{message}"):
+        load_ablation(file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grid": {"lr": [0.1, -1]}}, r"ablation made, \{'lr': -1\}: lr = -1"),
+        ({"grid": {"form": {"a": {"learning_rate": 1}}}}, "unknown parameter 'learning_rate'"),
+        ({"grid": {"p_uncond": [0.0]}, "inference": {"guidance_scale": [2.0]}}, "only guidance_scale = 1"),
+    ],
+)
+def test_a_cell_that_the_model_refuses_is_told(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        study(**changes).cells()
+
+
+def test_what_is_swept_are_parameters_of_the_guided_model() -> None:
+    assert set(INFERENCE) <= models.config_class("cfg_diffrec").model_fields.keys()
