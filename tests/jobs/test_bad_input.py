@@ -90,6 +90,23 @@ def test_set(assignment: str, message: str) -> None:
         train(TrainOptions(set=[assignment]), Console(quiet=True))
 
 
+@pytest.mark.parametrize("name", ["dislike_weight", "triplet_weight"])
+def test_dislikes_that_the_data_do_not_know(name: str) -> None:
+    with pytest.raises(UserError, match=rf"{name} = 0.5 needs ratings too low for a hit.*--min-rating 4"):
+        train(TrainOptions(model="diffrec", set=[f"{name}=0.5"]), Console(quiet=True))
+    assert not list(Path("unblur-runs").rglob("outcome.json"))
+
+
+def test_a_search_without_dislikes_says_that_their_weights_are_zero(local_ray: None) -> None:
+    Path("rated.yaml").write_text(
+        "model: diffrec\nparameters: {lr: {type: float, low: 0.01, high: 0.1},"
+        " triplet_weight: {type: float, low: 0.0, high: 1.0}}\nenqueue: [{lr: 0.05, triplet_weight: 0.5}]"
+    )
+    console = Console(record=True, width=300)
+    search(SearchOptions(model="diffrec", search_space=Path("rated.yaml"), dry_run=True), console)
+    assert "the data know no ratings too low for a hit: triplet_weight fixed at 0" in console.export_text()
+
+
 def test_set_overrides_the_file_and_numbers_are_numbers() -> None:
     Path("c.yaml").write_text("lr: 1e-3\ndims: [200, 600]\nT: 5\n")
     assert parameters(["T=7", "normalize=true", "loss=multinomial"], Path("c.yaml")) == {

@@ -17,6 +17,7 @@ from unblur.data.split import Split
 from unblur.errors import RunFailed, UserError, unknown
 from unblur.evaluation.metrics import parse_metric
 from unblur.models.ablations import Ablation, Measured, load_ablation
+from unblur.models.dislikes import need
 from unblur.training.checkpoints import under
 from unblur.training.distributed import Resources
 from unblur.training.loop import Plan, TrainingFailed
@@ -46,6 +47,8 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
     for line in prepared.report:
         console.print(line, markup=False)
     split = store.load_split(prepared.folder)
+    for cell in study.cells():
+        need(split, **{name: float(cell.params.get(name, 0)) for name in ("dislike_weight", "triplet_weight")})
     pieces = pieces_of(study, split, under(root, "ablations", Path(study.dataset).stem))
     resources = Resources(1, options.cpus_per_worker, options.gpus_per_worker)
     with ray_cluster():

@@ -10,6 +10,7 @@ from rich.console import Console
 import unblur
 from unblur import models
 from unblur.errors import RunFailed, UserError
+from unblur.models.dislikes import need
 from unblur.tuning.budget import share_out
 from unblur.tuning.configuration import parameters
 from unblur.tuning.forecast import refuse_infeasible
@@ -23,6 +24,8 @@ from unblur.tuning.sweep import without_swept
 
 RECENCY = ("w_min", "w_max", "condition_w_min", "recent_share")
 """The parameters, of whichever model, that weigh a user's interactions by their age; 1 means not to."""
+RATED = ("dislike_weight", "triplet_weight")
+"""Those that learn from ratings too low for a hit; 0 means not to."""
 
 
 def search(options: SearchOptions, console: Console) -> None:
@@ -35,7 +38,11 @@ def search(options: SearchOptions, console: Console) -> None:
     spaces = {name: _space(name, options.search_space) for name in names}
     session = open_session(options, console)
     if session.split.train_rank is None:
-        spaces = {name: _without_time(space, console) for name, space in spaces.items()}
+        told = "the data have no order in time"
+        spaces = {name: _without(space, RECENCY, 1.0, told, console) for name, space in spaces.items()}
+    if session.split.disliked is None:
+        told = "the data know no ratings too low for a hit"
+        spaces = {name: _without(space, RATED, 0.0, told, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
     refuse_infeasible(spaces.values(), session.split)
     sweep = without_swept if options.sweep_inference == "on" else _all_drawn
@@ -76,6 +83,7 @@ def train(options: TrainOptions, console: Console) -> dict[str, Any] | None:
     where = " and ".join([*([f"--config {options.config}"] if options.config else []), "--set"])
     config = models.configure(options.model, params, where)
     session = open_session(options, console)
+    need(session.split, **{name: getattr(config, name, 0.0) for name in RATED})
     space = SearchSpace(model=options.model, parameters={}, fixed=config.model_dump(mode="json"))
     refuse_infeasible([space], session.split)
     with ExitStack() as cluster:
@@ -101,11 +109,11 @@ def _all_drawn(space: SearchSpace) -> tuple[SearchSpace, dict[str, Parameter]]:
     return space, {}
 
 
-def _without_time(space: SearchSpace, console: Console) -> SearchSpace:
-    """The space for data without an order in time: every recency weight is 1."""
-    constants = {name: 1.0 for name in RECENCY if name in space.parameters}
+def _without(space: SearchSpace, names: tuple[str, ...], off: float, reason: str, console: Console) -> SearchSpace:
+    """The space with those of the parameters fixed at what turns them off, since the data lack what they need."""
+    constants = {name: off for name in names if name in space.parameters}
     if constants:
-        console.print(f"{space.model}: the data have no order in time: {', '.join(constants)} fixed at 1", markup=False)
+        console.print(f"{space.model}: {reason}: {', '.join(constants)} fixed at {off:g}", markup=False)
     return space.fixing(constants)
 
 
