@@ -1,0 +1,88 @@
+"""The page of an ablation: means and spreads of exactly what was measured, drawn along the study's axis."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from unblur.models.ablations import Ablation, Measured
+from unblur.reporting.ablation import BEYOND, as_frame, report, write
+
+STUDY = Ablation(
+    name="made",
+    question="Which <b>form</b>?",
+    figure="A paper, figure 3",
+    dataset="sample",
+    model="cfg_diffrec",
+    grid={"form": {"raw": {}, "partial": {"condition_dropout": 0.5}}},
+    inference={"guidance_scale": [0.0, 2.0]},
+    x="guidance_scale",
+    seeds=2,
+)
+
+
+def value(form: str, scale: float, seed: int, part: str) -> float:
+    return 0.1 + (form == "partial") * 0.05 + scale / 100 + seed / 1000 - (part == "test") * 0.02
+
+
+def measured(part: Any, forms: tuple[str, ...] = ("raw", "partial")) -> list[Measured]:
+    return [
+        Measured(
+            {"form": form, "guidance_scale": scale},
+            seed,
+            part,
+            dict.fromkeys(("ndcg_at_10", *BEYOND), value(form, scale, seed, part)),
+            {"epoch": 5, "seconds": 60.0, "parameters": 10},
+        )
+        for form in forms
+        for scale in (0.0, 2.0)
+        for seed in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize("parts", [["valid"], ["valid", "test"]])
+def test_curves_are_the_means_and_bars_the_deviations_over_seeds(parts: list[str]) -> None:
+    frame = as_frame(STUDY, [each for part in parts for each in measured(part)])
+    sections = report(STUDY, frame).sections
+    assert len(sections) == len(parts), "the test set is shown only when it was opened"
+    for part, section in zip(parts, sections, strict=True):
+        assert [plot.id for plot in section.plots] == [f"{part}-{name}" for name in ("ndcg_at_10", *BEYOND)]
+        lines = section.plots[0].figure.data
+        assert [line.name for line in lines] == ["form raw", "form partial"]
+        for line, form in zip(lines, ("raw", "partial"), strict=True):
+            assert list(line.x) == [0.0, 2.0]
+            assert list(line.y) == pytest.approx([value(form, scale, 0, part) + 0.0005 for scale in (0.0, 2.0)])
+            assert list(line.error_y.array) == pytest.approx([0.001 / 2**0.5] * 2)
+        assert [row[:3] for row in section.tables[0].rows] == [
+            [form, scale, "2"] for form in ("raw", "partial") for scale in ("0", "2")
+        ]
+
+
+def test_what_is_not_done_yet_is_told() -> None:
+    frame = as_frame(STUDY, measured("valid", forms=("raw",)))
+    assert "2 of 4 trainings are not done yet." in report(STUDY, frame).reservations
+    assert "4 of 4 trainings are not done yet." in report(STUDY, as_frame(STUDY, [])).reservations
+    whole = report(STUDY, as_frame(STUDY, measured("valid")))
+    assert not any("not done" in each for each in whole.reservations)
+    assert "Repeats A paper, figure 3." in whole.verdict
+
+
+def test_an_axis_of_names_keeps_its_order(tmp_path: Path) -> None:
+    study = STUDY.model_copy(update={"x": "form"})
+    lines = report(study, as_frame(study, measured("valid"))).sections[0].plots[0].figure.data
+    assert [(line.name, list(line.x)) for line in lines] == [
+        ("guidance_scale 0", ["raw", "partial"]),
+        ("guidance_scale 2", ["raw", "partial"]),
+    ]
+
+
+def test_page_and_csv_hold_every_measurement(tmp_path: Path) -> None:
+    results = measured("valid") + measured("test")
+    write(STUDY, results, tmp_path / "made.html")
+    frame = pd.read_csv(tmp_path / "made.csv")
+    assert len(frame) == len(results)
+    for row, each in zip(frame.itertuples(), results, strict=True):
+        assert (row.form, row.guidance_scale, row.seed, row.part) == (*each.labels.values(), each.seed, each.part)
+        assert row.ndcg_at_10 == pytest.approx(each.metrics["ndcg_at_10"])
+    assert "Which &lt;b&gt;form&lt;/b&gt;?" in (tmp_path / "made.html").read_text()
