@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from head import AT_ONCE, RAY, free_ports, wait_for
 from ray._raylet import GcsClient
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from running import command, environment
-from test_submitted import RAY, free_ports, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 IDLE_SECONDS = 5
@@ -28,8 +29,8 @@ class Elastic:
     """A head without CPUs and Ray's own fake provider, which starts each worker as a process."""
 
     def __init__(self, folder: Path, workers: int) -> None:
-        gcs, dashboard, client = free_ports(3)
-        self.address = f"127.0.0.1:{gcs}"
+        gcs, dashboard, agent, client = free_ports(4)
+        self.address, self.scratch = f"127.0.0.1:{gcs}", Path(f"/tmp/ray-{gcs}")
         types = {
             "ray.head.default": {"resources": {"CPU": 0}, "min_workers": 0, "max_workers": 0, "node_config": {}},
             "worker": {"resources": {"CPU": 1}, "min_workers": 0, "max_workers": workers, "node_config": {}},
@@ -56,11 +57,12 @@ class Elastic:
         }
         (folder / "autoscaler.json").write_text(json.dumps(config))
         flags = [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", "--num-cpus=0"]
+        flags += [f"--dashboard-agent-listen-port={agent}"]
         flags += [f"--autoscaling-config={folder / 'autoscaler.json'}", "--node-ip-address=127.0.0.1"]
         self.log = (folder / "head.log").open("wb")
         self.process = subprocess.Popen(
-            [RAY, "start", "--head", "--block", f"--temp-dir=/tmp/ray-{gcs}", *flags],
-            env={**environment(), "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
+            [RAY, "start", "--head", "--block", f"--temp-dir={self.scratch}", *flags],
+            env={**environment(), **AT_ONCE, "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
@@ -76,6 +78,7 @@ class Elastic:
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(60)
+        shutil.rmtree(self.scratch, ignore_errors=True)
         self.log.close()
 
 

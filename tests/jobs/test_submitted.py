@@ -1,71 +1,90 @@
-"""The tuning job as a user submits it: `ray start --head` in the repository's root, then `ray job submit`."""
+"""The tuning job as a user submits it: a head with token authentication, then `ray job submit`, `stop`, `submit`."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
+import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment
+from head import Head
+from test_tune import finished_records, finished_trials, runs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-RAY = str(Path(sys.executable).with_name("ray"))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+TRIALS = 6
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    head = Head(tmp_path_factory.mktemp("home"))
+    yield head
+    head.stop()
 
 
 @pytest.fixture
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A cluster of one node, ended by its own process id; its dashboard's address."""
-    gcs, dashboard, client = free_ports(3)
-    flags = [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", "--num-cpus=2"]
-    start = [RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", *flags]
-    # a folder of its own, or other drivers on this machine would find the cluster and join it; short, for Ray's sockets
-    own = {**environment(), "RAY_TMPDIR": f"/tmp/ray-{gcs}"}
-    with subprocess.Popen(start, cwd=ROOT, env=own, stdout=subprocess.PIPE, start_new_session=True) as process:
-        try:
-            wait_for(dashboard)
-            yield f"http://127.0.0.1:{dashboard}"
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.communicate()
+def flags(data_flags: list[str], space: Path, tmp_path: Path) -> list[object]:
+    places = ["--storage", tmp_path / "unblur-runs", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
+    # long enough for a trial still to run when the `ray` command line has come up to stop it
+    plan = ["--trials", TRIALS, "--epochs", 900, "--eval-every", 100, "--patience", 900, "--seeds", 1]
+    return [
+        *data_flags,
+        "--search-space",
+        space,
+        *places,
+        *plan,
+        "--trainer",
+        "local",
+        "--summary",
+        tmp_path / "s.json",
+    ]
 
 
-def wait_for(port: int) -> None:
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+def test_a_search_that_is_stopped_in_the_middle_and_submitted_again(
+    head: Head, flags: list[object], tmp_path: Path
+) -> None:
+    database = tmp_path / "unblur-runs" / "study.db"
+    assert head.submit(*flags, name="first", wait=False).returncode == 0
+    deadline = time.monotonic() + 300
+    while not finished_trials(database):
+        assert time.monotonic() < deadline, head.job("logs", "first")
         time.sleep(0.1)
-    raise TimeoutError(f"nothing listens on port {port}")
+    head.job("stop", "first")
+    assert "stopped" in head.job("status", "first")
+    assert "interrupted: the same command goes on" in head.job("logs", "first")
+    parent = runs(tmp_path).set_index("tags.unblur.kind").loc["study"]
+    assert (parent.status, parent["tags.unblur.reason"]) == ("KILLED", "interrupted")
+    before = finished_records(database)
+    assert 1 <= len(before) < TRIALS, "it was stopped in the middle"
 
-
-def submit(address: str, *flags: object) -> subprocess.CompletedProcess[str]:
-    job = [RAY, "job", "submit", "--address", address, "--", "python", "jobs/tune.py", *map(str, flags)]
-    return subprocess.run(job, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=400)
-
-
-def test_a_submitted_search(head: str, data_flags: list[str], space: Path, tmp_path: Path) -> None:
-    places = ["--storage", tmp_path / "runs", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
-    plan = ["--trials", 2, "--epochs", 2, "--eval-every", 1, "--seeds", 1, "--summary", tmp_path / "s.json"]
-    done = submit(head, *data_flags, "--search-space", space, *places, *plan)
+    done = head.submit(*flags, name="second")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sum(json.loads((tmp_path / "s.json").read_text())["trials"].values()) == 2
+    after = finished_records(database)
+    assert sorted(after) == list(range(TRIALS)) and {number: after[number] for number in before} == before
+    begun = set(map(int, re.findall(r"trial (\d+): started", done.stdout.partition("search:")[0])))
+    assert begun == after.keys() - before.keys(), "what was finished was not begun again"
+    assert sum(json.loads((tmp_path / "s.json").read_text())["trials"].values()) == TRIALS
+    found = runs(tmp_path)
+    trials = found[found["tags.unblur.kind"] == "trial"]
+    assert sorted(map(int, trials["tags.unblur.number"])) == list(range(TRIALS))
+    assert (found["tags.unblur.kind"] == "study").sum() == 1 and set(trials.status) <= {"FINISHED", "KILLED"}
 
 
-def test_a_submitted_mistake_fails_the_job_with_its_message(head: str) -> None:
-    done = submit(head, "--dataset", "no_such_dataset")
+def test_a_submitted_mistake_fails_the_job_with_its_message(head: Head) -> None:
+    done = head.submit("--dataset", "no_such_dataset", name="mistake")
     assert done.returncode == 1
     assert "unknown dataset 'no_such_dataset'" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "says"),
+    [
+        ("no-token", {"RAY_AUTH_MODE": "disabled"}, "Missing authentication token"),
+        ("wrong-token", {"RAY_AUTH_TOKEN": "0" * 64}, "Invalid authentication token"),
+    ],
+)
+def test_without_the_token_nothing_is_submitted(
+    head: Head, flags: list[object], name: str, changes: dict[str, str], says: str
+) -> None:
+    done = head.submit(*flags, name=name, **changes)
+    assert done.returncode != 0 and says in done.stdout + done.stderr
+    assert name not in head.job("list")

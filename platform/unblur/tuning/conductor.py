@@ -127,8 +127,11 @@ class Conductor:
             self._end(self.study.complete(number))
 
     def crashed(self, number: int, reason: str, fault: Fault) -> None:
-        """The trial went wrong: it is begun again if it may, and goes on from its newest checkpoint."""
-        if number not in self.running:
+        """The trial went wrong: it is begun again if it may, and goes on from its newest checkpoint.
+
+        Once the search is stopping it is only interrupted: whoever stops it may have ended its process.
+        """
+        if number not in self.running or self.stopping:
             return
         if may_try_again(fault, self._faults[number, fault]):
             self._faults[number, fault] += 1

@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,10 +169,24 @@ def ray_cluster() -> Iterator[None]:
         _try_address(os.environ.get("RAY_ADDRESS", ""))
         ray.init(log_to_driver=False, logging_level="error", runtime_env={"env_vars": WORKERS_ENVIRONMENT})
     try:
-        yield
+        with _sigterm_as_ctrl_c():
+            yield
     finally:
         if mine:
             ray.shutdown()
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """With Ray's own handler a job that is told to end (`ray job stop`) would exit without closing its runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _try_address(address: str) -> None:

@@ -54,6 +54,7 @@ def search(
     conductor.settle()
     if conductor.left <= 0:
         return
+    watch = StudyWatch(conductor, trial_timeout)
     reserved = {kind: amount for kind, amount in resources.items() if amount > 0} or ON_THE_HEAD
     with _quiet(concurrency), _interruptible(conductor), _scratch() as folder:
         try:
@@ -72,8 +73,8 @@ def search(
                     name="search",
                     storage_path=folder,
                     verbose=0,
-                    stop=StudyStopper(conductor),
-                    callbacks=[StudyWatch(conductor, trial_timeout)],
+                    stop=StudyStopper(conductor, watch),
+                    callbacks=[watch],
                     failure_config=tune.FailureConfig(max_failures=0),  # of a preemption, Tune counts nothing
                 ),
             ).fit()
