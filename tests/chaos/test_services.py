@@ -13,7 +13,7 @@ import optuna
 import pytest
 from faults import Fault
 from mlflow_server import Server as MLflow
-from running import Run, command, environment
+from running import Run, command, environment, recorded
 from synthetic import communities
 from test_loop import PARAMS, Told
 from test_postgres import BINARIES, Server, server
@@ -32,12 +32,6 @@ __all__ = ["server"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PLAN = ["--epochs", 200, "--patience", 200, "--eval-every", 20, "--seeds", 1, "--trainer", "local"]
 TRIALS = 5
-
-
-def recorded(folder: Path) -> list[optuna.trial.FrozenTrial]:
-    url = f"sqlite:///{folder}/unblur-runs/study.db"
-    names = optuna.get_all_study_names(url)
-    return optuna.load_study(study_name=names[0], storage=url).trials
 
 
 def test_mlflow_away_and_back(

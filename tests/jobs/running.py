@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
@@ -71,3 +72,10 @@ def run() -> Run:
         )
 
     return run
+
+
+def recorded(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    """The trials of the search that ran in `folder`."""
+    url = f"sqlite:///{folder}/unblur-runs/study.db"
+    names = optuna.get_all_study_names(url)
+    return optuna.load_study(study_name=names[0], storage=url).trials
