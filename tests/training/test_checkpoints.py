@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from unblur.training.checkpoints import Checkpoint, Checkpoints, under
+from unblur.training.pieces import pieces
 
 
 def saved(folder: Path, *epochs: int) -> Checkpoints:
@@ -29,6 +30,30 @@ def test_the_newest_is_found_with_all_it_held(tmp_path: Path) -> None:
     newest = saved(tmp_path, 5, 10).newest()
     assert newest is not None
     assert newest.epoch == 10 and newest.tensors["w"].eq(10).all() and newest.meta == {"best": {"value": 0.5}}
+
+
+def test_every_kind_of_tensor_comes_back_as_it_was(tmp_path: Path) -> None:
+    tensors = {
+        "bool": torch.tensor([True, False, True]),
+        "transposed": torch.arange(6.0).reshape(2, 3).T,
+        "long": torch.arange(-2, 3),
+        "scalar": torch.tensor(2.5, dtype=torch.float64),
+        "none": torch.zeros(0, 4),
+        "wichtig \u00fc": torch.tensor([1], dtype=torch.int16),
+    }
+    checkpoints = Checkpoints(str(tmp_path))
+    checkpoints.save(Checkpoint(1, tensors, {}))
+    found = checkpoints.newest()
+    assert found is not None and found.tensors.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert found.tensors[name].dtype == tensor.dtype and found.tensors[name].equal(tensor), name
+
+
+def test_a_checkpoint_is_not_a_second_copy_of_the_model() -> None:
+    weights = torch.zeros(1000)
+    kept = pieces({"w": weights}, {})[-1]
+    weights.fill_(1)
+    assert bytes(kept) == weights.numpy().tobytes()
 
 
 def test_at_most_two_stay(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
     split = load_split(prepared.folder)
     console.print(f"{options.data.dataset}: {split.n_users:,} users, {split.n_items:,} items", markup=False)
     training, evaluation = _speed(options, split, console) if options.rounds else (None, [])
-    used = _memory(options, prepared.folder) if options.memory else None
+    used = None if options.skip_memory else _memory(options, prepared.folder)
     search = searching.measure(options, split, console) if options.trials else None
     result = Result(
         command=shlex.join(["python", *sys.argv]),
@@ -67,9 +67,9 @@ def _speed(options: BenchmarkOptions, split: Split, console: Console) -> tuple[T
             sizes = (options.hidden, options.batch_size, options.threads)
             contestants["recbole"] = stack.enter_context(recbole(split, *sizes, options.peer_cache, console))
         products = Products(split.n_users, split.n_items, options.hidden, options.batch_size)
-        training = speed.training(contestants, products, ours, options.steps[0], options.rounds)
+        training = speed.training(contestants, products, ours, options.T[0], options.rounds)
         weights = ours.weights()  # trained, so that the metrics that are compared are not those of chance
-        evaluation = [speed.evaluation(contestants, weights, steps, options.rounds) for steps in options.steps]
+        evaluation = [speed.evaluation(contestants, weights, steps, options.rounds) for steps in options.T]
     return training, evaluation
 
 
@@ -89,7 +89,7 @@ def some_users(split: Split, count: int | None) -> Split:
 
 
 def _memory(options: BenchmarkOptions, folder: Path) -> Memory | None:
-    found = memory.measure(folder, options.hidden, options.batch_size, options.steps[0], options.threads)
+    found = memory.measure(folder, options.hidden, options.batch_size, options.T[0], options.threads)
     return Memory(base=found[0], peak=found[1]) if found else None
 
 

@@ -22,8 +22,8 @@ class BenchmarkOptions(BaseModel):
     """Hidden units of the network."""
     batch_size: int = Field(400, ge=1)
     """Users in a training batch."""
-    steps: list[int] = Field(default_factory=lambda: [5, 40], min_length=1)
-    """Numbers of diffusion steps T to evaluate with; training uses the first."""
+    steps: list[int] = Field(default_factory=list)
+    """A number of diffusion steps T to evaluate with; may be repeated, and training uses the first [5 and 40]."""
     users: int | None = Field(None, ge=1)
     """Measure training and evaluation on so many users only [all]."""
     rounds: int = Field(5, ge=0)
@@ -36,8 +36,8 @@ class BenchmarkOptions(BaseModel):
     """A library to compare with, in an environment of its own that is made when there is none."""
     peer_cache: Path = Path("~/.cache/unblur/peers")
     """Where peers' environments are kept."""
-    memory: bool = True
-    """Whether to measure the peak memory of training and evaluation, on all users."""
+    skip_memory: bool = False
+    """Leave out the peak memory of training and evaluation, which is measured on all users."""
     trials: int = Field(40, ge=0)
     """Trials of the search that is timed, once one at a time and once two; 0 leaves it out."""
     trial_seconds: float = Field(6.0, gt=0)
@@ -48,3 +48,8 @@ class BenchmarkOptions(BaseModel):
     """Where prepared data are kept."""
     output: Path | None = None
     """Write the result to this file as JSON."""
+
+    @property
+    def T(self) -> list[int]:
+        """The numbers of steps, or the usual two."""
+        return self.steps or [5, 40]

@@ -35,7 +35,7 @@ BARE = 3
 
 def measure(options: BenchmarkOptions, split: Split, console: Console) -> Search:
     """Search `options.trials` trials with one thread each, all of one configuration and a seed of their own."""
-    params = {"dims": [options.hidden], "batch_size": options.batch_size, "T": options.steps[0]}
+    params = {"dims": [options.hidden], "batch_size": options.batch_size, "T": options.T[0]}
     with _threads(1):
         epochs = max(1, round(options.trial_seconds / _bare(split, params, 2, 0) * 2))
         bare = [_bare(split, params, epochs, number) for number in range(BARE)]

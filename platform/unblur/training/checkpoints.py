@@ -9,8 +9,10 @@ from typing import Any
 
 from pyarrow import fs
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
+
+from unblur.training.pieces import Piece, pieces
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +45,11 @@ class Checkpoints:
 
         It costs at most the progress since the last good checkpoint, which stays untouched.
         """
-        data = save(checkpoint.tensors, metadata={_META: json.dumps({"epoch": checkpoint.epoch, **checkpoint.meta})})
-        name = f"epoch-{checkpoint.epoch:06d}-{_digest(data)}.safetensors"
+        meta = {_META: json.dumps({"epoch": checkpoint.epoch, **checkpoint.meta})}
+        data = pieces(checkpoint.tensors, meta)
+        name = f"epoch-{checkpoint.epoch:06d}-{_digest(*data)}.safetensors"
         try:
-            write_atomically(self.files, f"{self.root}/{name}", data)
+            write_atomically(self.files, f"{self.root}/{name}", *data)
         except OSError as error:
             logger.warning("checkpoint of epoch %d not written to %s: %s", checkpoint.epoch, self.root, error)
             return
@@ -98,17 +101,17 @@ def under(folder: str, *names: str) -> str:
     return "/".join([path.rstrip("/"), *names]) + mark + query
 
 
-def write_atomically(files: Any, path: str, data: bytes) -> None:
+def write_atomically(files: Any, path: str, *data: Piece) -> None:
     """Write `data` so that `path` holds all of it or does not exist; OSError when there is no room or no permission."""
     files.create_dir(path.rpartition("/")[0], recursive=True)
     if not isinstance(files, fs.LocalFileSystem):  # an object store shows an object only when it is whole
         with files.open_output_stream(path) as stream:
-            stream.write(data)
+            stream.writelines(data)
         return
     partial = f"{path}.partial"
     try:
         with files.open_output_stream(partial) as stream:
-            stream.write(data)
+            stream.writelines(data)
         files.move(partial, path)
     except OSError:
         if files.get_file_info(partial).type != fs.FileType.NotFound:
@@ -128,5 +131,8 @@ def _metadata(data: bytes) -> dict[str, Any]:
     return meta
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def _digest(*data: Piece) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in data:
+        digest.update(piece)
+    return digest.hexdigest()

@@ -149,6 +149,7 @@ class Training:
         try:
             for batch in self._batches():
                 self._step(batch, total)
+            self.optimizer.zero_grad(set_to_none=True)  # as large as the model, and of no use to the evaluation
         except RuntimeError as error:  # what comes after a loss that is not finite, such as draws weighted by it
             if torch.isfinite(total).all():
                 raise
@@ -180,9 +181,9 @@ class Training:
         return evaluated and self.epoch - self.best.epoch >= self.plan.patience
 
     def state(self) -> Checkpoint:
-        """All that a resumed training needs."""
+        """All that a resumed training needs; on a CPU it shares the memory of the model and its optimiser."""
         moments = self.optimizer.state_dict()["state"]
-        tensors = {f"model/{name}": value for name, value in _copy(self.model).items()}
+        tensors = {f"model/{name}": value.detach().cpu() for name, value in self.model.state_dict().items()}
         tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}
         tensors |= {f"optimizer/{i}/{name}": v.cpu() for i, state in moments.items() for name, v in state.items()}
         return Checkpoint(self.epoch, tensors, {"best": asdict(self.best)})
