@@ -52,6 +52,14 @@ def test_top_k_orders_by_score_then_item(k: int, levels: int, seed: int) -> None
     assert_array_equal(values.numpy(), np.take_along_axis(scores, expected, 1))
 
 
+@pytest.mark.parametrize("free", [0, 2**20, 2**40])
+def test_blocks_shrink_with_the_free_memory_and_cover_everyone(free: int) -> None:
+    blocks = list(ranking._blocks(1000, 50_000, free))
+    assert [user for block in blocks for user in range(block.start, block.stop)] == list(range(1000))
+    tallest = max(block.stop - block.start for block in blocks)
+    assert tallest == max(1, min(ranking.SCORE_BYTES, free // 16) // (4 * 50_000))
+
+
 @pytest.mark.parametrize("rows", [1, 7, 49, 1000])
 def test_block_size_does_not_matter(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     split, test = parts()

@@ -1,5 +1,7 @@
 """Full ranking on the device, in blocks of users: score, mask, top-K. Only (B, K) item ids leave the device."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from unblur.evaluation.metrics import CUTOFFS, all_metrics, average
 Users = NDArray[np.int64]
 Items = NDArray[np.int64]
 
-SCORE_BYTES = 64 * 2**20  # of one block's score matrix; masking and top-K take about as much again
+SCORE_BYTES = 64 * 2**20  # of one block's score matrix at most; masking and top-K take about as much again
+FREE_SHARE = 16  # ... and no more than this part of the memory that is free on the device
 NARROWEST = 1024  # items: a small catalogue must not make blocks so tall that a model's hidden layers outgrow them
 
 
@@ -95,7 +98,7 @@ def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: 
     width = min(k, n_items)
     best = np.full((len(users), k), -1, dtype=np.int64)
     with evaluating(model):
-        for block in _blocks(len(users), n_items):
+        for block in _blocks(len(users), n_items, _free_bytes(model)):
             scores = _masked(model.score(history.rows(users[block]), users[block]), exclude[users[block]])
             values, items = top_k(scores, width)
             best[block, :width] = items.masked_fill(values.isinf(), -1).cpu().numpy()
@@ -125,9 +128,18 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, items.gather(1, order)
 
 
-def _blocks(n_users: int, n_items: int) -> Iterator[slice]:
-    size = max(1, SCORE_BYTES // (4 * max(n_items, NARROWEST)))
+def _blocks(n_users: int, n_items: int, free: int) -> Iterator[slice]:
+    size = max(1, min(SCORE_BYTES, free // FREE_SHARE) // (4 * max(n_items, NARROWEST)))
     return (slice(start, min(start + size, n_users)) for start in range(0, n_users, size))
+
+
+def _free_bytes(model: Scorer) -> int:
+    """On the model's device; as if without end where the system does not tell."""
+    device = getattr(model, "device", None)
+    if isinstance(device, torch.device) and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    known = "SC_AVPHYS_PAGES" in os.sysconf_names
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") if known else sys.maxsize
 
 
 def _masked(scores: Tensor, exclude: csr_matrix) -> Tensor:
