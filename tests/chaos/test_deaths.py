@@ -1,6 +1,5 @@
 """Drivers and trials that are killed: the final table is that of an undisturbed search."""
 
-import itertools
 import os
 import random
 import signal
@@ -18,7 +17,7 @@ from toy_study import identity
 from unblur.tuning.storage import local_url
 from unblur.tuning.study import Study
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KILLS_OF_ONE = 2
 """So often may a trial's process die and the trial be begun again."""
 
@@ -51,10 +50,10 @@ def test_kill_9_of_the_driver(fault: Callable[[str], Fault], tmp_path: Path) -> 
         driver = start_driver(tmp_path, 7, 0.2)
         until(driver, line)
         driver.kill()
-        driver.wait(30)
+        driver.wait()
         death.inject()
     last = start_driver(tmp_path, 7, 0.02)
-    assert last.wait(200) == 0
+    assert last.wait() == 0
     the_same(tmp_path, 7, death)
 
 
@@ -65,9 +64,9 @@ def test_ctrl_c_twice(fault: Callable[[str], Fault], tmp_path: Path) -> None:
     for _ in range(2):
         driver.send_signal(signal.SIGINT)
         time.sleep(0.5)
-    assert driver.wait(60) == 130
+    assert driver.wait() in (130, -signal.SIGINT)  # the second may find it at its end already
     twice.inject()
-    assert start_driver(tmp_path, 5, 0.02).wait(200) == 0
+    assert start_driver(tmp_path, 5, 0.02).wait() == 0
     the_same(tmp_path, 5, twice)
 
 
@@ -82,24 +81,32 @@ def test_kill_9_of_trials(fault: Callable[[str], Fault], tmp_path: Path) -> None
             killed[found[1]] = killed.get(found[1], 0) + 1
             death.inject()
         time.sleep(1)
-    assert driver.wait(300) == 0
+    assert driver.wait() == 0
     the_same(tmp_path, 6, death)
+
+
+LIVES = 100
+"""So many drivers are started in a soak at most; a handful suffices on an idle machine."""
 
 
 def pauses() -> Iterator[float]:
     """Seconds until the driver's next death: 30 to 60, always the same ones."""
     rng = random.Random(0)
-    return (rng.uniform(30, 60) for _ in itertools.count())
+    return (rng.uniform(30, 60) for _ in range(LIVES))
 
 
+@pytest.mark.timeout(3600)
 def test_soak(fault: Callable[[str], Fault], tmp_path: Path) -> None:
-    trials, deadline = 200, time.monotonic() + 1300
+    trials = 200
     trial_deaths, driver_deaths = (
         fault("soak of 200 trials: kill -9 of trials"),
         fault("the same: kill -9 of the driver"),
     )
     for pause in pauses():
-        driver, until_death, killed = start_driver(tmp_path, trials, 0.03), time.monotonic() + pause, {}
+        driver, killed = start_driver(tmp_path, trials, 0.03), dict[int, int]()
+        assert driver.stdout is not None
+        next((line for line in driver.stdout if line.startswith("started")), None)  # on a busy machine it takes a while
+        until_death = time.monotonic() + pause
         while driver.poll() is None and time.monotonic() < until_death:
             time.sleep(3)
             found = running(tmp_path)
@@ -111,8 +118,9 @@ def test_soak(fault: Callable[[str], Fault], tmp_path: Path) -> None:
         if driver.poll() is not None:
             break
         driver.kill()
-        driver.wait(30)
+        driver.wait()
         driver_deaths.inject()
-        assert time.monotonic() < deadline, "it makes no progress"
+    else:
+        pytest.fail(f"{LIVES} drivers did not make it")
     assert driver.returncode == 0
     the_same(tmp_path, trials, trial_deaths, driver_deaths)

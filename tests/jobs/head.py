@@ -24,7 +24,7 @@ class Head:
 
     def __init__(self, home: Path) -> None:
         gcs, dashboard, agent, client = free_ports(4)
-        self.address = f"http://127.0.0.1:{dashboard}"
+        self.address, self.gcs = f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}"
         # a folder of its own, or other drivers on this machine would find the cluster and join it; short, for sockets
         self.scratch = Path(f"/tmp/ray-{gcs}")
         self.environment = {**environment(), "HOME": str(home), "RAY_AUTH_MODE": "token"}

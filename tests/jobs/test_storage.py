@@ -10,6 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from mlflow_server import Server as MLflow
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from rich.console import Console
@@ -143,6 +144,44 @@ def test_check_of_a_bucket_behind(s3: str, where: str, tmp_path: Path, local_ray
         assert "hush" not in told
 
 
+def test_check_of_a_bucket_with_wrong_credentials(
+    s3: str, tmp_path: Path, local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moto.settings.INITIAL_NO_AUTH_ACTION_COUNT", 0)  # from here on keys are looked at
+    told = told_by_check(tmp_path, storage=f"s3://bucket/x?{s3}", study_url=f"sqlite:///{tmp_path}/s.db")
+    assert re.search("WRONG +storage: --storage .*(ACCESS_DENIED|InvalidAccessKeyId|403).*AWS_SECRET_ACCESS_KEY", told)
+    assert "hush" not in told
+
+
+@needs_postgres
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"password": "hush"}, "password authentication failed"),
+        ({"database": "absent"}, "does not exist"),
+        ({"database": "postgres?options=-cdefault_transaction_read_only%3Don"}, "read-only transaction"),
+    ],
+)
+def test_check_of_a_database_that_does_not_let_it_in(
+    server: Server, tmp_path: Path, local_ray: None, changes: dict[str, str], says: str
+) -> None:
+    told = told_by_check(tmp_path, study_url=server.url(**changes))
+    assert re.search(f"WRONG +study database: .*--study-url.*{says}", told)
+    assert "hush" not in told and "p{w}d" not in told
+
+
+def test_check_of_an_mlflow_server_that_cannot_keep_artifacts(tmp_path: Path, local_ray: None) -> None:
+    (folder := tmp_path / "server").mkdir()
+    (folder / "artifacts").write_text("where the server wants a folder")
+    mlflow = MLflow(folder)
+    mlflow.start()
+    try:
+        told = told_by_check(tmp_path, tracking_uri=mlflow.uri)
+    finally:
+        mlflow.stop()
+    assert re.search(f"WRONG +MLflow: --tracking-uri.*{mlflow.uri}", told)
+
+
 def test_check_of_a_read_only_path(tmp_path: Path, local_ray: None) -> None:
     (disk := tmp_path / "disk").mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk], capture_output=True).returncode:
@@ -151,7 +190,8 @@ def test_check_of_a_read_only_path(tmp_path: Path, local_ray: None) -> None:
         told = told_by_check(tmp_path, storage=str(disk / "runs"))
     finally:
         subprocess.run(["umount", disk], check=True)
-    assert re.search(r"WRONG +storage: --storage .*ead-only", told) and "WRONG  study database" in told
+    assert re.search(r"WRONG +storage: --storage .*ead-only", told)
+    assert re.search(r"WRONG +study database: .*--storage.*ead-only", told)
 
 
 def test_check_of_a_ray_that_is_not_there(tmp_path: Path) -> None:

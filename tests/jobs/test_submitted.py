@@ -2,12 +2,14 @@
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from head import Head
+from running import command
 from test_tune import finished_records, finished_trials, runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -88,3 +90,14 @@ def test_without_the_token_nothing_is_submitted(
     done = head.submit(*flags, name=name, **changes)
     assert done.returncode != 0 and says in done.stdout + done.stderr
     assert name not in head.job("list")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "0" * 64}, {"HOME": "/nonexistent"}]
+)
+def test_a_driver_without_the_token_is_told_what_to_set(head: Head, tmp_path: Path, changes: dict[str, str]) -> None:
+    where = {**head.environment, "RAY_ADDRESS": head.gcs, **changes}
+    plan = ["--dry-run", "--data-dir", tmp_path]
+    done = subprocess.run(command("tune", *plan), cwd=tmp_path, env=where, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert all(each in done.stderr for each in ("error:", head.gcs, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"))

@@ -34,9 +34,12 @@ from unblur.tuning.testing import Locked
 from unblur.tuning.trial import Trainer
 
 WORKERS_ENVIRONMENT = {
-    # every report of a Ray Train worker waits for this poll, which takes 2 s by default
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    "PYTHONWARNINGS": "ignore",
+    "env_vars": {
+        # every report of a Ray Train worker waits for this poll, which takes 2 s by default
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+        "PYTHONWARNINGS": "ignore",
+    },
+    "worker_process_setup_hook": "unblur.training.own_cluster.know_own_cluster",
 }
 
 
@@ -166,8 +169,7 @@ def ray_cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     mine = not ray.is_initialized()
     if mine:
-        _try_address(os.environ.get("RAY_ADDRESS", ""))
-        ray.init(log_to_driver=False, logging_level="error", runtime_env={"env_vars": WORKERS_ENVIRONMENT})
+        _join(os.environ.get("RAY_ADDRESS", ""))
     try:
         with _sigterm_as_ctrl_c():
             yield
@@ -187,6 +189,18 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _join(address: str) -> None:
+    _try_address(address)
+    try:
+        ray.init(log_to_driver=False, logging_level="error", runtime_env=WORKERS_ENVIRONMENT)
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        raise UserError(
+            f"the Ray cluster {f'at {address} ' if address else ''}cannot be joined: {str(error).partition('. ')[0]}. "
+            "If it asks for a token (ray start with RAY_AUTH_MODE=token), set RAY_AUTH_MODE=token here too and give "
+            "its token in RAY_AUTH_TOKEN or ~/.ray/auth_token; RAY_ADDRESS names another cluster."
+        ) from None
 
 
 def _try_address(address: str) -> None:
