@@ -10,7 +10,7 @@ from unblur import models
 from unblur.data.presets import PRESETS
 from unblur.errors import UserError
 from unblur.evaluation.metrics import parse_metric
-from unblur.models.ablations import INFERENCE, Ablation, load_ablation
+from unblur.models.ablations import Ablation, load_ablation
 
 FOLDER = Path(__file__).parents[2] / "search_spaces" / "ablations"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -90,7 +90,3 @@ def test_a_bad_study_is_named(changes: dict[str, Any], message: str, tmp_path: P
 def test_a_cell_that_the_model_refuses_is_told(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         study(**changes).cells()
-
-
-def test_what_is_swept_are_parameters_of_the_guided_model() -> None:
-    assert set(INFERENCE) <= models.config_class("cfg_diffrec").model_fields.keys()

@@ -22,7 +22,7 @@ from unblur.models.ablations import Ablation, Measured
 from unblur.reporting.ablation import write
 from unblur.training.task import write as write_file
 from unblur.tuning.ablate import ablate, load_study, pieces_of
-from unblur.tuning.cells import projection, with_inference
+from unblur.tuning.cells import projection
 from unblur.tuning.experiment_options import AblateOptions
 
 SPLIT = communities()
@@ -54,11 +54,11 @@ def test_a_swept_parameter_scores_as_if_the_model_had_been_trained_with_it(point
     users = np.arange(10)
     base = {"noise_scale": 1.0, "noise_min": 0.1, "noise_max": 0.99, "t_prime_share": 1.0, "T": 4}
     model, other = (trained("cfg_diffrec", SPLIT, epochs=3, **own) for own in (base, base | point))
-    swept = with_inference(model, "cfg_diffrec", point)
-    found, before, expected = (m.score(SPLIT.history().rows(users), users) for m in (swept, model, other))
+    before, expected = (each.score(SPLIT.history().rows(users), users) for each in (model, other))
+    model.infer_with(point)
+    found = model.score(SPLIT.history().rows(users), users)
     torch.testing.assert_close(found, expected)
     assert not before.allclose(expected)
-    assert model.config == models.configure("cfg_diffrec", model.config.model_dump(mode="json"), "")
 
 
 def test_a_pieces_folder_follows_from_all_that_decides_its_result_and_from_nothing_else() -> None:

@@ -11,10 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unblur.errors import UserError
-from unblur.models import configure
-
-INFERENCE = ("guidance_scale", "guidance_ramp", "t_prime_share", "sampler", "reverse_steps", "samples")
-"""Parameters of the diffusion models that change scoring only."""
+from unblur.models import config_class, configure
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,11 @@ class Ablation(BaseModel):
     def _axes_fit(self) -> Self:
         if both := self.grid.keys() & self.inference.keys():
             raise ValueError(f"{', '.join(sorted(both))} is both in grid and in inference")
-        if wrong := [name for name in self.inference if name not in INFERENCE]:
-            raise ValueError(f"inference: {', '.join(wrong)} changes the training; there are {', '.join(INFERENCE)}")
+        known = config_class(self.model).INFERENCE
+        if wrong := [name for name in self.inference if name not in known]:
+            raise ValueError(
+                f"inference: {', '.join(wrong)} changes the training; there are {', '.join(sorted(known))}"
+            )
         if self.x not in self.axes:
             raise ValueError(f"x = {self.x} is no axis; there are {', '.join(self.axes)}")
         if empty := [name for name, values in {**self.grid, **self.inference}.items() if not values]:

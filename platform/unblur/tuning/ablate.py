@@ -1,9 +1,6 @@
 """`jobs/ablate.py`: every cell of a study with every seed, as many at a time as the cluster takes."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -54,7 +51,7 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
         need(split, **{name: float(cell.params.get(name, 0)) for name in ("dislike_weight", "triplet_weight")})
     pieces = pieces_of(study, split, under(root, "ablations", Path(study.dataset).stem))
     resources = Resources(1, options.cpus_per_worker, options.gpus_per_worker)
-    with ray_cluster(), _terminable():  # in this order: Ray sets a handler of its own
+    with ray_cluster():
         places = concurrency(resources, options.concurrency)
         _announce(study, pieces, places, console)
         if options.dry_run:
@@ -105,19 +102,6 @@ def pieces_of(study: Ablation, split: Split, folder: str) -> list[Piece]:
 
 def _task(study: Ablation, params: dict[str, Any], seed: int, plan: Plan, folder: str) -> Task:
     return Task(model=study.model, params=params, seed=seed, plan=plan, folder=folder, keep=True)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """A SIGTERM (`ray job stop`) ends the study as Ctrl-C does: what was begun goes on from its checkpoints."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _asked(options: AblateOptions) -> Ablation:

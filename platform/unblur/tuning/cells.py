@@ -17,7 +17,7 @@ from unblur.data.split import Split
 from unblur.evaluation.beyond import beyond_accuracy
 from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.models.ablations import Cell, Measured
-from unblur.models.base import Recommender, TrainableRecommender
+from unblur.models.base import TrainableRecommender
 from unblur.training.checkpoints import under
 from unblur.training.task import OUTCOME, Task, download, read, run, write
 from unblur.training.workers import best_device
@@ -99,21 +99,14 @@ def _score(piece: Piece, part: Part, split: Split, evaluate: Callable[[Any], Eva
     counts = np.bincount(split.train.indices, minlength=split.n_items)
     with tempfile.TemporaryDirectory() as scratch:
         model = models.load(download(under(piece.home, "model"), Path(scratch)))
+    if isinstance(model, TrainableRecommender):
+        model.to(best_device())
     for point in missing:
-        evaluation = evaluate(with_inference(model, piece.task.model, point))
+        model.infer_with(point)  # every point sets the same fields
+        evaluation = evaluate(model)
         beyond = beyond_accuracy(evaluation.items, counts, split.n_users)
         scored[_key(point)] = {**evaluation.metrics(), **beyond}
     write(piece.home, file, scored)
-
-
-def with_inference(model: Recommender[Any], name: str, point: Point) -> Recommender[Any]:
-    """The trained model with other parameters of inference, on the GPU when there is one."""
-    config = models.configure(name, {**model.config.model_dump(mode="json"), **point}, f"sweep {dict(point)}")
-    other = models.model_class(name)(config, model.n_users, model.n_items, model.seed) if point else model
-    if isinstance(other, TrainableRecommender) and isinstance(model, TrainableRecommender):
-        other.load_state_dict(model.state_dict())
-        other.to(best_device()).eval()
-    return other
 
 
 def _key(point: Point) -> str:
