@@ -253,7 +253,7 @@ def test_ctrl_c_leaves_the_running_trial_interrupted(study: Study) -> None:
 
 def start_driver(folder: Path, trials: int, epoch_seconds: float) -> subprocess.Popen[str]:
     command = [sys.executable, f"{TESTS}/toy_driver.py", str(folder), str(trials), str(epoch_seconds)]
-    environment = {**os.environ, "PYTHONPATH": TESTS}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
