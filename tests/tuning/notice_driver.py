@@ -54,13 +54,13 @@ def tell_of_checkpoints() -> None:
         whole(self, checkpoint)
         tell("saved", checkpoint.epoch)
 
-    def validate(*arguments: Any, whole: Any = loop._validate) -> Any:
+    def validate(self: loop.Training, whole: Any = loop.Training._validate) -> Any:
         node = ray.get_runtime_context().get_node_id()
         time.sleep(float(any(LEAVING in each["Resources"] for each in ray.nodes() if each["NodeID"] == node)))
-        return whole(*arguments)
+        return whole(self)
 
     loop.CHECKPOINT_SECONDS = 1e9
-    Checkpoints.newest, Checkpoints.save, loop._validate = newest, save, validate
+    Checkpoints.newest, Checkpoints.save, loop.Training._validate = newest, save, validate
 
 
 class Notice:
