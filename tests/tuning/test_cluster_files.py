@@ -41,7 +41,7 @@ def test_on_aws_the_gpu_workers_are_on_spot_and_come_from_none() -> None:
     validate_config(config)
     worker, head = (config["available_node_types"][kind] for kind in ("gpu_spot", "head"))
     assert worker["min_workers"] == 0 and worker["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
-    assert "InstanceMarketOptions" not in head["node_config"]
+    assert "InstanceMarketOptions" not in head["node_config"] and config["idle_timeout_minutes"] == 5
     assert capacity(Resources(gpus=0.25), nodes_of(config)) == 4 * config["max_workers"]
 
 
@@ -94,6 +94,13 @@ def test_kuberay_refers_to_secrets_and_binds_mlflow_to_loopback() -> None:
     mlflow = next(container for container in containers() if container["name"] == "mlflow")
     assert mlflow["command"][mlflow["command"].index("--host") + 1] == "127.0.0.1"
     assert kuberay()["spec"]["headGroupSpec"]["serviceType"] == "ClusterIP"
+
+
+def test_on_aws_secrets_are_referred_to_and_the_firewall_is_described() -> None:
+    config, comments = yaml.safe_load(text("ray_cluster.yaml")), text("ray_cluster.yaml").partition("cluster_name:")[0]
+    assert any("mlflow server" in command for command in config["head_start_ray_commands"])
+    assert config["file_mounts"]["/home/ubuntu/.ray/auth_token"] == "~/.ray/auth_token"
+    assert "Security group" in comments and "instance profile" in comments and ".pgpass" in comments
 
 
 @pytest.mark.parametrize("name", ["ray_cluster.yaml", "ray_cluster.kuberay.yaml"])

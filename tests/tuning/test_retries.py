@@ -45,3 +45,13 @@ def test_each_kind_of_fault_has_a_budget_of_its_own(tmp_path: Path) -> None:
         assert conductor.next() is None
     conductor.crashed(0, "boom\ntraceback", "code")
     assert conductor.over and [(r.state, r.reason) for r in study.records()] == [("failed", "boom\ntraceback")]
+
+
+def test_what_dies_while_the_search_is_stopped_is_interrupted_and_not_failed(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    conductor = Conductor(study, 1, 1, [])
+    conductor.next()
+    conductor.stopping = True
+    for _ in range(1 + AGAIN["process"]):
+        conductor.crashed(0, "gone", "process")
+    assert conductor.over and [record.state for record in study.records()] == ["running"]
