@@ -121,11 +121,11 @@ def hidden_chain(
     norm = _norm(x, network, products) if network.normalize else None
     a, r, g = 1.0, 0.0, projected.new_zeros(x.shape[0], network.w_out.shape[1])
     for i, step in enumerate(steps):
-        pre = projected if i == 0 else a * projected + g @ products.out_in + r * products.bias_in
+        pre = projected if i == 0 else torch.add(r * products.bias_in, projected, alpha=a).addmm_(g, products.out_in)
         if norm is not None:
             pre = pre / norm(a, g, r).clamp(min=TINY).unsqueeze(-1)
         h = hidden(pre, step.t)
-        a, r, g = step.keep * a, step.take + step.keep * r, step.take * h + step.keep * g
+        a, r, g = step.keep * a, step.take + step.keep * r, g.mul_(step.keep).add_(h, alpha=step.take)
     result = torch.addmm(r * network.b_out, g, network.w_out.T)
     return result if a == 0 else result + a * dense(x)
 

@@ -56,7 +56,8 @@ class Reverse:
         encoded = network.encode(condition)
 
         def hidden(projected: Tensor, t: int) -> Tensor:
-            weak, strong = (partial(network.hidden, projected, _steps(projected, t), e) for e in (None, encoded))
+            at = torch.tensor([t], device=projected.device)  # one row: its embedding serves the whole block
+            weak, strong = (partial(network.hidden, projected, at, e) for e in (None, encoded))
             return guided(weak, strong, self.scale(t))
 
         return hidden_chain(x, self.steps, network.ends(), products, hidden)
