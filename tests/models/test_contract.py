@@ -106,3 +106,22 @@ def test_unknown_parameters_are_named_with_the_nearest(name: str) -> None:
 def test_unknown_model_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'cfg_diffrec'"):
         models.config_class("cfg_difrec")
+
+
+def read_only(split: Split) -> Split:
+    """The split as Ray's object store gives it: no array may be written."""
+    for matrix in (split.train, split.valid):
+        for array in (matrix.data, matrix.indices, matrix.indptr):
+            array.flags.writeable = False
+    assert split.train_rank is not None
+    split.train_rank.flags.writeable = False
+    return split
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_data_in_shared_memory_are_not_written(name: str) -> None:
+    split = read_only(communities())
+    model = trained(name, split, epochs=1)
+    users = np.arange(split.n_users)
+    users.flags.writeable = False
+    assert model.score(split.history(), users).isfinite().all()

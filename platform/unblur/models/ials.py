@@ -47,7 +47,8 @@ class Model(Stored[Config]):
     def _confidence(self, history: History) -> csr_matrix:
         """c (B, n_items) of the interactions (eq. 2)."""
         x = history.weighted(self.config.w_min, self.config.w_max)
-        return csr_matrix((1 + self.config.alpha * x.data, x.indices, x.indptr), shape=x.shape)
+        # copies: `implicit` takes no arrays that may not be written, as those of Ray's object store
+        return csr_matrix((1 + self.config.alpha * x.data, x.indices.copy(), x.indptr.copy()), shape=x.shape)
 
     def _solver(self) -> Any:
         return _library("implicit.cpu.als").AlternatingLeastSquares(
