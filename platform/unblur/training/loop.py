@@ -17,6 +17,7 @@ from torch import Tensor
 from unblur.data.split import Split
 from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
+from unblur.training.allocator import keep_freed_memory
 from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.validation import Settings, best_of, validated
 from unblur.training.workers import Workers
@@ -100,6 +101,7 @@ class Training:
     ) -> None:
         self.model, self.split, self.plan, self.report = model, split, plan, report
         self.checkpoints, self.workers, self.grid = checkpoints, workers, grid
+        keep_freed_memory()
         model.setup(split)
         self.optimizer = model.optimizer()
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
