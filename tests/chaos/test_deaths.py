@@ -19,8 +19,8 @@ from unblur.tuning.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KILLS_OF_ONE = 1
-"""A trial survives two deaths of its process. The trial that is named may have ended when its process, which others reuse,
-is killed; so one that is named once dies twice at most."""
+"""A trial survives two deaths of its process. The trial that is named may have ended when its process, which others
+reuse, is killed; so one that is named once dies twice at most."""
 
 
 def undisturbed(folder: Path, trials: int) -> Study:
