@@ -71,14 +71,14 @@ def test_a_report_can_stop_it() -> None:
 
 @pytest.mark.parametrize("die", [4, 8])
 def test_a_resumed_training_is_the_undisturbed_one(die: int, tmp_path: Path) -> None:
-    plan, undisturbed, resumed = Plan(epochs=10, eval_every=2), Told(), Told()
+    plan, undisturbed, killed, resumed = Plan(epochs=10, eval_every=2), Told(), Told(die=die), Told()
     whole = build()
     outcome = fit(whole, SPLIT, plan, undisturbed)
     with pytest.raises(KeyboardInterrupt):
-        fit(build(), SPLIT, plan, Told(die=die), Checkpoints(str(tmp_path)))
+        fit(build(), SPLIT, plan, killed, Checkpoints(str(tmp_path)))
     again = build()
     assert fit(again, SPLIT, plan, resumed, Checkpoints(str(tmp_path))) == outcome
-    assert min(resumed.seen) == die + 2
+    assert [*killed.seen, *resumed.seen] == list(undisturbed.seen), "what died in its report is told again"
     for name, value in whole.state_dict().items():
         assert value.equal(again.state_dict()[name]), name
     for epoch, metrics in resumed.seen.items():
@@ -113,7 +113,7 @@ def test_a_finished_task_leaves_its_model_and_no_checkpoints(tmp_path: Path) -> 
 
 def test_a_checkpoint_is_written_when_a_machine_is_about_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 1e9)
-    told, checkpoints = Told(stop=6), Checkpoints(str(tmp_path))
-    fit(build(), SPLIT, Plan(epochs=9, eval_every=2), told, checkpoints, Workers(notice=lambda: 4 not in told.seen))
+    told, checkpoints = Told(stop=8), Checkpoints(str(tmp_path))
+    fit(build(), SPLIT, Plan(epochs=9, eval_every=2), told, checkpoints, Workers(notice=lambda: 6 not in told.seen))
     newest = checkpoints.newest()
     assert newest is not None and newest.epoch == 4

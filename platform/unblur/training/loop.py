@@ -116,13 +116,14 @@ class Training:
                 continue
             settings, metrics = self._validate()
             self._keep_best(metrics, settings)
+            shown = {f"inference/{name}": value for name, value in settings.items()}
+            # before the checkpoint: what lies before a checkpoint is not told again by who resumes from it
+            if self.report(self.epoch, {**metrics, **shown, **self._facts(loss, time.monotonic() - started)}):
+                break
             due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
             if due and self.checkpoints and self.workers.rank == 0:
                 self.checkpoints.save(self.state())
                 last_saved = time.monotonic()
-            shown = {f"inference/{name}": value for name, value in settings.items()}
-            if self.report(self.epoch, {**metrics, **shown, **self._facts(loss, time.monotonic() - started)}):
-                break
         self.model.load_state_dict(self.best_weights)
         self.model.infer_with(self.best.inference)
         self.model.eval()
