@@ -48,6 +48,7 @@ def test_twice_the_threads_are_twice_as_fast() -> None:
 def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecast, "physical_memory", lambda: 1000)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(forecast.ray, "is_initialized", lambda: False)  # other tests may have left it up
     with pytest.raises(UserError, match=r"ease needs at least .* MiB.*this machine has.*--model"):
         refuse_infeasible([space_of("ease")], SPLIT)
 

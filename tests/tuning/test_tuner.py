@@ -239,13 +239,12 @@ def test_ctrl_c_leaves_the_running_trial_interrupted(study: Study) -> None:
             time.sleep(0.1)
             tune.report({"epoch": epoch, "ndcg_at_10": 0.1})
 
+    before = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(5, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
-    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         search(endless, study, 5, concurrency=1, resources=CPU)
-    assert time.monotonic() - start < 20
-    assert study.counts()["running"] == 1 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert study.counts()["running"] == 1 and signal.getsignal(signal.SIGINT) is before
     search(quadratic, study, 1, concurrency=1, resources=CPU)
     assert [r.state for r in study.records()] == ["complete"]
 
