@@ -1,6 +1,6 @@
 """The table of faults: what was injected, and what became of the search."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from faults import ROWS, Fault
@@ -9,9 +9,19 @@ from running import data_flags, plays, run, space
 __all__ = ["data_flags", "fault", "plays", "run", "space"]
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture
-def fault() -> Iterator[Callable[[str], Fault]]:
-    """Names the fault of a test; its row is in the table however the test ends."""
+def fault(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Fault]]:
+    """Names the fault of a test; its row is in the table however the test ends, as survived only if it passes."""
     faults: list[Fault] = []
 
     def build(name: str) -> Fault:
@@ -19,7 +29,8 @@ def fault() -> Iterator[Callable[[str], Fault]]:
         return faults[-1]
 
     yield build
-    ROWS.extend((f.name, f.times, f.times if f.survived else 0, f.lost, f.duplicated) for f in faults)
+    failed = request.node.stash.get(FAILED, False)
+    ROWS.extend((f.name, f.times, f.times if f.survived and not failed else 0, f.lost, f.duplicated) for f in faults)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
