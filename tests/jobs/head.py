@@ -1,6 +1,7 @@
 """A cluster of one node as a person starts it: `ray start --head` with token authentication, jobs by `ray job`."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -74,11 +75,21 @@ class Head:
 
 
 def free_ports(count: int) -> list[int]:
+    """Free ports that nobody is given by chance: above those of Ray's workers, below those of outgoing connections."""
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+            if len(found) < count and _bound(stack.enter_context(socket.socket()), port):
+                found.append(port)
+    return found
+
+
+def _bound(one: socket.socket, port: int) -> bool:
+    try:
+        one.bind(("0.0.0.0", port))
+    except OSError:
+        return False
+    return True
 
 
 def wait_for(port: int) -> None:
