@@ -42,6 +42,14 @@ def checkpoint_at_every_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
 
 
+@pytest.mark.parametrize("name", ["ease", "cfg_diffrec"])
+def test_scores_that_are_not_finite_fail_the_training(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models.model_class(name)(models.configure(name, {}, "test"), SPLIT.n_users, SPLIT.n_items)
+    monkeypatch.setattr(model, "score", lambda history, users: torch.full((len(users), SPLIT.n_items), torch.nan))
+    with pytest.raises(TrainingFailed, match="scores are not finite"):
+        fit(model, SPLIT, Plan(epochs=1), Told())
+
+
 def test_evaluates_every_few_epochs_and_at_the_end() -> None:
     told = Told()
     fit(build(), SPLIT, Plan(epochs=8, eval_every=3), told)

@@ -75,15 +75,24 @@ def fit(
     model is left with the best epoch's. A training with `checkpoints` resumes from their newest sound one. Raises
     TrainingFailed when the loss or the scores are not finite.
     """
-    if isinstance(model, ClosedFormRecommender):
-        started = time.monotonic()
-        model.fit(split)
-        metrics = validated(model, split, workers)
-        facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
-        report(1, {**metrics, f"best_{plan.metric}": metrics[plan.metric], **facts})
-        return Outcome(1, metrics[plan.metric], metrics)
-    assert isinstance(model, TrainableRecommender)
-    return Training(model, split, plan, report, checkpoints, workers, grid).run()
+    try:
+        if isinstance(model, ClosedFormRecommender):
+            return _fit_at_once(model, split, plan, report, workers)
+        assert isinstance(model, TrainableRecommender)
+        return Training(model, split, plan, report, checkpoints, workers, grid).run()
+    except ScoresNotFinite as error:
+        raise TrainingFailed(str(error)) from error
+
+
+def _fit_at_once(
+    model: ClosedFormRecommender[Any], split: Split, plan: Plan, report: Report, workers: Workers
+) -> Outcome:
+    started = time.monotonic()
+    model.fit(split)
+    metrics = validated(model, split, workers)
+    facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
+    report(1, {**metrics, f"best_{plan.metric}": metrics[plan.metric], **facts})
+    return Outcome(1, metrics[plan.metric], metrics)
 
 
 class Training:
@@ -131,12 +140,9 @@ class Training:
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
         """The settings of inference that do best, if there are several, and the metrics with them."""
-        try:
-            if self.grid:
-                return best_of(self.grid, self.model, self.split, self.plan.metric, self.workers)
-            return {}, validated(self.model, self.split, self.workers)
-        except ScoresNotFinite as error:
-            raise TrainingFailed(str(error)) from error
+        if self.grid:
+            return best_of(self.grid, self.model, self.split, self.plan.metric, self.workers)
+        return {}, validated(self.model, self.split, self.workers)
 
     def _facts(self, loss: float, seconds: float) -> dict[str, float]:
         """What an evaluation tells beside its metrics; the best value so far is the trial's when it ends here."""
