@@ -132,7 +132,7 @@ def test_recbole_gives_the_same_metrics_for_the_same_weights() -> None:
         ours.train_epoch()
     weights = ours.weights()
     with recbole.recbole(SPLIT, 8, 40, 1, cache, Console(quiet=True)) as peer:
-        for steps in (1, 5):
+        for steps in (2, 5):  # RecBole's DiffRec cannot be built with one step
             ours.load(weights, steps)
             peer.load(weights, steps)
             assert peer.evaluate()[1] == pytest.approx(ours.evaluate()[1], abs=1e-9)

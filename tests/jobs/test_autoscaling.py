@@ -107,6 +107,7 @@ def test_workers_come_for_a_search_and_go_after_it(
     told: dict[str, Any] = json.loads((tmp_path / "s.json").read_text())
     assert sum(told["trials"].values()) == 6
     deadline = time.monotonic() + 120
-    while cluster.workers() != (0, 2):
-        assert time.monotonic() < deadline, cluster.workers()
+    while (up := cluster.workers())[0] > 0:
+        assert time.monotonic() < deadline, up
         time.sleep(1)
+    assert up[1] >= 2, "one for each place; more where one went between the search and the retrains and came again"
