@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from unblur.diffusion.layers import linear_layer, matrix
+from unblur.diffusion.onednn import linear, tanh
 from unblur.diffusion.rows import dropped, normalized, project, row_squares
 from unblur.diffusion.sampling import LinearNetwork
 
@@ -62,7 +62,7 @@ class LinearEnds(Denoiser):
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
         ends = self.ends()
-        return F.linear(self.hidden(self.project(x_t), t, self.encode(condition)), ends.w_out, ends.b_out)
+        return linear(self.hidden(self.project(x_t), t, self.encode(condition)), ends.w_out, ends.b_out)
 
     def project(self, x_t: Tensor) -> Tensor:
         """The first layer's share of x_t: (B, width)."""
@@ -110,9 +110,9 @@ class Layers(LinearEnds):
 
     def after(self, first: Tensor) -> Tensor:
         """The remaining layers but the last one."""
-        h = torch.tanh(first)
+        h = tanh(first)
         for layer in self.middle:
-            h = torch.tanh(layer(h))
+            h = tanh(layer(h))
         return h
 
 
@@ -160,7 +160,7 @@ class SelfConditioned(Denoiser):
         if estimate is not None:
             projected = projected + (normalized(estimate) if self.inner.normalize else estimate) @ self.w_estimate
         ends = self.inner.ends()
-        return F.linear(self.inner.hidden(projected, t, self.inner.encode(condition)), ends.w_out, ends.b_out)
+        return linear(self.inner.hidden(projected, t, self.inner.encode(condition)), ends.w_out, ends.b_out)
 
     def training_output(
         self, x_t: Tensor, t: Tensor, condition: Tensor | None, to_x0: Callable[[Tensor], Tensor]

@@ -11,6 +11,8 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional as F
 
+from unblur.diffusion.onednn import linear
+
 # torch warns once in every process that some operations on this layout are unfinished; none of them is used here
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -24,7 +26,7 @@ LOWEST_INT64 = torch.iinfo(torch.int64).min
 def project(x: Tensor, weight: Tensor) -> Tensor:
     """x @ weight: (B, n) by (n, h). A sparse row is a weighted sum of embeddings, also in the backward pass."""
     if not is_sparse(x):
-        return x @ weight
+        return linear(x, weight.T)
     bags = x.crow_indices()[:-1]
     return F.embedding_bag(x.col_indices(), weight, bags, mode="sum", per_sample_weights=x.values())
 

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from unblur.diffusion.onednn import Packed
 from unblur.diffusion.process import Prediction, Process, x0_from
 from unblur.diffusion.rows import TINY, dense, project, row_squares
 
@@ -91,17 +92,21 @@ class LinearNetwork:
     def products(self) -> "Products":
         """The small matrices of the hidden-space chain; they belong to the weights and serve a whole evaluation."""
         w_in, w_out, b = self.w_in, self.w_out, self.b_out
-        norms = (w_out.T @ w_out, b @ w_out, b @ b) if self.normalize else None
-        return Products(w_out.T @ w_in, b @ w_in, norms)
+        norms = (Packed(w_out.T @ w_out), b @ w_out, b @ b) if self.normalize else None
+        return Products(Packed(w_in.T @ w_out), b @ w_in, Packed(w_out), norms)
 
 
 @dataclass(frozen=True)
 class Products:
-    """w_out^T w_in (k, h), b_out w_in (h,), and for ||x_t||: w_out^T w_out (k, k), b_out w_out (k,), ||b_out||^2 ()."""
+    """By w_out^T w_in (k, h), b_out w_in (h,), by w_out^T (k, n).
 
-    out_in: Tensor
+    For ||x_t||: by w_out^T w_out (k, k), b_out w_out (k,), ||b_out||^2 ().
+    """
+
+    out_in: Packed
     bias_in: Tensor
-    norms: tuple[Tensor, Tensor, Tensor] | None
+    out: Packed
+    norms: tuple[Packed, Tensor, Tensor] | None
 
 
 def hidden_chain(
@@ -121,12 +126,12 @@ def hidden_chain(
     norm = _norm(x, network, products) if network.normalize else None
     a, r, g = 1.0, 0.0, projected.new_zeros(x.shape[0], network.w_out.shape[1])
     for i, step in enumerate(steps):
-        pre = projected if i == 0 else torch.add(r * products.bias_in, projected, alpha=a).addmm_(g, products.out_in)
+        pre = products.out_in(g, r * products.bias_in).add_(projected, alpha=a) if i else projected
         if norm is not None:
             pre = pre / norm(a, g, r).clamp(min=TINY).unsqueeze(-1)
         h = hidden(pre, step.t)
         a, r, g = step.keep * a, step.take + step.keep * r, g.mul_(step.keep).add_(h, alpha=step.take)
-    result = torch.addmm(r * network.b_out, g, network.w_out.T)
+    result = products.out(g, r * network.b_out)
     return result if a == 0 else result + a * dense(x)
 
 
@@ -138,7 +143,7 @@ def _norm(x: Tensor, network: LinearNetwork, products: Products) -> Callable[[fl
     x_bias = project(x, network.b_out.unsqueeze(-1)).squeeze(-1)
 
     def norm(a: float, g: Tensor, r: float) -> Tensor:
-        squares = a * a * x_x + ((g @ out_out) * g).sum(-1) + r * r * bias_bias
+        squares = a * a * x_x + (out_out(g) * g).sum(-1) + r * r * bias_bias
         crossed = a * (g * x_out).sum(-1) + a * r * x_bias + r * (g @ bias_out)
         return (squares + 2 * crossed).clamp(min=0).sqrt()
 

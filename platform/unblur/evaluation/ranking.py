@@ -137,7 +137,10 @@ def _free_bytes(model: Scorer) -> int:
     """On the model's device; as if without end where the system does not tell."""
     device = getattr(model, "device", None)
     if isinstance(device, torch.device) and device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        free, total = torch.cuda.mem_get_info(device)
+        # a process may have been kept to a share of the device
+        allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
+        return min(free, allowed - torch.cuda.memory_allocated(device))
     known = "SC_AVPHYS_PAGES" in os.sysconf_names
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") if known else sys.maxsize
 
