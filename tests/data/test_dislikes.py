@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from drawn import pairs, ratings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,17 +17,6 @@ from unblur.data.protocols import noisy_random
 from unblur.data.request import DataRequest
 from unblur.data.splitting import global_time, per_user_time
 from unblur.errors import UserError
-
-ratings = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 40), st.integers(1, 5), st.integers(0, 60)),
-    min_size=20,
-    max_size=150,
-    unique_by=lambda row: row[:2],
-)
-
-
-def rows(frame, part):
-    return set(map(tuple, frame.loc[frame.part == part, ["user", "item"]].to_numpy().tolist()))
 
 
 def last_of_train(data):
@@ -50,10 +40,10 @@ def test_dislikes_are_the_low_ratings_before_the_last_of_train(make, drawn, by_u
         for row in everything.frame.itertuples()
         if row.rating < 4 and row.item in catalogue and (row.timestamp, row.Index) < last.get(row.user, (-np.inf, 0))
     }
-    assert rows(found.frame, DISLIKED) == expected
+    assert pairs(found.frame, DISLIKED) == expected
     for part in (TRAIN, VALID, TEST):
-        assert rows(found.frame, part) == rows(data.frame, part)
-        assert not rows(found.frame, part) & expected
+        assert pairs(found.frame, part) == pairs(data.frame, part)
+        assert not pairs(found.frame, part) & expected
 
 
 @given(drawn=ratings, seed=st.integers(0, 3))
@@ -68,7 +58,7 @@ def test_what_comes_after_train_does_not_matter(make, drawn, seed):
     changed = everything.frame.assign(rating=np.where(later, drawn_anew, frame.rating))
     other = type(everything)(changed, everything.users, everything.items, everything.file, everything.clock)
     found, again = (with_dislikes(each, data, 4).frame for each in (everything, other))
-    assert rows(found, DISLIKED) == rows(again, DISLIKED)
+    assert pairs(found, DISLIKED) == pairs(again, DISLIKED)
 
 
 def test_what_noise_has_made_a_positive_is_no_dislike(make):
@@ -76,8 +66,8 @@ def test_what_noise_has_made_a_positive_is_no_dislike(make):
     clean = per_user_time(apply(everything, [MinRating(4)]))
     noisy = noisy_random(clean, 0.5, np.random.default_rng(0))
     found = with_dislikes(everything, noisy, 4)
-    assert rows(found.frame, DISLIKED)
-    assert not rows(found.frame, DISLIKED) & (rows(noisy.frame, TRAIN) | rows(noisy.frame, VALID))
+    assert pairs(found.frame, DISLIKED)
+    assert not pairs(found.frame, DISLIKED) & (pairs(noisy.frame, TRAIN) | pairs(noisy.frame, VALID))
 
 
 def test_without_a_threshold_ratings_or_an_order_there_are_none(make):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawn import pairs, ratings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,17 +11,6 @@ from unblur.data.filters import MinRating, apply
 from unblur.data.interactions import TEST, TRAIN, VALID
 from unblur.data.splitting import per_user_time
 from unblur.errors import UserError
-
-ratings = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 40), st.integers(1, 5), st.integers(0, 60)),
-    min_size=20,
-    max_size=150,
-    unique_by=lambda row: row[:2],
-)
-
-
-def pairs(frame, part):
-    return set(map(tuple, frame.loc[frame.part == part, ["user", "item"]].to_numpy().tolist()))
 
 
 def sizes(frame):

@@ -60,12 +60,45 @@ def test_every_option_learns(params: dict[str, Any]) -> None:
     assert validate(model, SPLIT).metrics()["recall_at_5"] > 4 * CHANCE
 
 
-def test_the_weights_anneal_and_their_clock_is_saved() -> None:
+def test_the_weights_anneal_as_in_the_authors_code() -> None:
+    """KL: towards 1 by updates, capped; lambda: down by epochs."""
     model = made(kl_weight=0.3, diffusion_weight=0.03)
-    for updates, kl, lambda_ in ((0, 0.0, 0.03), (100, 0.15, 0.024), (200, 0.3, 0.018), (499, 0.3, 0.005)):
-        model.updates.fill_(updates)
-        assert [float(weight) for weight in model._annealed()] == pytest.approx([kl, lambda_])
-    assert model.state_dict()["updates"] == 499
+    for epochs, updates, kl, lambda_ in (
+        (0, 0, 0, 0.03),
+        (3, 50, 0.25, 0.02982),
+        (100, 1500, 0.3, 0.024),
+        (499, 9999, 0.3, 0.005),
+    ):
+        model.progress = epochs, updates
+        assert model._annealed() == pytest.approx((kl, lambda_))
+
+
+def test_the_clock_of_the_weights_is_that_of_the_training_also_after_a_resume() -> None:
+    model = made(batch_size=7)
+    steps = len(list(model.batches(SPLIT, 0)))
+    assert steps == -(-SPLIT.n_users // 7)
+    seen = []
+    for _ in made(batch_size=7).batches(SPLIT, 5):
+        pass
+    for _ in model.batches(SPLIT, 5, rank=1, world=2):
+        seen.append(model.progress)
+    assert seen == [(5, 5 * steps + i) for i in range(steps)]
+
+
+def test_without_reweighting_lambda_weighs_the_vae() -> None:
+    """As the authors' code has it: elbo + lambda vae instead of lambda elbo + vae."""
+    examples = next(made().batches(SPLIT, 0)).examples
+    losses = {}
+    for reweight in (True, False):
+        for weight in (0.1, 0.2):
+            model = made(diffusion_weight=weight, reweight=reweight, T=1, encoder_dropout=0.0, dropout=0.0)
+            torch.manual_seed(0)
+            losses[reweight, weight] = model(examples).detach()
+    # with T = 1 the step's weight is 1, so both are made of the same two losses: a + 0.1 b, b + 0.1 a
+    b = (losses[True, 0.2] - losses[True, 0.1]) / 0.1
+    a = (losses[False, 0.2] - losses[False, 0.1]) / 0.1
+    torch.testing.assert_close(a + 0.1 * b, losses[True, 0.1], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(b + 0.1 * a, losses[False, 0.1], rtol=1e-3, atol=1e-3)
 
 
 def test_vae_and_denoiser_have_their_own_learning_rates_and_no_parameter_is_left_out() -> None:

@@ -49,7 +49,7 @@ def gradient(model: Any, batches: list[Any]) -> torch.Tensor:
 def test_workers_shares_add_up_to_the_step_of_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for draw in ("randn_like", "rand_like"):  # a worker's noise is its own
         monkeypatch.setattr(torch, draw, torch.zeros_like)
-    model = new(name, batch_size=7, dims=(8,), dropout=0.0, T=1)
+    model = new(name, batch_size=7, dims=(8,), dropout=0.0, T=1, p_uncond=0.0)
     whole = gradient(model, [next(model.batches(SPLIT, 3))])
     for world in (3, 10):  # 10 workers and 7 examples: some have none
         shares = [next(model.batches(SPLIT, 3, rank, world)) for rank in range(world)]
@@ -72,7 +72,7 @@ def test_recency_reaches_what_is_learned(name: str) -> None:
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
 def test_training_hides_items_and_evaluation_does_not(name: str) -> None:
-    model = new(name, dropout=0.5, normalize=False, noise_scale=0.0)
+    model = new(name, dropout=0.5, normalize=False, noise_scale=0.0, p_uncond=0.0)
     rows = from_scipy(SPLIT.train, model.device)
     kept = model.train().corrupted(rows).to_dense()
     assert set(kept.unique().tolist()) == {0.0, 2.0}
@@ -266,3 +266,34 @@ def test_without_implicit_ials_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ials, "import_module", missing)
     with pytest.raises(UserError, match="pip install implicit"):
         trained("ials", SPLIT)
+
+
+# Multi-VAE under guidance
+
+
+def guided_vae(**params: Any) -> Any:
+    return trained("cfg_multi_vae", SPLIT, epochs=30, **{"dims": (8,), "lr": 0.01, "p_uncond": 0.3} | params)
+
+
+def test_guidance_goes_from_everybodys_taste_to_ones_own() -> None:
+    model, users = guided_vae(), np.arange(SPLIT.n_users)
+    found = {}
+    for scale in (0.0, 1.0, 3.0):
+        model.infer_with({"guidance_scale": scale})
+        found[scale] = model.score(SPLIT.history().rows(users), users)
+    assert found[0.0].shape == found[1.0].shape and (found[0.0] == found[0.0][0]).all()
+    torch.testing.assert_close(found[3.0], found[0.0] + 3 * (found[1.0] - found[0.0]))
+
+
+def test_at_scale_one_it_is_a_multi_vae() -> None:
+    model = guided_vae()
+    plain: Any = models.model_class("multi_vae")(
+        models.configure("multi_vae", {"dims": (8,)}, "test"), SPLIT.n_users, SPLIT.n_items
+    )
+    plain.load_state_dict(model.state_dict())
+    assert torch.equal(scores(plain.eval(), SPLIT, [0, 3]), scores(model, SPLIT, [0, 3]))
+
+
+def test_without_an_unconditional_pass_only_scale_one_has_a_meaning() -> None:
+    with pytest.raises(UserError, match=r"p_uncond = 0 never trains the unconditional pass.*not 2"):
+        models.configure("cfg_multi_vae", {"p_uncond": 0.0, "guidance_scale": 2.0}, "test")

@@ -31,6 +31,14 @@ def guided(weak: Callable[[], Tensor], strong: Callable[[], Tensor], scale: floa
     return guide(weak(), strong(), scale)
 
 
+def need_unconditional_pass(p_uncond: float, scale: float) -> None:
+    """ValueError for a scale that asks for the unconditional pass where training never shows it."""
+    if p_uncond == 0 and scale != 1:
+        raise ValueError(
+            f"p_uncond = 0 never trains the unconditional pass, so only guidance_scale = 1 has a meaning, not {scale:g}"
+        )
+
+
 def constant(progress: float) -> float:
     return 1.0
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from unblur.data.request import DataRequest
 from unblur.errors import UserError
 from unblur.models import config_class, configure
 
@@ -19,6 +20,8 @@ class Cell:
     """One training: its value (or name) on every axis of the grid, its parameters, and what is swept afterwards."""
 
     labels: Mapping[str, Any]
+    model: str
+    data: DataRequest
     params: Mapping[str, Any]
     points: tuple[Mapping[str, Any], ...]
 
@@ -54,7 +57,10 @@ class Ablation(BaseModel):
     model: str
     parameters: dict[str, Any] = {}
     grid: dict[str, list[Any] | dict[str, dict[str, Any]]] = {}
-    """Axes: a parameter with its values, or a name of our own with named sets of parameters."""
+    """Axes: a parameter with its values, or a name of our own with named sets of parameters.
+
+    `model` may be set there as a parameter is, and `noise_share`, that of random interactions among train and valid.
+    """
     inference: dict[str, list[Any]] = {}
     """Parameters that change scoring only, with their values."""
     x: str
@@ -97,20 +103,26 @@ class Ablation(BaseModel):
         for _, _, own in chosen:
             params |= own
         where = f"ablation {self.name}, {labels}"
-        configure(self.model, params, where)
+        model, data = params.pop("model", self.model), self._data(params.pop("noise_share", 0))
+        configure(model, params, where)
         sweep = [dict(zip(self.inference, values, strict=True)) for values in product(*self.inference.values())]
-        points = tuple(point for point in sweep if self._accepts(params | point))
+        points = tuple(point for point in sweep if _accepts(model, params | point))
         if not points:
-            configure(self.model, params | sweep[0], where)  # says why
-        return Cell(labels, params, points)
+            configure(model, params | sweep[0], where)  # says why
+        return Cell(labels, model, data, params, points)
 
-    def _accepts(self, params: dict[str, Any]) -> bool:
-        """Some points have no meaning: without a trained unconditional pass there is only scale 1."""
-        try:
-            configure(self.model, params, "")
-        except UserError:
-            return False
-        return True
+    def _data(self, noise_share: float) -> DataRequest:
+        noise: dict[str, Any] = {"protocol": "noisy_random", "noise_share": noise_share} if noise_share else {}
+        return DataRequest(dataset=self.dataset, **noise)
+
+
+def _accepts(model: str, params: dict[str, Any]) -> bool:
+    """Some points have no meaning: without a trained unconditional pass there is only scale 1."""
+    try:
+        configure(model, params, "")
+    except UserError:
+        return False
+    return True
 
 
 def _choices(axis: str, values: list[Any] | dict[str, dict[str, Any]]) -> list[tuple[Any, dict[str, Any]]]:

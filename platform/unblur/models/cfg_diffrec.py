@@ -9,7 +9,7 @@ from torch import Tensor
 from unblur import denoisers
 from unblur.data.split import History, Split
 from unblur.denoisers.base import Denoiser, LearnedNull, LinearEnds
-from unblur.diffusion.guidance import drop_items, drop_rows, scale_at
+from unblur.diffusion.guidance import drop_items, drop_rows, need_unconditional_pass, scale_at
 from unblur.models import diffrec
 from unblur.models.dislikes import Examples
 
@@ -42,11 +42,8 @@ class Config(diffrec.Config):
 
     @model_validator(mode="after")
     def _weak_pass_is_trained(self) -> Self:
-        if self.p_uncond == 0 and self.guidance_scale != 1 and self.guidance == "classifier_free":
-            raise ValueError(
-                f"p_uncond = 0 never trains the unconditional pass, so only guidance_scale = 1 has a meaning, "
-                f"not {self.guidance_scale:g}"
-            )
+        if self.guidance == "classifier_free":
+            need_unconditional_pass(self.p_uncond, self.guidance_scale)
         if self.dislike_weight > 0 and self.denoiser.endswith("attention"):
             raise ValueError(
                 f"dislike_weight = {self.dislike_weight:g} makes the condition signed, and denoiser = {self.denoiser} "

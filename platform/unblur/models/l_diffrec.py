@@ -1,5 +1,6 @@
 """L-DiffRec (Wang et al. 2023, section 3.3): diffusion in the latent space of a clustered VAE."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -14,11 +15,12 @@ from unblur.data.split import History, Split
 from unblur.diffusion.codecs import ClusteredVAE
 from unblur.diffusion.rows import dropped
 from unblur.models import diffrec
+from unblur.models.base import Batch
 from unblur.models.clusters import clusters
 from unblur.models.dislikes import Examples
 
 KL_UPDATES = 200
-LAMBDA_UPDATES, LAMBDA_FLOOR = 500, 0.005
+LAMBDA_EPOCHS, LAMBDA_FLOOR = 500, 0.005
 
 
 class Config(diffrec.Config):
@@ -41,9 +43,10 @@ class Config(diffrec.Config):
     item_embeddings: str = "lightgcn"
     """What k-means makes the groups of: lightgcn or svd of the train interactions, or a .npy file (n_items, d)."""
     diffusion_weight: float = Field(0.03, ge=0)
-    """lambda, weight of the diffusion's loss; falls linearly over 500 updates to 0.005."""
+    """lambda; falls linearly over 500 epochs, to 0.005 at least. It weighs the diffusion's loss, or the VAE's where the
+    diffusion's is not reweighted."""
     kl_weight: float = Field(0.3, ge=0)
-    """Weight of the VAE's KL divergence, reached after 200 updates."""
+    """The largest weight of the VAE's KL divergence, which would rise from 0 to 1 in 200 updates."""
     loss: Literal["squared_error"] = "squared_error"
     """The diffusion's loss; the items' is multinomial."""
     schedule: diffrec.ScheduleName = "linear_variance_exact"
@@ -63,7 +66,8 @@ class Model(diffrec.Model):
 
     config_class = Config
     config: Config
-    updates: Tensor  # () int64, steps of the optimiser so far
+    progress: tuple[int, int] = (0, 0)
+    """Epochs and updates before the batch that was drawn last: what the annealed weights go by."""
 
     def _build(self) -> None:
         config = self.config
@@ -71,7 +75,6 @@ class Model(diffrec.Model):
         latent = config.in_dims[-1]
         self.network = self._wrapped(denoisers.build("mlp", latent, config.dims, config.dropout, config.normalize))
         self.weak = None
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def setup(self, split: Split) -> None:
         super().setup(split)
@@ -82,23 +85,31 @@ class Model(diffrec.Model):
             torch.manual_seed(self.seed)
             self.codec.regroup(torch.from_numpy(groups))
 
+    def batches(self, split: Split, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        per_epoch = -(-int(np.count_nonzero(np.diff(split.train.indptr))) // self.config.batch_size)
+        for i, batch in enumerate(super().batches(split, epoch, rank, world)):
+            self.progress = epoch, epoch * per_epoch + i
+            yield batch
+
     def forward(self, examples: Examples) -> Tensor:
-        x = examples.rows.to_dense()
-        mean, log_variance = self.codec.encode(dropped(x, self.config.encoder_dropout))
+        """Losses (B,); what is to be decoded is the input as its dropout left it, as in the authors' code."""
+        x = dropped(examples.rows.to_dense(), self.config.encoder_dropout)
+        mean, log_variance = self.codec.encode(x)
         z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
         diffusion, denoised = self._diffuse(self.network, z, examples.condition)
         logits = self.codec.decode(denoised)
         likelihood = (x.clamp(min=0) * F.log_softmax(logits, dim=-1)).sum(-1)
         kl = -(1 + log_variance - mean.square() - log_variance.exp()).sum(-1) / 2
         kl_weight, lambda_ = self._annealed()
-        self.updates += 1
-        return -likelihood + kl_weight * kl + lambda_ * diffusion + self._triplet_loss(logits, examples)
+        vae = kl_weight * kl - likelihood
+        both = lambda_ * diffusion + vae if self.config.reweight else diffusion + lambda_ * vae
+        return both + self._triplet_loss(logits, examples)
 
-    def _annealed(self) -> tuple[Tensor, Tensor]:
-        """The weights of the KL divergence, which rises, and of the diffusion, which falls."""
-        kl = self.config.kl_weight * (self.updates / KL_UPDATES).clamp(max=1)
-        lambda_ = self.config.diffusion_weight * (1 - self.updates / LAMBDA_UPDATES)
-        return kl, lambda_.clamp(min=LAMBDA_FLOOR)
+    def _annealed(self) -> tuple[float, float]:
+        """The weight of the KL divergence, which rises, and lambda, which falls."""
+        epochs, updates = self.progress
+        kl = min(self.config.kl_weight, updates / KL_UPDATES)
+        return kl, max(self.config.diffusion_weight * (1 - epochs / LAMBDA_EPOCHS), LAMBDA_FLOOR)
 
     def optimizer(self) -> torch.optim.Optimizer:
         groups = [
