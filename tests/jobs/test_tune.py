@@ -137,6 +137,24 @@ def test_kill_9_in_the_middle_and_the_same_command_again(tmp_path: Path, run: Ru
     assert (found["tags.unblur.kind"] == "study").sum() == 1
 
 
+def test_a_sample_prunes_and_everyone_decides(tmp_path: Path, run: Run, flags: list[object]) -> None:
+    sampled = ["--trials", 2, "--seeds", 1, "--validation-users", 40, "--trainer", "ray"]
+    done = run(tmp_path, "tune", *flags, *sampled)
+    assert done.returncode == 0, done.stdout + done.stderr
+    best, found, name = summary(tmp_path)["best"], runs(tmp_path), "valid/best_ndcg_at_10"
+    recorded = finished_records(tmp_path / "unblur-runs" / "study.db")
+    assert best["valid"] == recorded[best["number"]][2] == max(record[2] for record in recorded.values())
+    for _, each in found[found["tags.unblur.kind"] == "trial"].iterrows():
+        assert each[f"metrics.{name}"] == pytest.approx(recorded[int(each["tags.unblur.number"])][2])
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    told = {kind: len(client.get_metric_history(run_id, name)) for kind, run_id in kinds(found)}
+    assert told == {"trial": 1, "retrain": 3}, "each evaluation of a retrain is of everyone"
+
+
+def kinds(found: pd.DataFrame) -> list[tuple[str, str]]:
+    return [(row["tags.unblur.kind"], row.run_id) for _, row in found.iterrows() if row["tags.unblur.kind"] != "study"]
+
+
 def finished_trials(database: Path) -> int:
     """As many as are finished; read without Optuna, which would make tables that are not there yet."""
     try:

@@ -52,22 +52,23 @@ class Linear(TrainableRecommender[ModelConfig]):
         return 0
 
 
-def train(reports: list[dict[str, float]]) -> Tensor:
+def train(reports: list[dict[str, float]], validation_users: int | None = None) -> Tensor:
     model = Linear()
 
     def report(epoch: int, metrics: dict[str, float]) -> bool:
         reports.append(metrics)
         return False
 
-    fit(model, SPLIT, Plan(epochs=4, eval_every=2, patience=4), report, workers=process_group())
+    plan = Plan(epochs=4, eval_every=2, patience=4, validation_users=validation_users)
+    fit(model, SPLIT, plan, report, workers=process_group())
     return model.weight.detach()
 
 
-def work(rank: int, world: int, folder: str) -> None:
+def work(rank: int, world: int, folder: str, validation_users: int | None = None) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world)
     reports: list[dict[str, Any]] = []
-    weight = train(reports)
+    weight = train(reports, validation_users)
     torch.save({"weight": weight, "reports": reports}, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
@@ -85,3 +86,14 @@ def test_any_number_of_workers_takes_the_same_steps(world: int, tmp_path: Path) 
             assert {**mine, "seconds": 0} == {**first, "seconds": 0}
             assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
             assert mine["ndcg_at_10"] == pytest.approx(theirs["ndcg_at_10"], abs=0.05)
+
+
+def test_more_workers_than_users_of_the_sample(tmp_path: Path) -> None:
+    multiprocessing.start_processes(work, (2, str(tmp_path), 1), 2, start_method="fork")
+    alone: list[dict[str, float]] = []
+    train(alone, 1)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True)["reports"] for rank in range(2))
+    assert [{**each, "seconds": 0} for each in first] == [{**each, "seconds": 0} for each in second]
+    for mine, theirs in zip(first, alone, strict=True):
+        for name, value in theirs.items():
+            assert name == "seconds" or mine[name] == pytest.approx(value, rel=1e-4)

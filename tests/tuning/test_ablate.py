@@ -15,6 +15,7 @@ from synthetic import communities
 from test_contract import trained
 
 from unblur import models
+from unblur.data.request import DataRequest
 from unblur.data.store import load_split
 from unblur.errors import RunFailed, UserError
 from unblur.evaluation.ranking import validate
@@ -26,6 +27,7 @@ from unblur.tuning.cells import projection
 from unblur.tuning.experiment_options import AblateOptions
 
 SPLIT = communities()
+SPLITS = {DataRequest(dataset="sample"): SPLIT}
 STUDY: dict[str, Any] = {
     "question": "Does guidance help?",
     "dataset": "sample",
@@ -63,7 +65,7 @@ def test_a_swept_parameter_scores_as_if_the_model_had_been_trained_with_it(point
 
 def test_a_pieces_folder_follows_from_all_that_decides_its_result_and_from_nothing_else() -> None:
     def homes(**changes: Any) -> set[str]:
-        return {each.home for each in pieces_of(Ablation(name="s", **{**STUDY, **changes}), SPLIT, "/x")}
+        return {each.home for each in pieces_of(Ablation(name="s", **{**STUDY, **changes}), SPLITS, "/x")}
 
     assert len(homes(seeds=3)) == 6 and homes() < homes(seeds=3)
     assert homes() < homes(grid={"p_uncond": [0.3, 0.5, 0.0]}), "a study that grows keeps what is done"
@@ -73,7 +75,7 @@ def test_a_pieces_folder_follows_from_all_that_decides_its_result_and_from_nothi
 
 
 def test_the_projection_is_the_mean_of_what_is_done_times_what_is_left(tmp_path: Path) -> None:
-    pieces = pieces_of(Ablation(name="s", **{**STUDY, "seeds": 4}), SPLIT, str(tmp_path))
+    pieces = pieces_of(Ablation(name="s", **{**STUDY, "seeds": 4}), SPLITS, str(tmp_path))
     assert projection(pieces, 2) is None
     for each, seconds in zip(pieces, (100.0, 200.0, 300.0), strict=False):
         write_file(each.home, "outcome.json", {"epoch": 1})

@@ -6,7 +6,7 @@ from synthetic import communities
 from unblur import models
 from unblur.errors import UserError
 from unblur.models.base import Operations
-from unblur.training import task
+from unblur.training import memory
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.memory import physical_memory
 from unblur.training.task import Task, run
@@ -58,7 +58,7 @@ def test_a_model_that_fits_is_not_refused() -> None:
 
 
 def test_one_trial_that_cannot_fit_fails_with_the_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setattr(task, "physical_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "physical_memory", lambda: 1000)
     one = Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path))
     with pytest.raises(TrainingFailed, match=r"needs an estimated .* of memory; this machine has"):
         run(one, SPLIT, lambda *_: False)

@@ -18,6 +18,10 @@ from unblur.tuning.resources import capacity, concurrency
         (Resources(1, 4, 1), [{"CPU": 32, "GPU": 2}, {"CPU": 64}], 2),
         (Resources(2, 1, 1), [{"CPU": 3, "GPU": 3}], 1),
         (Resources(1, 0.5), [{"CPU": 2}], 4),
+        (Resources(1, 0.1), [{"CPU": 1}], 10),
+        (Resources(1, 1, 0.1), [{"CPU": 16, "GPU": 1}], 10),
+        (Resources(1, 1, 0.1666), [{"CPU": 16, "GPU": 2}], 12),
+        (Resources(1, 1, 0.4), [{"CPU": 16, "GPU": 2}], 4),  # a part of a GPU lies on one GPU
     ],
 )
 def test_capacity(needs: Resources, nodes: list[dict[str, float]], trials: int) -> None:

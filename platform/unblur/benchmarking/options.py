@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-import unblur
+from unblur.checkout import ROOT
 from unblur.data.request import DataRequest
 
-TEXTBOOK = Path(unblur.__file__).parents[2] / "tests" / "textbook" / "diffrec.py"
+TEXTBOOK = ROOT / "tests" / "textbook" / "diffrec.py"
 """In the checkout that unblur was installed from."""
 
 

@@ -18,13 +18,13 @@ from unblur.models import diffrec
 from unblur.tracking.runs import Dataset
 from unblur.training.checkpoints import under
 from unblur.training.loop import Plan, fit
-from unblur.tuning.identity import StudyIdentity, trial_seed
+from unblur.tuning.identity import trial_seed
 from unblur.tuning.janitor import Janitor
 from unblur.tuning.options import SearchOptions
 from unblur.tuning.parameters import Choice, SearchSpace
 from unblur.tuning.recording import Recorder
-from unblur.tuning.session import Session, open_session, ray_cluster, study_url
-from unblur.tuning.single import BATCH_RULE
+from unblur.tuning.session import open_session, ray_cluster, study_url
+from unblur.tuning.single import identity_of
 from unblur.tuning.study import Study
 from unblur.tuning.trial import Work, trial
 from unblur.tuning.tuner import search as run_search
@@ -37,10 +37,15 @@ def measure(options: BenchmarkOptions, split: Split, console: Console) -> Search
     """Search `options.trials` trials with one thread each, all of one configuration and a seed of their own."""
     params = {"dims": [options.hidden], "batch_size": options.batch_size, "T": options.T[0]}
     with _threads(1):
-        epochs = max(1, round(options.trial_seconds / _bare(split, params, 2, 0) * 2))
+        epochs = 2
+        for _ in range(2):  # the second time without what a first training costs
+            epochs = max(1, round(epochs * options.trial_seconds / _bare(split, params, epochs, 0)))
         bare = [_bare(split, params, epochs, number) for number in range(BARE)]
-    with ray_cluster():
-        runs = [_search(options, params, epochs, concurrency, console) for concurrency in (1, 2)]
+    runs = []
+    for concurrency in (1, 2):
+        # a cluster each: when Tune drops an actor that is just being made, Ray may keep its CPU reserved
+        with ray_cluster():
+            runs.append(_search(options, params, epochs, concurrency, console))
     one, two = runs
     overhead = one.seconds / one.training_seconds - 1
     return Search(epochs=epochs, runs=runs, bare_seconds=bare, overhead=overhead, speedup=one.seconds / two.seconds)
@@ -72,7 +77,7 @@ def _search(
         )
         session = open_session(asked, Console(quiet=True))
         space = SearchSpace(model="diffrec", parameters={"lr": Choice(type="choice", values=[1e-3])}, fixed=params)
-        study = Study.open(_identity(session, space), study_url(asked, folder))
+        study = Study.open(identity_of(session, space), study_url(asked, folder))
         tracker = session.tracker()
         tracker.open_study(study.name, "benchmark", {}, {}, Dataset(session.dataset, session.prepared.digest))
         work = Work("diffrec", session.plan, session.resources, session.trainer(), under(folder, "trials"))
@@ -90,24 +95,6 @@ def _search(
     run = clock.run(concurrency)
     console.print(f"search, {concurrency} at a time: {run.trials} trials in {run.seconds:.1f} s", markup=False)
     return run
-
-
-def _identity(session: Session, space: SearchSpace) -> StudyIdentity:
-    plan = session.plan
-    return StudyIdentity(
-        dataset=session.split.digest,
-        split=session.options.data.split or "preset",
-        protocol=session.options.data.protocol,
-        history="train",
-        model="diffrec",
-        space=space,
-        metric=plan.metric,
-        epochs=plan.epochs,
-        eval_every=plan.eval_every,
-        patience=plan.patience,
-        batch_rule=BATCH_RULE,
-        seed=session.options.data.seed,
-    )
 
 
 class Clock:

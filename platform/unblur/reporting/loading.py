@@ -97,7 +97,7 @@ def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
         by_kind.setdefault(run.tags.get("unblur.kind", ""), []).append(run)
     decided = f"valid/{study.metric}"
     histories = reader.histories([run.id for run in by_kind["trial"]], decided)
-    trials = [_trial(run, histories.get(run.id, {})) for run in by_kind["trial"]]
+    trials = [_trial(run, histories.get(run.id, {}), study.metric) for run in by_kind["trial"]]
     retrains = [
         Retrain(_number(run), run.seconds, dict(run.metrics), _params(run))
         for run in sorted(by_kind["retrain"], key=_number)
@@ -109,10 +109,13 @@ def _number(run: Found) -> int:
     return int(run.tags["unblur.number"])
 
 
-def _trial(run: Found, history: dict[int, float]) -> Trial:
+def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
+    state = STATES.get(run.status, "failed")
     # a training keeps its best epoch's weights, while MLflow shows the last epoch's value
     best = max(history.values(), default=None)
-    return Trial(_number(run), STATES.get(run.status, "failed"), _params(run), best, run.seconds)
+    if state == "complete":  # its epochs may have been judged by some of the users, and it by all
+        best = run.metrics.get(f"valid/best_{metric}", best)
+    return Trial(_number(run), state, _params(run), best, run.seconds)
 
 
 def _params(run: Found) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 import unblur
+from unblur.checkout import ROOT
 from unblur.errors import UserError
 from unblur.reporting.figure import Plot
 from unblur.reporting.tables import Table
@@ -65,7 +66,7 @@ def to_html(report: Report) -> str:
 
 def dashboards() -> Path:
     """The folder of templates: in the working directory, else in the checkout that unblur was installed from."""
-    places = [Path("dashboards"), Path(unblur.__file__).parents[2] / "dashboards"]
+    places = [Path("dashboards"), ROOT / "dashboards"]
     for place in places:
         if (place / TEMPLATE).exists():
             return place

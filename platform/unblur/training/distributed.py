@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import ray
 import ray.train
+import torch
 from ray.train.torch import TorchTrainer
 
 from unblur.errors import UserError
 from unblur.training.checkpoints import under
 from unblur.training.loop import TrainingFailed
+from unblur.training.memory import take_share
 from unblur.training.task import Task, run
 from unblur.training.workers import process_group
 
@@ -31,6 +33,12 @@ class Resources:
         needs = {"CPU": self.cpus, "GPU": self.gpus}
         return {kind: amount for kind, amount in needs.items() if amount > 0}
 
+    def settle(self) -> None:
+        """Keep this process to what a worker is given: so many threads, and its share of the GPU."""
+        # several trainings share the machine: without a limit each would start a thread for every core
+        torch.set_num_threads(max(1, int(self.cpus)))
+        take_share(self.gpus)
+
     def __str__(self) -> str:
         workers = f"{self.workers} worker{'s' * (self.workers != 1)}"
         each = self.per_worker.items()
@@ -47,7 +55,7 @@ def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, cal
     TorchTrainer(
         _train_loop,
         # the list keeps Ray from resolving the reference into a copy of the data in every config
-        train_loop_config={"task": task.model_dump(), "split": [split]},
+        train_loop_config={"task": task.model_dump(), "split": [split], "gpus": resources.gpus},
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpus > 0,
@@ -64,6 +72,7 @@ def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, cal
 
 def _train_loop(config: dict[str, Any]) -> None:
     """What every worker runs; all ranks report the same number of times, as Ray Train demands."""
+    take_share(config["gpus"])
     task = Task(**config["task"])
     split = ray.get(config["split"][0])
 

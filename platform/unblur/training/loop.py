@@ -6,7 +6,7 @@ exactly as if nothing had happened.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +19,8 @@ from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.checkpoints import Checkpoint, Checkpoints
-from unblur.training.validation import Settings, best_of, validated
+from unblur.training.efficiency import efficiency
+from unblur.training.validation import Settings, best_of, sample, validated
 from unblur.training.workers import Workers
 
 
@@ -40,10 +41,16 @@ class Plan(BaseModel):
     """Stop after so many epochs without a better validation value."""
     metric: str = "ndcg_at_10"
     """The validation metric that decides."""
+    validation_users: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
+    """Evaluate on so many users, and only the trained model on all; None: all of them always."""
 
 
 class Report(Protocol):
-    """Where the loop tells of each evaluation."""
+    """Where the loop tells of each evaluation.
+
+    `best_<metric>` is what the training is worth so far. One that is evaluated on a sample of users tells it once, at
+    the end and alone, since only there all users are asked.
+    """
 
     def __call__(self, epoch: int, metrics: dict[str, float], /) -> bool:
         """True means: stop."""
@@ -58,6 +65,8 @@ class Outcome:
     metrics: dict[str, float] = field(default_factory=dict)
     inference: dict[str, Any] = field(default_factory=dict)
     """The settings of inference that were best, where there was a grid of them."""
+    efficiency: float | None = None
+    """Of several workers: how many times as fast as one they are, over their number."""
 
 
 def fit(
@@ -72,8 +81,9 @@ def fit(
     """Train `model` and leave it with its best weights by `plan.metric` on the validation set.
 
     With a `grid` of settings of inference (`Config.INFERENCE`), each evaluation is that of the best of them, and the
-    model is left with the best epoch's. A training with `checkpoints` resumes from their newest sound one. Raises
-    TrainingFailed when the loss or the scores are not finite.
+    model is left with the best epoch's. A training with `checkpoints` resumes from their newest sound one. The outcome
+    is of all users, also where the plan's evaluations are of a sample. Raises TrainingFailed when the loss or the
+    scores are not finite.
     """
     try:
         if isinstance(model, ClosedFormRecommender):
@@ -112,7 +122,9 @@ class Training:
         self.checkpoints, self.workers, self.grid = checkpoints, workers, grid
         keep_freed_memory()
         model.setup(split)
+        self.efficiency = efficiency(model, split, workers)
         self.optimizer = model.optimizer()
+        self.users = sample(split, plan.validation_users)
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
         self._resume()
         self.forward = workers.wrap(model)
@@ -136,18 +148,30 @@ class Training:
         self.model.load_state_dict(self.best_weights)
         self.model.infer_with(self.best.inference)
         self.model.eval()
-        return self.best
+        if self.users is not None:
+            self._validate_on_all()
+        return replace(self.best, efficiency=self.efficiency)
+
+    def _validate_on_all(self) -> None:
+        """The trained model's own metrics, in place of the sample's by which it was chosen."""
+        metrics = validated(self.model, self.split, self.workers)
+        self.best = replace(self.best, value=metrics[self.plan.metric], metrics=metrics)
+        self.report(self.epoch, {f"best_{self.plan.metric}": self.best.value})
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
         """The settings of inference that do best, if there are several, and the metrics with them."""
         if self.grid:
-            return best_of(self.grid, self.model, self.split, self.plan.metric, self.workers)
-        return {}, validated(self.model, self.split, self.workers)
+            return best_of(self.grid, self.model, self.split, self.plan.metric, self.workers, self.users)
+        return {}, validated(self.model, self.split, self.workers, self.users)
 
     def _facts(self, loss: float, seconds: float) -> dict[str, float]:
         """What an evaluation tells beside its metrics; the best value so far is the trial's when it ends here."""
-        size = float(self.model.parameter_count)
-        return {f"best_{self.plan.metric}": self.best.value, "loss": loss, "seconds": seconds, "parameters": size}
+        facts = {"loss": loss, "seconds": seconds, "parameters": float(self.model.parameter_count)}
+        if self.users is None:
+            facts[f"best_{self.plan.metric}"] = self.best.value
+        if self.efficiency is not None:
+            facts["efficiency"] = self.efficiency
+        return facts
 
     def train_epoch(self) -> float:
         """One epoch; the mean loss per example over all workers."""
@@ -170,12 +194,8 @@ class Training:
         return float(loss / max(examples, 1))
 
     def _step(self, batch: Batch, total: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        losses = self.forward(batch.examples)
-        # the workers' gradients are averaged, so each counts its share of the whole batch times their number
-        (losses.sum() * (self.workers.world / batch.size)).backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        total += torch.stack([losses.detach().sum().double(), total.new_tensor(len(losses))])
+        losses = self.workers.step(self.forward, self.optimizer, batch)
+        total += torch.stack([losses.sum().double(), total.new_tensor(len(losses))])
 
     def _batches(self) -> Iterator[Batch]:
         return self.model.batches(self.split, self.epoch, self.workers.rank, self.workers.world)

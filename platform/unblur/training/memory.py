@@ -1,9 +1,14 @@
-"""How much memory this machine has, and whether a model's estimate fits into it."""
+"""How much memory a training may take: this machine's, or this process's share of its GPU."""
 
 import os
 from pathlib import Path
 
+import torch
+
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+CUDA_CONTEXT = 2**29
+"""Bytes of a GPU that a process takes before its first tensor: CUDA's context, with the kernels of PyTorch and of its
+libraries. Some hundred MiB, by GPU and driver (not measured here), which PyTorch's own limits do not count."""
 
 
 def physical_memory() -> int:
@@ -13,6 +18,30 @@ def physical_memory() -> int:
         text = file.read_text().strip() if file.exists() else ""
         limits += [int(text)] if text.isdigit() else []  # "max" is none
     return min(limits)
+
+
+def take_share(gpus: float) -> None:
+    """Keep this process to its share of the GPU: if it takes more it runs out of memory alone, not its neighbours.
+
+    `gpus` is what Ray reserved for it. Nothing is done without CUDA, or for a process that has no GPU.
+    """
+    if gpus > 0 and torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+        torch.cuda.set_per_process_memory_fraction(fraction(gpus, total))
+
+
+def fraction(gpus: float, total: int) -> float:
+    """The part of a GPU's `total` bytes that tensors may take in a share of it; CUDA's own comes out of the share."""
+    return 1.0 if gpus >= 1 else max(0.0, gpus - CUDA_CONTEXT / total)
+
+
+def room(device: torch.device) -> tuple[int, str]:
+    """Bytes that a training may take there, and whose they are: the machine's, or the process's share of the GPU."""
+    if device.type != "cuda":
+        return physical_memory(), "this machine"
+    total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    part = torch.cuda.get_per_process_memory_fraction()
+    return int(part * total), f"its share of a GPU with {gigabytes(total)}"
 
 
 def gigabytes(count: float) -> str:

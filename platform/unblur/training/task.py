@@ -11,11 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from unblur import models
 from unblur.data.split import Split
-from unblur.models.base import TrainableRecommender
 from unblur.training.checkpoints import Checkpoints, filesystem, under, write_atomically
 from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
-from unblur.training.memory import gigabytes, physical_memory
-from unblur.training.workers import Workers, best_device
+from unblur.training.memory import gigabytes, room
+from unblur.training.workers import Workers, best_device, on_best_device
 
 OUTCOME = "outcome.json"
 
@@ -50,11 +49,10 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
     checkpoints = Checkpoints(under(task.folder, "checkpoints"))
     try:
         model = models.model_class(task.model)(config, split.n_users, split.n_items, task.seed)
-        if (needs := model.footprint(split)) > (has := physical_memory()):
-            raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; this machine has {gigabytes(has)}")
-        if isinstance(model, TrainableRecommender):
-            model.to(best_device())
-        outcome = fit(model, split, task.plan, report, checkpoints, workers, task.grid)
+        needs, (has, where) = model.footprint(split), room(best_device(model))
+        if needs > has:
+            raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
+        outcome = fit(on_best_device(model), split, task.plan, report, checkpoints, workers, task.grid)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise

@@ -14,30 +14,47 @@ from unblur.models.base import Recommender, TrainableRecommender
 from unblur.training.workers import Workers
 
 SAMPLE, FINALISTS = 256, 2
-"""All settings of a grid are tried on so many users, the best of them on everyone."""
+"""All settings of a grid are tried on so many users, the best of them on all that are asked for."""
 
 Settings = Mapping[str, Any]
 Users = NDArray[np.int64]
 
 
-def validated(model: Recommender[Any], split: Split, workers: Workers) -> dict[str, float]:
-    """Every validation metric; each worker ranks its share of the users. Raises ScoresNotFinite on all of them."""
-    return _metrics(model, split, workers, _users(split))
+def sample(split: Split, size: int | None) -> Users | None:
+    """The same `size` users of validation (size,) in every training on these data; None for all, if these are no more.
+
+    UserError when nobody has a validation item.
+    """
+    users = _users(split)
+    return None if size is None or size >= len(users) else _drawn(users, size)
+
+
+def validated(model: Recommender[Any], split: Split, workers: Workers, users: Users | None = None) -> dict[str, float]:
+    """Every validation metric, means over `users` (default: all); each worker ranks its share of them.
+
+    Raises ScoresNotFinite on all workers.
+    """
+    return _metrics(model, split, workers, _users(split) if users is None else users)
 
 
 def best_of(
-    grid: Sequence[Settings], model: Recommender[Any], split: Split, metric: str, workers: Workers
+    grid: Sequence[Settings],
+    model: Recommender[Any],
+    split: Split,
+    metric: str,
+    workers: Workers,
+    users: Users | None = None,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The settings of `grid` with the best `metric` on validation, and every metric with them; the model keeps them.
 
     What changes inference alone needs no training of its own, so one trained network is scored with all of it: first
-    for a fixed sample of users, then the FINALISTS for everyone. A setting whose scores are not finite loses; raises
-    ScoresNotFinite when all do.
+    for a few users, then the FINALISTS for all of `users` (default: everyone). A setting whose scores are not finite
+    loses; raises ScoresNotFinite when all do.
     """
-    users = _users(split)
+    users = _users(split) if users is None else users
     with evaluating(model):
         if len(grid) > FINALISTS:
-            few = np.sort(np.random.default_rng(0).permutation(users)[:SAMPLE])
+            few = _drawn(users, SAMPLE)
             values = [_tried(settings, model, split, workers, few).get(metric, -np.inf) for settings in grid]
             grid = [grid[place] for place in np.argsort(-np.array(values), kind="stable")[:FINALISTS]]
         found = [_tried(settings, model, split, workers, users) for settings in grid]
@@ -66,13 +83,19 @@ def _users(split: Split) -> Users:
     return users
 
 
+def _drawn(users: Users, size: int) -> Users:
+    return np.sort(np.random.default_rng(0).permutation(users)[:size])
+
+
 def _metrics(model: Recommender[Any], split: Split, workers: Workers, users: Users) -> dict[str, float]:
     """The means over `users`. A worker whose scores are not finite says so to the others, which wait for its sums."""
     share = users[workers.rank :: workers.world]
+    ranked = share if len(share) else users[:1]  # of more workers than users some rank one that does not count
     broken: ScoresNotFinite | None = None
     sums: dict[str, float] = {}
     try:
-        sums = {name: float(values.sum()) for name, values in validate(model, split, share).per_user().items()}
+        found = validate(model, split, ranked).per_user()
+        sums = {name: float(values[: len(share)].sum()) for name, values in found.items()}
     except ScoresNotFinite as error:
         broken = error
     counted = torch.tensor([float(broken is not None)], dtype=torch.float64, device=_device(model))

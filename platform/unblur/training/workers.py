@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from unblur.models.base import TrainableRecommender
+from unblur.models.base import Batch, Recommender, TrainableRecommender
+
+M = TypeVar("M", bound=Recommender[Any])
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,15 @@ class Workers:
         """The model's `forward`, whose backward pass averages gradients over the workers."""
         return model if self.world == 1 else DistributedDataParallel(model)
 
+    def step(self, forward: Callable[[Any], Tensor], optimizer: torch.optim.Optimizer, batch: Batch) -> Tensor:
+        """One step of the optimiser on this worker's share of the batch; its losses (b,), without a graph."""
+        optimizer.zero_grad(set_to_none=True)
+        losses = forward(batch.examples)
+        # the workers' gradients are averaged, so each counts its share of the whole batch times their number
+        (losses.sum() * (self.world / batch.size)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return losses.detach()
+
     def total(self, values: Tensor) -> Tensor:
         """The sum over the workers, elementwise."""
         if self.world > 1:
@@ -38,6 +49,13 @@ def process_group() -> Workers:
     return Workers(distributed.get_rank(), distributed.get_world_size())
 
 
-def best_device() -> torch.device:
-    """The GPU when there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def best_device(model: Recommender[Any]) -> torch.device:
+    """The GPU when there is one; those fitted in closed form stay on the CPU."""
+    return torch.device("cuda" if isinstance(model, TrainableRecommender) and torch.cuda.is_available() else "cpu")
+
+
+def on_best_device(model: M) -> M:
+    """The model where it is trained and scored best."""
+    if isinstance(model, TrainableRecommender):
+        model.to(best_device(model))
+    return model

@@ -1,6 +1,6 @@
 """`jobs/ablate.py`: every cell of a study with every seed, as many at a time as the cluster takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
-import unblur
+from unblur.checkout import beside
 from unblur.data import store
 from unblur.data.download import directory
 from unblur.data.prepare import prepare
@@ -16,7 +16,7 @@ from unblur.data.request import DataRequest
 from unblur.data.split import Split
 from unblur.errors import RunFailed, UserError, unknown
 from unblur.evaluation.metrics import parse_metric
-from unblur.models.ablations import Ablation, Measured, load_ablation
+from unblur.models.ablations import Ablation, Cell, Measured, load_ablation
 from unblur.models.dislikes import need
 from unblur.training.checkpoints import under
 from unblur.training.distributed import Resources
@@ -43,13 +43,11 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
     root = absolute(options.storage)
     check_writable(root)
     local = directory(None) if "://" in root else Path(root)
-    prepared = prepare(DataRequest(dataset=study.dataset), options.data_dir, local)
-    for line in prepared.report:
-        console.print(line, markup=False)
-    split = store.load_split(prepared.folder)
+    splits = _prepared(study, options.data_dir, local, console)
     for cell in study.cells():
-        need(split, **{name: float(cell.params.get(name, 0)) for name in ("dislike_weight", "triplet_weight")})
-    pieces = pieces_of(study, split, under(root, "ablations", Path(study.dataset).stem))
+        weights = {name: float(cell.params.get(name, 0)) for name in ("dislike_weight", "triplet_weight")}
+        need(splits[cell.data], **weights)
+    pieces = pieces_of(study, splits, under(root, "ablations", Path(study.dataset).stem))
     resources = Resources(1, options.cpus_per_worker, options.gpus_per_worker)
     with ray_cluster():
         places = concurrency(resources, options.concurrency)
@@ -60,12 +58,14 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
         save(study, _results(pieces))
         crew = _Crew(pieces, resources, places, lambda: save(study, _results(pieces)), console)
         left = [each for each in pieces if not each.done("valid")]
-        failed = crew.work(cells.train_and_score, left[: options.at_most], ray.put(split))
+        failed = crew.work(cells.train_and_score, left[: options.at_most], splits)
         if options.final:
-            locked = Locked(split, store.load_test(local, prepared.digest), "train")
+            locked = {
+                data: Locked(split, store.load_test(local, split.digest), "train") for data, split in splits.items()
+            }
             untested = [each for each in pieces if each.done("valid") and not each.done("test")]
             console.print(f"testing {len(untested)} cells", markup=False)
-            failed |= crew.work(cells.score_on_test, untested, ray.put(locked))
+            failed |= crew.work(cells.score_on_test, untested, locked)
     if rest := sum(not each.done("valid") for each in pieces) - len(failed):
         console.print(f"{rest} cells are left: the same command goes on with them", markup=False)
     if failed:
@@ -76,15 +76,24 @@ def load_study(name: str) -> Ablation:
     """The study in a file, or of that name in search_spaces/ablations; UserError lists those that there are."""
     if Path(name).suffix in (".yaml", ".yml"):
         return load_ablation(Path(name))
-    folder = Path("search_spaces") / "ablations"
-    folder = folder if folder.is_dir() else Path(unblur.__file__).parents[2] / folder
-    known = {file.stem: file for file in folder.glob("*.yaml")}
+    known = {file.stem: file for file in beside(Path("search_spaces") / "ablations").glob("*.yaml")}
     if name not in known:
         raise unknown("ablation", name, known)
     return load_ablation(known[name])
 
 
-def pieces_of(study: Ablation, split: Split, folder: str) -> list[Piece]:
+def _prepared(study: Ablation, data_dir: Path | None, storage: Path, console: Console) -> dict[DataRequest, Split]:
+    """What the cells are trained on."""
+    splits = {}
+    for request in dict.fromkeys(cell.data for cell in study.cells()):
+        prepared = prepare(request, data_dir, storage)
+        for line in prepared.report:
+            console.print(line, markup=False)
+        splits[request] = store.load_split(prepared.folder)
+    return splits
+
+
+def pieces_of(study: Ablation, splits: Mapping[DataRequest, Split], folder: str) -> list[Piece]:
     """Every cell with every seed; all cells share the seeds, so that they can be compared pair by pair."""
     plan = Plan(
         epochs=study.epochs,
@@ -94,14 +103,14 @@ def pieces_of(study: Ablation, split: Split, folder: str) -> list[Piece]:
     )
     seeds = [trial_seed(0, index, "ablation") for index in range(study.seeds)]
     return [
-        piece(cell, index, _task(study, dict(cell.params), seed, plan, folder), split.digest)
+        piece(cell, index, _task(cell, seed, plan, folder), splits[cell.data].digest)
         for index, seed in enumerate(seeds)  # a first seed of every cell, then a second: the picture comes early
         for cell in study.cells()
     ]
 
 
-def _task(study: Ablation, params: dict[str, Any], seed: int, plan: Plan, folder: str) -> Task:
-    return Task(model=study.model, params=params, seed=seed, plan=plan, folder=folder, keep=True)
+def _task(cell: Cell, seed: int, plan: Plan, folder: str) -> Task:
+    return Task(model=cell.model, params=dict(cell.params), seed=seed, plan=plan, folder=folder, keep=True)
 
 
 def _asked(options: AblateOptions) -> Ablation:
@@ -146,17 +155,17 @@ class _Crew:
         self.save, self.console = save, console
 
     def work(
-        self, act: Callable[[Piece, Any, int], None], pieces: Sequence[Piece], data: "ray.ObjectRef"
+        self, act: Callable[[Piece, Any, Resources], None], pieces: Sequence[Piece], data: Mapping[DataRequest, Any]
     ) -> dict[str, str]:
-        """Do `act` for each piece; returns the reasons of those that failed for good, by name."""
+        """Do `act` for each piece with its data; returns the reasons of those that failed for good, by name."""
+        shared = {request: ray.put(each) for request, each in data.items()}
         remote = ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)(act)
         waiting, failed = list(pieces), dict[str, str]()
         running: dict[ray.ObjectRef, Piece] = {}
-        threads = max(1, int(self.resources.cpus))
         while waiting or running:
             while waiting and len(running) < self.places:
                 begun = waiting.pop(0)
-                running[remote.remote(begun, data, threads)] = begun
+                running[remote.remote(begun, shared[begun.cell.data], self.resources)] = begun
             (ready, *_), _ = ray.wait(list(running))
             ended = running.pop(ready)
             name = f"{ended.cell}, seed {ended.seed}"

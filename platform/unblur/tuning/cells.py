@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from unblur import models
 from unblur.data.split import Split
 from unblur.evaluation.beyond import beyond_accuracy
 from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.models.ablations import Cell, Measured
-from unblur.models.base import TrainableRecommender
 from unblur.training.checkpoints import under
+from unblur.training.distributed import Resources
 from unblur.training.task import OUTCOME, Task, download, read, run, write
-from unblur.training.workers import best_device
+from unblur.training.workers import on_best_device
 from unblur.tuning.testing import Locked
 
 TIMING = "timing.json"
@@ -73,9 +72,9 @@ def piece(cell: Cell, index: int, task: Task, digest: str) -> Piece:
     return Piece(cell, index, task.model_copy(update={"folder": under(task.folder, name)}))
 
 
-def train_and_score(piece: Piece, split: Split, threads: int) -> None:
+def train_and_score(piece: Piece, split: Split, resources: Resources) -> None:
     """What a worker does: train unless that is done, resuming from checkpoints, then score what is not scored."""
-    torch.set_num_threads(threads)
+    resources.settle()
     started = time.monotonic()
     before = piece.seconds or 0.0
     if not piece.trained:
@@ -84,9 +83,9 @@ def train_and_score(piece: Piece, split: Split, threads: int) -> None:
     write(piece.home, TIMING, {"seconds": before + time.monotonic() - started})
 
 
-def score_on_test(piece: Piece, data: Locked, threads: int) -> None:
+def score_on_test(piece: Piece, data: Locked, resources: Resources) -> None:
     """Score on the test set what was not tested yet."""
-    torch.set_num_threads(threads)
+    resources.settle()
     _score(piece, "test", data.split, lambda model: final(model, data.split, data.test, data.history))
 
 
@@ -98,9 +97,7 @@ def _score(piece: Piece, part: Part, split: Split, evaluate: Callable[[Any], Eva
         return
     counts = np.bincount(split.train.indices, minlength=split.n_items)
     with tempfile.TemporaryDirectory() as scratch:
-        model = models.load(download(under(piece.home, "model"), Path(scratch)))
-    if isinstance(model, TrainableRecommender):
-        model.to(best_device())
+        model = on_best_device(models.load(download(under(piece.home, "model"), Path(scratch))))
     for point in missing:
         model.infer_with(point)  # every point sets the same fields
         evaluation = evaluate(model)

@@ -9,9 +9,8 @@ from unblur import models
 from unblur.data.split import Split
 from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import Comparison, compare
-from unblur.models.base import TrainableRecommender
 from unblur.tracking.registry import Registered, champion_of, decide, load_registered
-from unblur.training.workers import best_device
+from unblur.training.workers import on_best_device
 from unblur.tuning.session import Session
 
 
@@ -59,7 +58,4 @@ def _sentence(found: Comparison, crowned: bool, name: str, metric: str) -> str:
 
 def _per_user(folder: Path, split: Split, metric: str) -> NDArray[np.float64]:
     """The metric (n,) of the saved model for every user with a validation item, in the order of users."""
-    model = models.load(folder)
-    if isinstance(model, TrainableRecommender):
-        model.to(best_device())
-    return validate(model, split).per_user()[metric]
+    return validate(on_best_device(models.load(folder)), split).per_user()[metric]

@@ -10,11 +10,10 @@ from rich.console import Console
 from unblur.errors import UserError
 from unblur.tracking.address import redact
 from unblur.tracking.client import connect
-from unblur.training.distributed import Resources
 from unblur.tuning.lock import driving
 from unblur.tuning.options import SearchOptions
 from unblur.tuning.resources import cluster_nodes, concurrency
-from unblur.tuning.session import absolute, check_writable, ray_cluster, study_url
+from unblur.tuning.session import absolute, asked_for, check_writable, ray_cluster, study_url
 from unblur.tuning.storage import open_storage, shown
 
 
@@ -67,7 +66,9 @@ def _mlflow(options: SearchOptions) -> str:
 
 
 def _ray(options: SearchOptions) -> str:
-    needs = Resources(options.workers_per_trial, options.cpus_per_worker, options.gpus_per_worker)
     with ray_cluster():
-        places, nodes = concurrency(needs, options.concurrency), len(cluster_nodes())
-    return f"{nodes} node(s) at most, {places} training(s) at a time"
+        places, nodes = concurrency(asked_for(options), options.concurrency), cluster_nodes()
+    told = f"{len(nodes)} node(s) at most, {places} training(s) at a time"
+    gpus = sum(node.get("GPU", 0) for node in nodes)
+    later = gpus and options.gpus_per_worker == "auto"
+    return told + (f" by their CPUs; how {gpus:g} GPU(s) are shared is chosen when the data are known" if later else "")

@@ -51,7 +51,7 @@ class Record(Protocol):
 
     def report(self, number: int, epoch: int, value: float) -> bool: ...
 
-    def complete(self, number: int) -> TrialRecord: ...
+    def complete(self, number: int, value: float | None = None, /) -> TrialRecord: ...
 
     def prune(self, number: int) -> TrialRecord: ...
 
@@ -75,6 +75,8 @@ class Conductor:
         self._waiting: list[dict[str, Any]] = []
         """Configs of running trials that are to be begun again."""
         self._given: dict[int, dict[str, Any]] = {}
+        self._worth: dict[int, float] = {}
+        """What running trials have said at their end that they are worth."""
         self._faults: Counter[tuple[int, Fault]] = Counter()
         self.stopping = False
         self.error: Exception | None = None
@@ -102,21 +104,26 @@ class Conductor:
         """Record a report; True means stop."""
         if number not in self.running:
             return True
-        epoch, value = int(result.get("epoch", 0)), result.get(self.study.identity.metric)
+        metric = self.study.identity.metric
+        epoch, value, worth = int(result.get("epoch", 0)), result.get(metric), result.get(f"best_{metric}")
         reason = result.get("failed")
         if reason is None and value is not None and not math.isfinite(value):
-            reason = f"{self.study.identity.metric} became {value} at epoch {epoch}"
+            reason = f"{metric} became {value} at epoch {epoch}"
         if reason is not None:
             self._end(self.study.fail(number, str(reason)))
             return True
         stop = value is not None and self.study.report(number, epoch, float(value))
-        if epoch > self.running[number]:  # else told before: a trial begun again, or the summary at the end
+        final = worth if value is None else None
+        if final is not None:
+            self._worth[number] = float(final)
+        # else told before: a trial begun again, or the summary at the end
+        if epoch > self.running[number] or final is not None:
             self.running[number] = epoch
             metrics = {k: v for k, v in result.items() if k not in _NOT_METRICS and not k.startswith("config/")}
             for listener in self.listeners:
                 listener.result(number, epoch, metrics)
         if result.get("finished"):
-            self._end(self.study.complete(number))
+            self._complete(number)
         elif stop:
             self._end(self.study.prune(number))
         return stop
@@ -124,7 +131,7 @@ class Conductor:
     def returned(self, number: int) -> None:
         """The trial function is through."""
         if number in self.running:
-            self._end(self.study.complete(number))
+            self._complete(number)
 
     def crashed(self, number: int, reason: str, fault: Fault) -> None:
         """The trial went wrong: it is begun again if it may, and goes on from its newest checkpoint.
@@ -153,8 +160,12 @@ class Conductor:
             self.left -= 1
             self._end(record)
 
+    def _complete(self, number: int) -> None:
+        self._end(self.study.complete(number, self._worth.get(number)))
+
     def _end(self, record: TrialRecord) -> None:
         del self.running[record.number]
         self._given.pop(record.number, None)
+        self._worth.pop(record.number, None)
         for listener in self.listeners:
             listener.ended(record.number, record.state, record.reason)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from unblur.tuning.options import Gpus
+
 
 class ReproduceOptions(BaseModel):
     """Trains rows of the papers' tables and writes ours beside the papers'. Run again, it goes on where it was."""
@@ -22,8 +24,8 @@ class ReproduceOptions(BaseModel):
     """Trainings at the same time; left out, as many as the cluster's resources allow."""
     cpus_per_worker: float = Field(1, gt=0)
     """CPUs of each training."""
-    gpus_per_worker: float = Field(0, ge=0)
-    """GPUs of each training; fractions share one."""
+    gpus_per_worker: Gpus = "auto"
+    """GPUs of each training; fractions share one. auto: the share that the memory estimate asks for."""
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: str = "./unblur-runs"

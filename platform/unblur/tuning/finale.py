@@ -44,6 +44,8 @@ class Result:
     """How many numbers the first seed's model has learned, if it is recorded."""
     inference: list[dict[str, Any]] = field(default_factory=list)
     """The settings of inference that each seed's validation chose; empty where none were swept."""
+    efficiency: float | None = None
+    """Of several workers that shared each training: the mean over seeds of t_1 / (n t_n)."""
 
 
 def finale(
@@ -123,7 +125,9 @@ def _test(
     )
     inference = [outcome["inference"] for outcome in outcomes if outcome.get("inference")]
     valid = [outcome["value"] for outcome in outcomes]
-    return Result(values, valid, least, uri, outcomes[0].get("parameters"), inference)
+    told = [outcome["efficiency"] for outcome in outcomes if outcome.get("efficiency")]
+    efficiency = mean(told) if told else None
+    return Result(values, valid, least, uri, outcomes[0].get("parameters"), inference, efficiency)
 
 
 def _register(session: Session, tracker: Tracker, retrains: Retrains, number: int) -> str:

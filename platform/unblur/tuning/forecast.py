@@ -39,7 +39,12 @@ class Estimate:
 
 
 def announce(
-    session: Session, space: SearchSpace, swept: Mapping[str, Parameter], concurrency: int, console: Console
+    session: Session,
+    space: SearchSpace,
+    swept: Mapping[str, Parameter],
+    drawn: Sequence[Estimate],
+    concurrency: int,
+    console: Console,
 ) -> None:
     """Print the data, what is searched and swept, where trials will run and what memory one needs at most."""
     options, resources, facts = session.options, session.resources, session.prepared.facts
@@ -62,7 +67,6 @@ def announce(
         f"trainer {session.trainer()}, retrains {session.trainer(final=isinstance(options, SearchOptions))}",
         markup=False,
     )
-    drawn = estimates(space, session.split)
     memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
     disk = projected(disk, max(concurrency, 1), options.seeds)
     console.print(
@@ -105,9 +109,9 @@ def refuse_infeasible(spaces: Iterable[SearchSpace], split: Split) -> None:
         )
 
 
-def side_by_side(space: SearchSpace, split: Split, places: int) -> int:
+def side_by_side(drawn: Sequence[Estimate], places: int) -> int:
     """How many of `places` trainings the nodes' memory holds at a time; one at least, which may still be small."""
-    largest = max(each.memory for each in estimates(space, split))
+    largest = max(each.memory for each in drawn)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     # what Ray found free at its start is divided between these two
     fits = sum(int((node.get("memory", 0) + node.get("object_store_memory", 0)) // largest) for node in nodes)

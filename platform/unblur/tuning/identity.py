@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from unblur.tuning.parameters import Parameter, SearchSpace
 
@@ -29,6 +29,8 @@ class StudyIdentity(BaseModel):
     epochs: int
     eval_every: int
     patience: int
+    validation_users: int | None = Field(None, exclude_if=lambda value: value is None)
+    """By how many users trials are pruned and stopped, if not by all."""
     batch_rule: str
     """How the global batch size relates to the number of workers."""
     seed: int

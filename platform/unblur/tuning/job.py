@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-import unblur
 from unblur import models
+from unblur.checkout import beside
 from unblur.errors import RunFailed, UserError
 from unblur.models.dislikes import need
 from unblur.tuning.budget import share_out
@@ -119,6 +119,4 @@ def _without(space: SearchSpace, names: tuple[str, ...], off: float, reason: str
 
 def default_space(model: str) -> Path:
     """search_spaces/<model>.yaml in the working directory, else in the checkout that unblur was installed from."""
-    name = Path("search_spaces") / f"{model}.yaml"
-    checkout = Path(unblur.__file__).parents[2] / name
-    return checkout if checkout.exists() and not name.exists() else name
+    return beside(Path("search_spaces") / f"{model}.yaml")

@@ -1,11 +1,13 @@
 """What a person asks of a search or of one training; the fields are the command line's flags."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from unblur.data.request import DataRequest
+
+Gpus = Annotated[float, Field(ge=0)] | Literal["auto"]
 
 
 class RunOptions(BaseModel):
@@ -34,8 +36,9 @@ class RunOptions(BaseModel):
     """Ray Train workers of one training; they share each batch."""
     cpus_per_worker: float = Field(1, gt=0)
     """CPUs of each worker."""
-    gpus_per_worker: float = Field(0, ge=0)
-    """GPUs of each worker; fractions share one."""
+    gpus_per_worker: Gpus = "auto"
+    """GPUs of each worker; fractions share one. auto: none without GPUs and for models in closed form, one for each of
+    several workers, else the share that the memory estimate asks for."""
     concurrency: int | None = Field(None, ge=1)
     """Trainings at the same time; left out, as many as the cluster's resources allow."""
     trial_timeout: float | None = Field(None, gt=0)
@@ -67,6 +70,9 @@ class SearchOptions(RunOptions):
     sweep_inference: Literal["on", "off"] = "on"
     """Score each trained network with a grid of the parameters that the space marks `stage: inference`, and keep the
     best; off: draw them as any other."""
+    validation_users: int | None = Field(None, ge=1)
+    """Pruning and early stopping look at so many users, drawn once, the same for every trial; each trial's final value
+    is of all users [all]."""
     study_url: str | None = None
     """Database of the study, such as postgresql://user@host/db [SQLite in the storage folder]."""
     check: bool = False

@@ -26,10 +26,12 @@ class _Row:
     best: float | None = None
     reason: str = ""
 
-    def saw(self, epoch: int, value: float | None) -> None:
+    def saw(self, epoch: int, value: float | None, worth: float | None = None) -> None:
         if value is not None:
             self.epoch, self.value = epoch, value
             self.best = value if self.best is None else max(self.best, value)
+        if worth is not None:
+            self.best = worth
 
 
 def _number(value: float | None) -> str:
@@ -59,6 +61,7 @@ class Progress:
             row = self._rows[record.number] = _Row(record.params, record.state, reason=_first_line(record.reason))
             for epoch, value in record.values.items():
                 row.saw(epoch, value)
+            row.saw(row.epoch, None, record.value)
         terminal = console.is_terminal
         self._live = Live(get_renderable=self.table, console=console, refresh_per_second=2) if terminal else None
 
@@ -80,8 +83,9 @@ class Progress:
 
     def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
         row = self._rows[number]
-        row.saw(epoch, metrics.get(self.metric))
-        self._line(f"trial {number}: epoch {epoch}  {self.label} {_number(row.value)}  best {_number(row.best)}")
+        row.saw(epoch, metrics.get(self.metric), metrics.get(f"best_{self.metric}"))
+        seen = f"epoch {epoch}  {self.label} {_number(row.value)}" if self.metric in metrics else "on all users"
+        self._line(f"trial {number}: {seen}  best {_number(row.best)}")
 
     def ended(self, number: int, state: str, reason: str | None) -> None:
         row = self._rows[number]

@@ -6,7 +6,12 @@ from unblur.tracking.runs import Record
 from unblur.tracking.tracker import Tracker
 from unblur.tuning.study import TrialRecord
 
-OWN_NAMES = {"loss": "train/loss", "seconds": "train/seconds", "parameters": "model/parameters"}
+OWN_NAMES = {
+    "loss": "train/loss",
+    "seconds": "train/seconds",
+    "efficiency": "train/efficiency",
+    "parameters": "model/parameters",
+}
 
 
 class Recorder:
@@ -45,11 +50,14 @@ def in_mlflow(metrics: dict[str, Any]) -> dict[str, float]:
 
 def as_record(trial: TrialRecord, metric: str) -> Record:
     """What the study knows of a trial, for MLflow to agree with."""
+    metrics = {epoch: {f"valid/{metric}": value} for epoch, value in trial.values.items()}
+    if trial.value is not None:
+        metrics[max(metrics)][f"valid/best_{metric}"] = trial.value
     return Record(
         kind="trial",
         number=trial.number,
         params=trial.params,
         state=trial.state,  # type: ignore[arg-type]
-        metrics={epoch: {f"valid/{metric}": value} for epoch, value in trial.values.items()},
+        metrics=metrics,
         reason=trial.reason,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-import unblur
+from unblur.checkout import beside
 from unblur.data import download
 from unblur.data.presets import resolve
 from unblur.data.request import DataRequest
@@ -58,8 +58,7 @@ def chosen(datasets: str, models: str | None) -> list[Preset]:
 
 def preset_folder() -> Path:
     """search_spaces/papers in the working directory, else in the checkout that unblur was installed from."""
-    folder = Path("search_spaces") / "papers"
-    return folder if folder.is_dir() else Path(unblur.__file__).parents[2] / folder
+    return beside(Path("search_spaces") / "papers")
 
 
 def _words(text: str) -> list[str]:

@@ -9,16 +9,20 @@ from unblur.training.distributed import Resources
 from unblur.tuning.autoscaler import Node, reachable_nodes
 
 HEAD = "node:__internal_head__"
+ROUNDING = 1e-9
+"""Of floating point: 1 // 0.1 is 9."""
+
+
+def trials_on(nodes: Sequence[Node], needs: Resources) -> int:
+    """How many trials fit on `nodes` at a time; a trial's workers may lie on several nodes."""
+    return sum(_workers_on(node, needs) for node in nodes) // needs.workers
 
 
 def capacity(needs: Resources, nodes: Sequence[Node]) -> int:
-    """How many trials fit on `nodes` at a time; a trial's workers may lie on several nodes.
-
-    Raises UserError, with the arithmetic, when not even one does.
-    """
+    """`trials_on(nodes, needs)`; raises UserError, with the arithmetic, when not even one fits."""
+    if trials := trials_on(nodes, needs):
+        return trials
     places = sum(_workers_on(node, needs) for node in nodes)
-    if places >= needs.workers:
-        return places // needs.workers
     total = {kind: sum(node.get(kind, 0) for node in nodes) for kind in needs.per_worker}
     largest = max(nodes, key=lambda node: [node.get(kind, 0) for kind in reversed(needs.per_worker)], default={})
     has = " and ".join(f"{largest.get(kind, 0):g} {kind}s" for kind in total)
@@ -31,7 +35,15 @@ def capacity(needs: Resources, nodes: Sequence[Node]) -> int:
 
 
 def _workers_on(node: Node, needs: Resources) -> int:
-    return int(min((node.get(kind, 0) // amount for kind, amount in needs.per_worker.items()), default=needs.workers))
+    fits = (_times(amount, node.get(kind, 0), kind) for kind, amount in needs.per_worker.items())
+    return min(fits, default=needs.workers)
+
+
+def _times(amount: float, has: float, kind: str) -> int:
+    """How often `amount` fits; a part of a GPU lies on one GPU."""
+    if kind == "GPU" and amount < 1:
+        return int(has) * int(1 / amount + ROUNDING)
+    return int(has / amount + ROUNDING)
 
 
 def cluster_nodes() -> list[Node]:

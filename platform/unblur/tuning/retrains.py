@@ -79,7 +79,7 @@ class Retrains:
     def report(self, number: int, epoch: int, value: float) -> bool:
         return False
 
-    def complete(self, number: int) -> TrialRecord:
+    def complete(self, number: int, value: float | None = None) -> TrialRecord:
         if self.outcome(number) is None:
             return self.fail(number, "it ended without leaving a model")
         return self._ended(number, "complete")

@@ -52,6 +52,7 @@ class Session:
     prepared: Prepared
     split: Split
     resources: Resources
+    """Of each training; GPUs that are chosen (`tuning.gpus`) are 0 until the cluster is known."""
     root: str
     """Absolute path or URI of the storage."""
     local: Path
@@ -96,9 +97,14 @@ def open_session(options: RunOptions, console: Console) -> Session:
     for line in prepared.report:
         console.print(line, markup=False)
     split = data_store.load_split(prepared.folder)
-    resources = Resources(options.workers_per_trial, options.cpus_per_worker, options.gpus_per_worker)
     console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
-    return Session(options, plan, prepared, split, resources, root, local, store)
+    return Session(options, plan, prepared, split, asked_for(options), root, local, store)
+
+
+def asked_for(options: RunOptions) -> Resources:
+    """What the flags give a training: with `--gpus-per-worker auto` no GPU yet."""
+    gpus = 0.0 if options.gpus_per_worker == "auto" else options.gpus_per_worker
+    return Resources(options.workers_per_trial, options.cpus_per_worker, gpus)
 
 
 def absolute(storage: str) -> str:

@@ -13,7 +13,8 @@ from unblur.tracking.runs import Dataset
 from unblur.tracking.tracker import Tracker
 from unblur.training.checkpoints import under
 from unblur.tuning.finale import Result, finale, is_over
-from unblur.tuning.forecast import announce, side_by_side
+from unblur.tuning.forecast import announce, estimates, side_by_side
+from unblur.tuning.gpus import with_gpus
 from unblur.tuning.identity import StudyIdentity
 from unblur.tuning.janitor import Janitor, sweep
 from unblur.tuning.lock import driving
@@ -50,10 +51,9 @@ def search_one(
     started = time.monotonic()
     options = session.options
     assert isinstance(options, SearchOptions)
-    identity = _identity(session, space, swept)
+    identity = identity_of(session, space, swept, options.validation_users)
     if options.dry_run:
-        cluster.enter_context(ray_cluster())
-        announce(session, space, swept, _places(session, space), console)
+        _planned(session, space, swept, cluster, console)
         console.print("dry run: nothing was started")
         return None
     with ExitStack() as stack:
@@ -62,9 +62,7 @@ def search_one(
         home = under(session.root, "studies", session.dataset, study.name)
         places = 0  # none are needed to tell the result of a search that is over
         if study.missing(options.trials) or not is_over(session, _retrains(session, study, home)):
-            cluster.enter_context(ray_cluster())
-            places = _places(session, space)
-            announce(session, space, swept, places, console)
+            session, places = _planned(session, space, swept, cluster, console)
         tracker = stack.enter_context(_recorded(session, study.name, identity, console))
         console.print(f"study {study.name} in {shown(url)}: {_counts(study)}", markup=False)
         tracker.reconcile(as_record(record, identity.metric) for record in study.records())
@@ -89,12 +87,10 @@ def train_one(session: Session, space: SearchSpace, cluster: ExitStack, console:
     """Train, test and register the one configuration that `space` fixes; returns its summary, None after a dry run."""
     started = time.monotonic()
     options, params = session.options, space.fixed
-    identity = _identity(session, space)
+    identity = identity_of(session, space)
     name = f"{options.model}-train-{identity.hash}"
     home = under(session.root, "studies", session.dataset, name)
-    cluster.enter_context(ray_cluster())
-    places = _places(session, space)
-    announce(session, space, {}, places, console)
+    session, places = _planned(session, space, {}, cluster, console)
     if options.dry_run:
         console.print("dry run: nothing was started")
         return None
@@ -107,7 +103,13 @@ def train_one(session: Session, space: SearchSpace, cluster: ExitStack, console:
     return conclude(session, tracker, name, result, seconds, console, trials=trials, best=valid)
 
 
-def _identity(session: Session, space: SearchSpace, swept: dict[str, Parameter] | None = None) -> StudyIdentity:
+def identity_of(
+    session: Session,
+    space: SearchSpace,
+    swept: dict[str, Parameter] | None = None,
+    validation_users: int | None = None,
+) -> StudyIdentity:
+    """All that makes two searches of this session's model the same search."""
     options, plan = session.options, session.plan
     return StudyIdentity(
         dataset=session.split.digest,
@@ -121,6 +123,7 @@ def _identity(session: Session, space: SearchSpace, swept: dict[str, Parameter] 
         epochs=plan.epochs,
         eval_every=plan.eval_every,
         patience=plan.patience,
+        validation_users=validation_users,
         batch_rule=BATCH_RULE,
         seed=options.data.seed,
     )
@@ -167,9 +170,21 @@ def _retrains(session: Session, study: Study, home: str) -> Retrains:
     return Retrains(under(home, "retrains"), best.number, best.params, seed, metric, swept)
 
 
-def _places(session: Session, space: SearchSpace) -> int:
-    """How many trials run at a time; UserError when the cluster can give none what it needs."""
-    return side_by_side(space, session.split, concurrency(session.resources, session.options.concurrency))
+def _planned(
+    session: Session, space: SearchSpace, swept: dict[str, Parameter], cluster: ExitStack, console: Console
+) -> tuple[Session, int]:
+    """Say what will be done, with Ray up; returns the session with its GPUs, and how many trainings run at a time.
+
+    UserError when the cluster can give none what it needs.
+    """
+    cluster.enter_context(ray_cluster())
+    drawn = estimates(space, session.split)
+    session, gpus = with_gpus(session, drawn)
+    places = side_by_side(drawn, concurrency(session.resources, session.options.concurrency))
+    announce(session, space, swept, drawn, places, console)
+    if gpus:
+        console.print(gpus, markup=False)
+    return session, places
 
 
 def _search(session: Session, study: Study, tracker: Tracker, home: str, places: int, console: Console) -> None:
@@ -178,7 +193,9 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
     if study.missing(options.trials) == 0:
         return
     folder, swept = under(home, "trials"), study.identity.swept
-    work = Work(options.model, session.plan, session.resources, session.trainer(), folder, swept=swept)
+    # of the trials alone: what is retrained is always evaluated on everyone
+    plan = session.plan.model_copy(update={"validation_users": options.validation_users})
+    work = Work(options.model, plan, session.resources, session.trainer(), folder, swept=swept)
     running = {record.number for record in study.records() if record.state == "running"}
     sweep(work.folder, running.__contains__)
     with Progress(console, options.trials, options.metric, session.plan.metric, study.records()) as progress:

@@ -124,12 +124,12 @@ class Study:
             values[epoch] = value
         return trial.should_prune()
 
-    def complete(self, number: int) -> TrialRecord:
-        """Finish a trial; its score is its best value, since training keeps the best epoch's weights."""
+    def complete(self, number: int, value: float | None = None) -> TrialRecord:
+        """Finish a trial; its score is `value`, or the best that it reported, as training keeps the best weights."""
         values = self._values[number].values()
         if not values:
             return self.fail(number, "it ended without reporting a validation value")
-        return self._tell(number, TrialState.COMPLETE, max(values))
+        return self._tell(number, TrialState.COMPLETE, max(values) if value is None else value)
 
     def prune(self, number: int) -> TrialRecord:
         """Finish a trial that was stopped early; its reported values stay."""

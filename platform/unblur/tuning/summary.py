@@ -37,6 +37,10 @@ def conclude(
     )
     for seed, settings in enumerate(result.inference):
         console.print(f"seed {seed}: inference with {written(settings)}, by validation", markup=False)
+    if result.efficiency:
+        workers = session.resources.workers
+        faster = f"{workers * result.efficiency:.1f} times as fast as one (efficiency {result.efficiency:.2f})"
+        console.print(f"{workers} workers: {faster}", markup=False)
     if result.model_uri:
         console.print(f"registered {result.model_uri} as candidate", markup=False)
     console.print(f"look at the runs: mlflow ui --backend-store-uri {session.store.address}", markup=False)
@@ -47,6 +51,7 @@ def conclude(
         "dataset": {"name": session.dataset, **sizes, "digest": session.prepared.digest},
         "model": options.model,
         "parameters": result.parameters,
+        "efficiency": result.efficiency,
         **found,
         "inference": result.inference,
         "test": test,

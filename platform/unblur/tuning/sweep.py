@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from unblur import models
-from unblur.tuning.parameters import Choice, Parameter, SearchSpace
+from unblur.tuning.parameters import Choice, IntRange, Parameter, SearchSpace
 
 POINTS = 5
 """Values of a range that are tried, both ends among them."""
@@ -51,7 +51,7 @@ def points(parameter: Parameter) -> list[Any]:
         values = [low + share * (high - low) for share in shares]
     if parameter.step is not None:
         values = [low + parameter.step * round((value - low) / parameter.step) for value in values]
-    if isinstance(low, int) and isinstance(high, int) and parameter.type == "int":
+    if isinstance(parameter, IntRange):
         values = [round(value) for value in values]
     return sorted({min(max(value, low), high) for value in values})
 

@@ -16,11 +16,11 @@ from unblur.data.split import Split
 from unblur.evaluation.beyond import beyond_accuracy
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
-from unblur.models.base import TrainableRecommender
 from unblur.training.checkpoints import under
 from unblur.training.distributed import Resources
+from unblur.training.memory import take_share
 from unblur.training.task import download, read, upload, write
-from unblur.training.workers import best_device
+from unblur.training.workers import on_best_device
 
 HistoryName = Literal["train", "train+valid"]
 METRICS, PER_USER = "metrics.json", "per_user.parquet"
@@ -53,7 +53,7 @@ def results_on_test(model: str, data: Locked, resources: Resources, per_user: Pa
     home = _results(model, data.history)
     if not tested(model, data.history):
         remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_evaluate)
-        metrics, table = ray.get(remote.remote(under(model, "model"), data))
+        metrics, table = ray.get(remote.remote(under(model, "model"), data, resources.gpus))
         upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), home)
         write(home, METRICS, metrics)  # last: who finds it finds the table too
     per_user.mkdir(parents=True)
@@ -64,10 +64,7 @@ def results_on_test(model: str, data: Locked, resources: Resources, per_user: Pa
 
 def evaluate_folder(folder: Path, split: Split, test: csr_matrix, history: HistoryName) -> Evaluation:
     """The final evaluation of a saved model, on the GPU when there is one."""
-    model = models.load(folder)
-    if isinstance(model, TrainableRecommender):
-        model.to(best_device())
-    return final(model, split, test, history)
+    return final(on_best_device(models.load(folder)), split, test, history)
 
 
 def popularity(split: Split, test: csr_matrix, history: HistoryName) -> dict[str, float]:
@@ -79,7 +76,8 @@ def popularity(split: Split, test: csr_matrix, history: HistoryName) -> dict[str
     return final(model, split, test, history).metrics()
 
 
-def _evaluate(folder: str, data: Locked) -> tuple[dict[str, float], pd.DataFrame]:
+def _evaluate(folder: str, data: Locked, gpus: float) -> tuple[dict[str, float], pd.DataFrame]:
+    take_share(gpus)
     with tempfile.TemporaryDirectory() as scratch:
         evaluation = evaluate_folder(download(folder, Path(scratch)), data.split, data.test, data.history)
     columns: dict[str, Any] = {

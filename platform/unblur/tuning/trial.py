@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import ray
-import torch
 from ray import tune
 
 from unblur.errors import UserError
@@ -64,8 +63,7 @@ def trial(work: Work, split: "ray.ObjectRef") -> Callable[[dict[str, Any]], None
 
 
 def _in_place(work: Work, split: list["ray.ObjectRef"], config: dict[str, Any]) -> None:
-    # several trials share the machine: without a limit each would start a thread for every core
-    torch.set_num_threads(max(1, int(work.resources.cpus)))
+    work.resources.settle()
 
     def report(epoch: int, metrics: dict[str, float]) -> bool:
         tune.report({"epoch": epoch, **metrics})

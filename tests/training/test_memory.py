@@ -1,0 +1,110 @@
+"""A process is kept to its share of a GPU, and a training is held against that share."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import communities
+
+from unblur.training import distributed, memory
+from unblur.training.distributed import Resources
+from unblur.training.loop import Plan, TrainingFailed
+from unblur.training.memory import CUDA_CONTEXT, fraction, physical_memory, room, take_share
+from unblur.training.task import Task, run
+
+SPLIT = communities()
+GIB = 2**30
+needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU (CUDA)")
+
+
+@given(st.integers(1, 100), st.integers(1, 200))
+def test_the_tensors_and_contexts_of_all_who_share_a_gpu_fit_into_it(sharing: int, gigabytes: int) -> None:
+    total = gigabytes * GIB
+    part = fraction(1 / sharing, total)
+    assert 0 <= part <= 1 / sharing
+    if part > 0 and sharing > 1:
+        assert sharing * (part * total + CUDA_CONTEXT) == pytest.approx(total)
+
+
+def test_a_gpu_of_its_own_is_taken_whole() -> None:
+    assert fraction(1, GIB) == fraction(2, GIB) == 1.0
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The parts of a GPU of 16 GiB that PyTorch is told to keep to; there is no such GPU."""
+    parts = [1.0]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=16 * GIB))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", parts.append)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda: parts[-1])
+    return parts
+
+
+def test_a_share_is_what_a_training_has_room_in(told: list[float]) -> None:
+    assert room(torch.device("cuda")) == (16 * GIB, "its share of a GPU with 16.0 GiB")
+    take_share(0)  # a process without a GPU has nothing to share
+    assert told == [1.0]
+    take_share(0.25)
+    assert told[-1] * 16 * GIB == 4 * GIB - CUDA_CONTEXT == room(torch.device("cuda"))[0]
+    assert room(torch.device("cpu")) == (physical_memory(), "this machine")
+
+
+def test_a_training_that_cannot_fit_into_its_share_is_refused_with_the_estimate(
+    told: list[float], tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "physical_memory", lambda: 1000 * GIB)
+    take_share(1 / 32)  # of 16 GiB: CUDA's own and nothing else
+    one = Task(model="diffrec", params={"dims": [16]}, seed=0, plan=Plan(), folder=str(tmp_path))
+    with pytest.raises(
+        TrainingFailed, match=r"needs an estimated .* of memory; its share of a GPU with 16.0 GiB has 0"
+    ):
+        run(one, SPLIT, lambda *_: False)
+
+
+def test_a_closed_form_is_held_against_the_machine_wherever_it_runs(told: list[float], tmp_path: object) -> None:
+    take_share(1 / 32)
+    outcome = run(Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path)), SPLIT, lambda *_: False)
+    assert outcome.value > 0
+
+
+def test_trials_and_workers_keep_to_what_they_were_given(told: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    try:
+        Resources(1, 2.5, 0.5).settle()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    monkeypatch.setattr(distributed, "run", lambda *_: None)
+    monkeypatch.setattr(distributed.ray, "get", lambda _: SPLIT)
+    monkeypatch.setattr(distributed.ray.train, "report", lambda _: None)
+    task = Task(model="diffrec", params={}, seed=0, plan=Plan(), folder="nowhere")
+    distributed._train_loop({"task": task.model_dump(), "split": [None], "gpus": 0.25})
+    assert told == [1.0, 0.5 - 1 / 32, 0.25 - 1 / 32]
+
+
+def test_without_cuda_nothing_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda _: pytest.fail("there is no GPU"))
+    take_share(0.5)
+
+
+@pytest.fixture
+def whole_again() -> Iterator[None]:
+    yield
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@needs_a_gpu
+def test_on_a_gpu_more_than_the_share_is_out_of_memory(whole_again: None) -> None:
+    total = torch.cuda.get_device_properties(0).total_memory
+    take_share(0.25)
+    held = torch.empty(int(0.2 * total) - CUDA_CONTEXT, dtype=torch.uint8, device="cuda")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        torch.empty(int(0.1 * total), dtype=torch.uint8, device="cuda")
+    assert room(torch.device("cuda"))[0] >= held.numel()
