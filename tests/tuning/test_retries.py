@@ -55,3 +55,20 @@ def test_what_dies_while_the_search_is_stopped_is_interrupted_and_not_failed(tmp
     for _ in range(1 + AGAIN["process"]):
         conductor.crashed(0, "gone", "process")
     assert conductor.over and [record.state for record in study.records()] == ["running"]
+
+
+def test_a_trial_keeps_its_place_until_its_function_has_returned(tmp_path: Path) -> None:
+    conductor = Conductor(Study.open(identity(), local_url(tmp_path)), 4, 1, [])
+    conductor.next()
+    assert not conductor.result(0, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    assert conductor.next() is None
+    conductor.returned(0)
+    assert conductor.next() is not None
+    conductor.result(1, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    conductor.crashed(1, "gone", "process")
+    assert conductor.next() is not None
+    conductor.result(2, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    conductor.hangs(2, 1)
+    assert conductor.next() is not None
+    conductor.result(3, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    assert conductor.over, "the last one's return is not waited for"

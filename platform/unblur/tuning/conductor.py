@@ -77,6 +77,9 @@ class Conductor:
         self._given: dict[int, dict[str, Any]] = {}
         self._worth: dict[int, float] = {}
         """What running trials have said at their end that they are worth."""
+        self._leaving: set[int] = set()
+        """Trials that are finished and whose functions have not returned. They still hold their places: Tune would
+        start a process for the next trial, drop it for the one that comes free, and keep its resources reserved."""
         self._faults: Counter[tuple[int, Fault]] = Counter()
         self.stopping = False
         self.error: Exception | None = None
@@ -85,7 +88,7 @@ class Conductor:
         """The next trial's config, or None as long as no place is free."""
         if self._waiting:
             return self._waiting.pop(0)
-        if self.left <= 0 or len(self.running) >= self.concurrency:
+        if self.left <= 0 or len(self.running) + len(self._leaving) >= self.concurrency:
             return None
         number, params = self.study.ask()
         self.left -= 1
@@ -124,12 +127,15 @@ class Conductor:
                 listener.result(number, epoch, metrics)
         if result.get("finished"):
             self._complete(number)
+            if not stop:
+                self._leaving.add(number)
         elif stop:
             self._end(self.study.prune(number))
         return stop
 
     def returned(self, number: int) -> None:
         """The trial function is through."""
+        self._leaving.discard(number)
         if number in self.running:
             self._complete(number)
 
@@ -138,6 +144,7 @@ class Conductor:
 
         Once the search is stopping it is only interrupted: whoever stops it may have ended its process.
         """
+        self._leaving.discard(number)
         if number not in self.running or self.stopping:
             return
         if may_try_again(fault, self._faults[number, fault]):
@@ -148,6 +155,7 @@ class Conductor:
 
     def hangs(self, number: int, seconds: float) -> None:
         """The trial has not reported for so long that it is given up; it would hang again."""
+        self._leaving.discard(number)
         if number in self.running:
             self._end(self.study.fail(number, f"no report for {seconds:g} s (--trial-timeout)"))
 
