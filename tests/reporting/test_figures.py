@@ -8,13 +8,14 @@ import pytest
 from unblur.data.presets import PRESETS
 from unblur.evaluation.metrics import CUTOFFS, METRICS
 from unblur.reporting import papers
-from unblur.reporting.importance import importance
+from unblur.reporting.importance import Importance, importance
 from unblur.reporting.leaderboard import leaderboard
 from unblur.reporting.loading import load
-from unblur.reporting.parallel import BOTTOM, axis
+from unblur.reporting.parallel import BOTTOM, axis, parallel
 from unblur.reporting.plots import result_plots
 from unblur.reporting.runs import StudyRuns, Trial
 from unblur.reporting.search_plots import guidance, search_history
+from unblur.reporting.tables import best_params
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader
 
@@ -64,6 +65,24 @@ def test_guidance_draws_scale_against_value(study: StudyRuns) -> None:
     assert plot is not None
     assert list(plot.figure.data[0].x) == [trial.params["guidance_scale"] for trial in study.trials]
     assert guidance(replace(study, trials=made_trials(9))) is None
+
+
+def test_what_was_swept_is_drawn_and_told_beside_what_was_drawn(study: StudyRuns) -> None:
+    scales = [1.0, 2.0, 2.0]
+    trials = [
+        replace(trial, inference={"guidance_scale": scale, "sampler": "ddim"})
+        for trial, scale in zip(made_trials(3), scales, strict=True)
+    ]
+    plot = guidance(replace(study, trials=trials))
+    assert plot is not None and list(plot.figure.data[0].x) == scales
+    assert "Each trial is shown at the scale that was best for it." in plot.caption
+    lines = parallel(replace(study, trials=trials), Importance())
+    assert lines is not None and "guidance_scale" in lines.figure.layout.xaxis.ticktext
+    by_seed = zip(study.retrains, (1.0, 2.0, 1.0), strict=True)
+    retrains = [replace(each, inference={"guidance_scale": scale, "sampler": "ddim"}) for each, scale in by_seed]
+    rows = dict(best_params(replace(study, retrains=retrains)).rows)
+    assert rows["guidance_scale (of inference, by seed)"] == "1.0, 2.0, 1.0"
+    assert rows["sampler (of inference, by seed)"] == "ddim"
 
 
 def test_axes_of_parallel_coordinates() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reporting.made_studies import Made, multiply_trials, write_study
+from reporting.made_studies import TOYS, Made, multiply_trials, write_study
 from reporting.mlflow_server import served
 
 from unblur.errors import UserError
@@ -16,6 +16,8 @@ from unblur.reporting.report import build
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader, existing_store
 from unblur.tracking.runs import Dataset
+from unblur.tracking.tracker import Tracker
+from unblur.tuning.recording import Recorder
 
 NewStore = Callable[[Sequence[Made]], Store]
 
@@ -117,3 +119,19 @@ def test_the_same_through_a_server(toys: Store, tmp_path: Path) -> None:
     for mine, other in zip(here.studies, there.studies, strict=True):
         assert mine.per_user is not None and other.per_user is not None
         assert mine.per_user.equals(other.per_user)
+
+
+def test_the_settings_of_inference_are_those_of_the_best_evaluation(new_store: NewStore) -> None:
+    store = new_store([Made("cfg_diffrec", 0.05, trials=1)])
+    before = load(Reader(store), "amazon_toys", "clean").studies[0]
+    tracker = Tracker(store, "amazon_toys/clean")
+    tracker.open_study(before.run.tags["unblur.study"], before.run.name, {}, {}, TOYS)
+    recorder = Recorder(tracker, "trial")
+    for epoch, scale, sampler in ((15, 1.0, "ddim"), (20, 2.0, "posterior_mean"), (25, 2.0, "posterior_mean")):
+        recorder.result(0, epoch, {"inference/guidance_scale": scale, "inference/sampler": sampler})
+    recorder.ended(0, "complete", None)
+    tracker.finish({}, {})
+    assert tracker.close() is None
+    trial = load(Reader(store), "amazon_toys", "clean").studies[0].trials[0]
+    assert trial.inference == {"guidance_scale": 2.0, "sampler": "posterior_mean"}
+    assert trial.settings == {**before.trials[0].params, **trial.inference}

@@ -13,7 +13,7 @@ import pandas as pd
 from unblur.errors import UserError
 from unblur.reporting.runs import Evidence, Retrain, StudyRuns, Trial
 from unblur.tracking.reader import Found, Reader
-from unblur.tracking.runs import STATUS, State
+from unblur.tracking.runs import INFERENCE, STATUS, State
 
 STATES: dict[str, State] = {status: state for state, status in STATUS.items()}
 VALUES = "unblur.values."
@@ -99,7 +99,7 @@ def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
     histories = reader.histories([run.id for run in by_kind["trial"]], decided)
     trials = [_trial(run, histories.get(run.id, {}), study.metric) for run in by_kind["trial"]]
     retrains = [
-        Retrain(_number(run), run.seconds, dict(run.metrics), _params(run))
+        Retrain(_number(run), run.seconds, dict(run.metrics), _params(run), _inference(run))
         for run in sorted(by_kind["retrain"], key=_number)
     ]
     return replace(study, trials=sorted(trials, key=lambda trial: trial.number), retrains=_tested(study, retrains))
@@ -115,11 +115,16 @@ def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
     best = max(history.values(), default=None)
     if state == "complete":  # its epochs may have been judged by some of the users, and it by all
         best = run.metrics.get(f"valid/best_{metric}", best)
-    return Trial(_number(run), state, _params(run), best, run.seconds)
+    return Trial(_number(run), state, _params(run), best, run.seconds, _inference(run))
 
 
 def _params(run: Found) -> dict[str, Any]:
     return {name: _value(text) for name, text in run.params.items()}
+
+
+def _inference(run: Found) -> dict[str, Any]:
+    chosen: dict[str, Any] = json.loads(run.tags.get(INFERENCE, "{}"))
+    return chosen
 
 
 def _value(text: str) -> Any:

@@ -30,12 +30,12 @@ class Axis:
 def parallel(study: StudyRuns, found: Importance) -> Plot | None:
     """The trials as lines, one axis for each of the parameters that mattered most."""
     trials = _drawn(study.done())
-    names = dict.fromkeys(name for trial in trials for name in trial.params)
-    varied = [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
+    names = dict.fromkeys(name for trial in trials for name in trial.settings)
+    varied = [name for name in names if len({str(trial.settings.get(name)) for trial in trials}) > 1]
     if len(trials) < 2 or not varied:
         return None
     ranked = sorted(varied, key=lambda name: -found.shares.get(name, 0.0))[:AXES]
-    axes = [axis(name, [trial.params.get(name) for trial in trials]) for name in ranked]
+    axes = [axis(name, [trial.settings.get(name) for trial in trials]) for name in ranked]
     axes.append(axis(shown(study.metric), [trial.value for trial in trials]))
     figure = styled(_bands(trials, axes), "", "", 440, showlegend=True, hovermode=False)
     figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=[safe(each.name) for each in axes], showgrid=True)

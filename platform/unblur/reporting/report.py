@@ -16,6 +16,7 @@ from unblur.reporting.page import Report, Section, to_html, to_markdown
 from unblur.reporting.reproduction import commands, definitions
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.verdict import reservations, verdict
+from unblur.reporting.wording import counted
 from unblur.tracking.reader import Reader, existing_store
 
 
@@ -37,11 +38,12 @@ def build(evidence: Evidence) -> Report:
     """All that the report says."""
     board = leaderboard(evidence.studies, evidence.studies[-1].metric)
     studies = [row.study for row in board.rows]
+    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     figures = papers.beside(studies, evidence.dataset, evidence.protocol, tables.OVERVIEW)
     drawn = {plot.id: plot for plot in plots.result_plots(board, figures)}
     return Report(
         title=f"{evidence.dataset}: which recommender is worth it?",
-        subtitle=f"Protocol {evidence.protocol}; {len(studies)} models; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        subtitle=f"Protocol {evidence.protocol}; {counted(len(studies), 'model')}; {made}",
         verdict=verdict(evidence, board),
         reservations=reservations(evidence, board),
         sections=[*_results(board, studies, figures, drawn), *_searches(studies), _meaning(evidence)],

@@ -18,6 +18,12 @@ class Trial:
     params: dict[str, Any]
     value: float | None  # the best on validation
     seconds: float | None
+    inference: dict[str, Any] = field(default_factory=dict)  # not drawn but chosen on validation
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that its value belongs to."""
+        return {**self.params, **self.inference}
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Retrain:
     seconds: float | None
     metrics: dict[str, float]
     params: dict[str, Any]
+    inference: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -90,9 +90,9 @@ def importances(study: StudyRuns, found: Importance) -> Plot | None:
 
 
 def guidance(study: StudyRuns) -> Plot | None:
-    """The guidance scale against the validation metric."""
-    trials = [trial for trial in study.done() if isinstance(trial.params.get(SCALE), int | float)]
-    scales = np.array([trial.params[SCALE] for trial in trials], dtype=np.float64)
+    """The guidance scale, drawn or each trial's best, against the validation metric."""
+    trials = [trial for trial in study.done() if isinstance(trial.settings.get(SCALE), int | float)]
+    scales = np.array([trial.settings[SCALE] for trial in trials], dtype=np.float64)
     if len(trials) < 2 or np.ptp(scales) == 0:
         return None
     values = np.array([trial.value for trial in trials], dtype=np.float64)
@@ -103,7 +103,7 @@ def guidance(study: StudyRuns) -> Plot | None:
         name="trials",
         opacity=0.6,
         marker={"color": "#2563eb", "size": 7, "symbol": [_symbol(trial) for trial in trials]},
-        customdata=[described(trial.params) for trial in trials],
+        customdata=[described(trial.settings) for trial in trials],
         hovertemplate="scale %{x:.3g}: %{y:.4f}<br>%{customdata}<extra></extra>",
     )
     best = go.Scatter(**_best_by_bin(scales, values), name="best nearby", line={"color": "#ea580c"})
@@ -111,6 +111,7 @@ def guidance(study: StudyRuns) -> Plot | None:
     figure.add_vline(x=1, line={"color": "#9ca3af", "dash": "dot"})
     caption = (
         "0 is unconditional, 1 (dotted) plain conditional, above 1 guided. Other parameters vary from trial to trial."
+        + (" Each trial is shown at the scale that was best for it." if SCALE in trials[0].inference else "")
     )
     return Plot(f"guidance-{study.model}", f"Guidance scale of {study.model}", caption, figure)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from unblur.evaluation.significance import Comparison
 from unblur.reporting.leaderboard import Leaderboard
@@ -112,10 +113,18 @@ def budgets(studies: Sequence[StudyRuns]) -> Table:
 
 
 def best_params(study: StudyRuns) -> Table:
-    """The configuration that was retrained."""
-    chosen = study.retrains[0].params if study.retrains else (best.params if (best := study.best()) else {})
-    rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in sorted(chosen.items())]
+    """The configuration that was retrained, and what each retrain chose for inference on validation."""
+    best = study.best()
+    chosen = study.retrains[0].params if study.retrains else (best.settings if best else {})
+    rows = [[name, _written(value)] for name, value in sorted(chosen.items())]
+    for name in sorted({name for each in study.retrains for name in each.inference}):
+        by_seed = [_written(each.inference.get(name)) for each in study.retrains]
+        rows.append([f"{name} (of inference, by seed)", ", ".join(by_seed if len(set(by_seed)) > 1 else by_seed[:1])])
     return Table("Chosen parameters", ["parameter", "value"], rows, code={1})
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def papers(figures: Sequence[Beside]) -> Table:

@@ -9,6 +9,11 @@ def shown(metric: str) -> str:
     return {"ndcg": "nDCG", "mrr": "MRR"}.get(name, name) + (f"@{k.replace('_', ' ')}" if k else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """1 model, 2 models."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def with_spread(mean: float, std: float | None) -> str:
     """0.0187 ± 0.0003; fewer decimals for what is not a share, such as bits or users."""
     digits = 4 if abs(mean) < 2 else 2

@@ -10,6 +10,8 @@ from typing import Any, Literal
 Kind = Literal["study", "trial", "retrain"]
 State = Literal["running", "complete", "pruned", "failed"]
 STATUS: dict[State, str] = {"running": "RUNNING", "complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+INFERENCE = "unblur.inference"
+"""The tag with the settings of inference, chosen on validation, that a trial or retrain is worth its value with."""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,10 @@ class Tracker:
         if bad := sorted(news.keys() - good.keys()):
             self._put(run, self._writer.tags, {"unblur.not_finite": f"{', '.join(bad)} at epoch {epoch}"})
 
+    def note(self, kind: Kind, number: int, tags: Mapping[str, Any]) -> None:
+        """Set tags of a trial or retrain."""
+        self._put(self._ensure(kind, number), self._writer.tags, dict(tags))
+
     def end(self, kind: Kind, number: int, state: State, reason: str | None = None) -> None:
         """A trial or retrain has ended; a reason of several lines (a traceback) is also kept as `reason.txt`."""
         self._end(self._ensure(kind, number), state, reason)

@@ -48,6 +48,7 @@ class Plan(BaseModel):
 class Report(Protocol):
     """Where the loop tells of each evaluation.
 
+    `inference/<name>` are the settings of inference of the best evaluation so far, where there is a grid of them.
     `best_<metric>` is what the training is worth so far. One that is evaluated on a sample of users tells it once, at
     the end and alone, since only there all users are asked.
     """
@@ -137,9 +138,9 @@ class Training:
                 continue
             settings, metrics = self._validate()
             self._keep_best(metrics, settings)
-            shown = {f"inference/{name}": value for name, value in settings.items()}
+            chosen = {f"inference/{name}": value for name, value in self.best.inference.items()}
             # before the checkpoint: what lies before a checkpoint is not told again by who resumes from it
-            if self.report(self.epoch, {**metrics, **shown, **self._facts(loss, time.monotonic() - started)}):
+            if self.report(self.epoch, {**metrics, **chosen, **self._facts(loss, time.monotonic() - started)}):
                 break
             due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
             if due and self.checkpoints and self.workers.rank == 0:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -53,9 +53,15 @@ class Progress:
     """
 
     def __init__(
-        self, console: Console, total: int, label: str, metric: str, records: Sequence[TrialRecord] = ()
+        self,
+        console: Console,
+        total: int,
+        label: str,
+        metric: str,
+        records: Sequence[TrialRecord] = (),
+        kind: Literal["trial", "retrain"] = "trial",
     ) -> None:
-        self.console, self.total, self.label, self.metric = console, total, label, metric
+        self.console, self.total, self.label, self.metric, self.kind = console, total, label, metric, kind
         self._rows: dict[int, _Row] = {}
         for record in records:
             row = self._rows[record.number] = _Row(record.params, record.state, reason=_first_line(record.reason))
@@ -79,18 +85,18 @@ class Progress:
     def started(self, number: int, params: dict[str, Any]) -> None:
         row = self._rows.setdefault(number, _Row(params))
         row.state, row.reason = "running", ""
-        self._line(f"trial {number}: started  {_params(params, list(params))}")
+        self._line(f"{self.kind} {number}: started  {_params(params, list(params))}")
 
     def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
         row = self._rows[number]
         row.saw(epoch, metrics.get(self.metric), metrics.get(f"best_{self.metric}"))
         seen = f"epoch {epoch}  {self.label} {_number(row.value)}" if self.metric in metrics else "on all users"
-        self._line(f"trial {number}: {seen}  best {_number(row.best)}")
+        self._line(f"{self.kind} {number}: {seen}  best {_number(row.best)}")
 
     def ended(self, number: int, state: str, reason: str | None) -> None:
         row = self._rows[number]
         row.state, row.reason = state, _first_line(reason)
-        self._line(f"trial {number}: {state}  {row.reason or f'best {_number(row.best)}'}")
+        self._line(f"{self.kind} {number}: {state}  {row.reason or f'best {_number(row.best)}'}")
 
     def _line(self, text: str) -> None:
         if self._live is None:
@@ -102,7 +108,7 @@ class Progress:
         states = [row.state for row in rows.values()]
         counts = ", ".join(f"{states.count(state)} {state}" for state in STYLES if state in states)
         table = Table(title=f"{counts or 'none'} of {self.total}", caption=self._best(rows), title_justify="left")
-        for name in ("trial", "state", "epoch", self.label, "best"):
+        for name in (self.kind, "state", "epoch", self.label, "best"):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
         table.add_column("parameters", no_wrap=True, overflow="ellipsis")
         names = _differing([row.params for row in rows.values()])
@@ -115,7 +121,7 @@ class Progress:
     def _best(self, rows: dict[int, _Row]) -> str:
         done = {n: row.best for n, row in rows.items() if row.state == "complete" and row.best is not None}
         number = max(done, key=lambda n: (done[n], -n), default=None)
-        return "" if number is None else f"best: trial {number}, {self.label} {_number(done[number])}"
+        return "" if number is None else f"best: {self.kind} {number}, {self.label} {_number(done[number])}"
 
 
 def _first_line(reason: str | None) -> str:

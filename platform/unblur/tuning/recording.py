@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from unblur.tracking.runs import Record
+from unblur.tracking.runs import INFERENCE, Record
 from unblur.tracking.tracker import Tracker
 from unblur.tuning.study import TrialRecord
 
@@ -12,6 +12,8 @@ OWN_NAMES = {
     "efficiency": "train/efficiency",
     "parameters": "model/parameters",
 }
+SETTING = "inference/"
+"""What the names of the settings begin with that the best evaluation so far had."""
 
 
 class Recorder:
@@ -19,12 +21,17 @@ class Recorder:
 
     def __init__(self, tracker: Tracker, kind: Literal["trial", "retrain"]) -> None:
         self.tracker, self.kind = tracker, kind
+        self._noted: dict[int, dict[str, Any]] = {}
 
     def started(self, number: int, params: dict[str, Any]) -> None:
         self.tracker.start(self.kind, number, params, self._name(number))
 
     def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
         self.tracker.log(self.kind, number, epoch, in_mlflow(metrics))
+        chosen = {name.removeprefix(SETTING): value for name, value in metrics.items() if name.startswith(SETTING)}
+        if chosen and chosen != self._noted.get(number):
+            self._noted[number] = chosen
+            self.tracker.note(self.kind, number, {INFERENCE: chosen})
 
     def ended(self, number: int, state: str, reason: str | None) -> None:
         self.tracker.end(self.kind, number, state, reason)  # type: ignore[arg-type]
@@ -44,7 +51,7 @@ def in_mlflow(metrics: dict[str, Any]) -> dict[str, float]:
     } | {
         name: float(value)
         for name, value in metrics.items()
-        if name.startswith("inference/") and isinstance(value, int | float)
+        if name.startswith(SETTING) and isinstance(value, int | float)
     }
 
 

@@ -218,7 +218,7 @@ def _finale(session: Session, tracker: Tracker, retrains: Retrains, places: int,
     options = session.options
     if left := retrains.missing(options.seeds):
         console.print(f"training {left} of {options.seeds} seeds", markup=False)
-    with Progress(console, options.seeds, options.metric, session.plan.metric) as progress:
+    with Progress(console, options.seeds, options.metric, session.plan.metric, kind="retrain") as progress:
         trainer = session.trainer(final=isinstance(options, SearchOptions))
         return finale(session, tracker, retrains, trainer, places, [progress], console)
 

@@ -49,7 +49,8 @@ class _File:
                 raise UserError(f"{path}: a search space file has at most {MAX_BYTES // 1024} KiB")
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot read the search space: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"{path}: cannot read the search space: {why}") from error
         try:
             self._refuse_hostile(text)
             self.root = yaml.compose(text, _Loader)

@@ -1,8 +1,11 @@
 """The last words of a run: its result in a few lines, what to do next, and a summary as JSON."""
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from rich.console import Console
@@ -29,9 +32,9 @@ def conclude(
     options, metric = session.options, session.plan.metric
     test = {key: statistics(values) for key, values in result.test.items()}
     mine, least = test[metric], result.popularity[metric]
+    over = f" ± {mine['std']:.4f} over {options.seeds} seeds" if options.seeds > 1 else " with one seed"
     console.print(
-        f"test {options.metric}: {mine['mean']:.4f} ± {mine['std']:.4f} over {options.seeds} seeds "
-        f"(popularity {least:.4f}), history {options.history}",
+        f"test {options.metric}: {mine['mean']:.4f}{over} (popularity {least:.4f}), history {options.history}",
         markup=False,
         style="bold",
     )
@@ -43,7 +46,7 @@ def conclude(
         console.print(f"{workers} workers: {faster}", markup=False)
     if result.model_uri:
         console.print(f"registered {result.model_uri} as candidate", markup=False)
-    console.print(f"look at the runs: mlflow ui --backend-store-uri {session.store.address}", markup=False)
+    console.print(f"look at the runs: {_to_look(session.store.address)}", markup=False)
     facts = session.prepared.facts
     sizes = {key: getattr(facts, key) for key in ("users", "items", "train", "valid", "test")}
     return {
@@ -64,6 +67,15 @@ def conclude(
         },
         "seconds": {key: round(value, 1) for key, value in seconds.items()},
     }
+
+
+def _to_look(address: str) -> str:
+    """Where people see the runs: a server's page, or the command that opens a database, with a path that is found."""
+    if address.startswith("http"):
+        return address
+    beside_us = Path(sys.executable).with_name("mlflow")
+    program = "mlflow" if which("mlflow") or not beside_us.exists() else os.path.relpath(beside_us)
+    return f"{program} ui --backend-store-uri {address}"
 
 
 def tell_comparison(session: Session, found: Mapping[str, Mapping[str, Any]], console: Console) -> None:
