@@ -1,15 +1,19 @@
 """Who differs from whom, on per-user results with a known answer, held against scipy."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from reporting.made_studies import Made
 from scipy import stats
 
+from unblur import models
 from unblur.reporting.leaderboard import leaderboard
 from unblur.reporting.loading import load
-from unblur.reporting.verdict import reservations, verdict
+from unblur.reporting.tables import comparisons
+from unblur.reporting.verdict import is_diffusion, reservations, verdict
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader
 
@@ -64,6 +68,19 @@ def test_verdict(toys: Store) -> None:
     said = reservations(evidence, board)
     assert "At the test the models saw the training part of each user's history (history train)." in said
     assert "Budgets differ in trials: cfg_diffrec 12, ease 6, diffrec 6, multi_dae 6." in said
+
+
+def test_every_guided_model_and_every_diffusion_model_counts(new_store: Callable[[Sequence[Made]], Store]) -> None:
+    made = [Made("diffrec", 0.05), Made("cfg_diffrec", 0.06), Made("generative_cfg", 0.08), Made("ease", 0.07)]
+    evidence = load(Reader(new_store(made)), "amazon_toys", "clean")
+    board = leaderboard(evidence.studies, "ndcg_at_10")
+    _, cfg, generative, families = verdict(evidence, board)
+    assert cfg.startswith("Guidance (cfg_diffrec) gains") and generative.startswith("Guidance (generative_cfg) gains")
+    assert families.startswith("The best diffusion model, generative_cfg, is")
+    assert [row[0] for row in comparisons(board).rows][-1] == "cfg_diffrec − diffrec", "the best one's stand above"
+    family = {"cfg_diffrec", "codigem", "diffrec", "generative_cfg", "l_diffrec", "lt_diffrec", "t_diffrec"}
+    assert {name for name in models.names() if is_diffusion(name)} == family
+    assert not is_diffusion("of_another_version")
 
 
 def test_significant_over_users_but_not_over_seeds(toys: Store) -> None:

@@ -48,6 +48,8 @@ class Recommender(ABC, Generic[C]):
     config_class: ClassVar[type[ModelConfig]]
     KNOWN_USERS_ONLY: ClassVar[bool] = False
     """Scores come from embeddings of the users that were trained on, so a history alone cannot be served."""
+    DIFFUSION: ClassVar[bool] = False
+    """Whether reports count it among the diffusion models or among the baselines."""
 
     def __init__(self, config: C, n_users: int, n_items: int, seed: int = 0) -> None:
         super().__init__()

@@ -37,6 +37,7 @@ class Model(Autoencoder[Config]):
     """
 
     config_class = Config
+    DIFFUSION = True
 
     def build(self) -> None:
         dims, n = self.config.dims, self.n_items

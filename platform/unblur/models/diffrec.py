@@ -110,6 +110,7 @@ class Model(TrainableRecommender[Config]):
     """Codec x weights x process x denoiser x guidance; the family's members replace one part or another."""
 
     config_class = Config
+    DIFFUSION = True
 
     def __init__(self, config: Config, n_users: int, n_items: int, seed: int = 0) -> None:
         super().__init__(config, n_users, n_items, seed)

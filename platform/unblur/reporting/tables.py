@@ -53,8 +53,8 @@ def comparisons(board: Leaderboard) -> Table:
     """The best model against each other one, and guidance against none."""
     best = board.rows[0].model
     pairs = [(best, row.model) for row in board.rows[1:]]
-    if board.row(GUIDED) and board.row(UNGUIDED) and best not in {GUIDED, UNGUIDED}:
-        pairs.append((GUIDED, UNGUIDED))
+    guided = [name for name in GUIDED if board.row(name) and best not in {name, UNGUIDED}]
+    pairs += [(name, UNGUIDED) for name in guided if board.row(UNGUIDED)]
     rows = []
     for one, other in pairs:
         found = board.compare(one, other)

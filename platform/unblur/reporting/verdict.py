@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
+from unblur import models
 from unblur.evaluation.significance import CONFIDENCE
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.wording import duration, shown
 
-GUIDED, UNGUIDED = "cfg_diffrec", "diffrec"
+GUIDED, UNGUIDED = ("cfg_diffrec", "generative_cfg"), "diffrec"
 LEVEL = 1 - CONFIDENCE
 LISTED = 4  # models that a sentence names
 SIMILAR = 1.1  # budgets within 10% count as equal
 
 
 def is_diffusion(model: str) -> bool:
-    return model.endswith("diffrec") or model == "codigem"
+    """Whether a model of this version is one; MLflow may hold others."""
+    return model in models.names() and models.model_class(model).DIFFUSION
 
 
 def verdict(evidence: Evidence, board: Leaderboard) -> list[str]:
@@ -60,13 +62,17 @@ def _within_seeds(board: Leaderboard, one: str, other: str) -> bool:
 
 
 def _guidance(board: Leaderboard) -> list[str]:
-    guided, plain = board.row(GUIDED), board.row(UNGUIDED)
-    if not guided or not plain:
-        return []
+    """What each guided model gains over the unguided one."""
+    plain = board.row(UNGUIDED)
+    return [_gain(board, row, plain) for row in map(board.row, GUIDED) if row and plain]
+
+
+def _gain(board: Leaderboard, guided: Row, plain: Row) -> str:
     verb = "gains" if guided.mean >= plain.mean else "loses"
-    return [
-        f"Guidance ({GUIDED}) {verb} {_percent(guided, plain)} against {UNGUIDED}, {_evidence(board, guided, plain)}."
-    ]
+    return (
+        f"Guidance ({guided.model}) {verb} {_percent(guided, plain)} against {UNGUIDED}, "
+        f"{_evidence(board, guided, plain)}."
+    )
 
 
 def _families(board: Leaderboard) -> list[str]:
