@@ -10,6 +10,7 @@ from unblur.benchmarking.result import Result
 SMALL = ["--hidden", 16, "--users", 400, "--rounds", 2, "--threads", 1, "--steps", 3]
 
 
+@pytest.mark.slow
 def test_it_measures_everything_and_keeps_it(tmp_path: Path, run: Run) -> None:
     search = ["--trials", 3, "--trial-seconds", 0.2]
     done = run(tmp_path, "benchmark", "--dataset", "sample", *SMALL, *search, "--output", "b.json")
