@@ -1,9 +1,7 @@
 """The report's tables as plain text cells, which HTML and Markdown show alike."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from unblur.evaluation.significance import Comparison
 from unblur.reporting.leaderboard import Leaderboard
@@ -11,6 +9,7 @@ from unblur.reporting.papers import Beside
 from unblur.reporting.runs import StudyRuns
 from unblur.reporting.verdict import GUIDED, UNGUIDED
 from unblur.reporting.wording import NONE, duration, probability, shown, with_spread
+from unblur.tracking.runs import text
 
 OVERVIEW = ("recall_at_10", "recall_at_20", "ndcg_at_10", "ndcg_at_20", "mrr_at_10", "precision_at_10")
 ITEM_GROUPS = tuple(f"recall_at_10_{group}" for group in ("head", "middle", "tail"))
@@ -116,15 +115,11 @@ def best_params(study: StudyRuns) -> Table:
     """The configuration that was retrained, and what each retrain chose for inference on validation."""
     best = study.best()
     chosen = study.retrains[0].params if study.retrains else (best.settings if best else {})
-    rows = [[name, _written(value)] for name, value in sorted(chosen.items())]
+    rows = [[name, text(value)] for name, value in sorted(chosen.items())]
     for name in sorted({name for each in study.retrains for name in each.inference}):
-        by_seed = [_written(each.inference.get(name)) for each in study.retrains]
+        by_seed = [text(each.inference.get(name)) for each in study.retrains]
         rows.append([f"{name} (of inference, by seed)", ", ".join(by_seed if len(set(by_seed)) > 1 else by_seed[:1])])
     return Table("Chosen parameters", ["parameter", "value"], rows, code={1})
-
-
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def papers(figures: Sequence[Beside]) -> Table:

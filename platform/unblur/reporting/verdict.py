@@ -6,7 +6,7 @@ from unblur import models
 from unblur.evaluation.significance import CONFIDENCE
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
-from unblur.reporting.wording import duration, shown
+from unblur.reporting.wording import counted, duration, shown
 
 GUIDED, UNGUIDED = ("cfg_diffrec", "generative_cfg"), "diffrec"
 LEVEL = 1 - CONFIDENCE
@@ -150,7 +150,7 @@ def _settings(studies: Sequence[StudyRuns]) -> list[str]:
 def _sizes(board: Leaderboard) -> list[str]:
     seeds = {row.model: len(row.values) for row in board.rows}
     counts = sorted(set(seeds.values()))
-    found = [f"{counts[0]} seed{'s' if counts[0] != 1 else ''} per model."]
+    found = [f"{counted(counts[0], 'seed')} per model."]
     if counts[0] == 1:
         found[0] += " A single seed may be luck: whether another would turn the order is not known."
     if len(counts) > 1:

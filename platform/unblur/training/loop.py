@@ -23,6 +23,9 @@ from unblur.training.efficiency import efficiency
 from unblur.training.validation import Settings, best_of, sample, validated
 from unblur.training.workers import Workers
 
+SETTING = "inference/"
+"""What the names of the settings of inference begin with in a report."""
+
 
 class TrainingFailed(Exception):
     """The configuration cannot be trained (its loss or scores became NaN); trying again would not help."""
@@ -138,7 +141,7 @@ class Training:
                 continue
             settings, metrics = self._validate()
             self._keep_best(metrics, settings)
-            chosen = {f"inference/{name}": value for name, value in self.best.inference.items()}
+            chosen = {f"{SETTING}{name}": value for name, value in self.best.inference.items()}
             # before the checkpoint: what lies before a checkpoint is not told again by who resumes from it
             if self.report(self.epoch, {**metrics, **chosen, **self._facts(loss, time.monotonic() - started)}):
                 break

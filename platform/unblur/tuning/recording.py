@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from unblur.tracking.runs import INFERENCE, Record
 from unblur.tracking.tracker import Tracker
+from unblur.training.loop import SETTING
 from unblur.tuning.study import TrialRecord
 
 OWN_NAMES = {
@@ -12,8 +13,6 @@ OWN_NAMES = {
     "efficiency": "train/efficiency",
     "parameters": "model/parameters",
 }
-SETTING = "inference/"
-"""What the names of the settings begin with that the best evaluation so far had."""
 
 
 class Recorder:
