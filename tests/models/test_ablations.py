@@ -44,7 +44,7 @@ def test_the_studies_of_the_papers_figures_are_there() -> None:
     assert {"guidance_forms_toys", "guidance_forms_ml1m", "t_prime", "noise_scale", "steps_T"} <= names
     assert {"time_sampling", "clusters_C", "scale_curve_toys", "scale_curve_beauty"} <= names
     forms = load_ablation(FOLDER / "guidance_forms_toys.yaml")
-    assert len(forms.cells()) == 5 * 4
+    assert len(forms.cells()) == 9 * 4
     for cell in forms.cells():
         scales = [point["guidance_scale"] for point in cell.points]
         assert scales == ([1.0] if cell.labels["p_uncond"] == 0 else [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
