@@ -77,14 +77,14 @@ def test_a_report_can_stop_it() -> None:
     assert max(told.seen) == 4
 
 
-@pytest.mark.parametrize("die", [4, 8])
-def test_a_resumed_training_is_the_undisturbed_one(die: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("die", "ema"), [(4, 0.0), (8, 0.0), (8, 0.9)])
+def test_a_resumed_training_is_the_undisturbed_one(die: int, ema: float, tmp_path: Path) -> None:
     plan, undisturbed, killed, resumed = Plan(epochs=10, eval_every=2), Told(), Told(die=die), Told()
-    whole = build()
+    whole = build(ema=ema)
     outcome = fit(whole, SPLIT, plan, undisturbed)
     with pytest.raises(KeyboardInterrupt):
-        fit(build(), SPLIT, plan, killed, Checkpoints(str(tmp_path)))
-    again = build()
+        fit(build(ema=ema), SPLIT, plan, killed, Checkpoints(str(tmp_path)))
+    again = build(ema=ema)
     assert fit(again, SPLIT, plan, resumed, Checkpoints(str(tmp_path))) == outcome
     assert [*killed.seen, *resumed.seen] == list(undisturbed.seen), "what died in its report is told again"
     for name, value in whole.state_dict().items():

@@ -82,7 +82,7 @@ class Autoencoder(Trained[C]):
     def footprint(self, split: Split) -> int:
         """What training keeps of the weights, eight dense batches, a sparse copy of the data; and ranking."""
         dense_batches = 8 * self.config.batch_size * (self.n_items + sum(self.config.dims))
-        return self.weight_bytes() + 4 * (dense_batches + 6 * int(split.train.nnz)) + RANKING_BYTES
+        return self.weight_bytes + 4 * (dense_batches + 6 * int(split.train.nnz)) + RANKING_BYTES
 
 
 class InputLayer(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from unblur.data.split import History, Split
@@ -24,7 +24,16 @@ class ModelConfig(BaseModel):
     """The fields that change scoring alone, so that one trained model can be scored with other values of them."""
 
 
+class TrainableConfig(ModelConfig):
+    """Base of the Configs of models that the training loop trains."""
+
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay, per step, of the running average of the weights that is evaluated and kept (Ho et al. 2020); 0 keeps the
+    weights themselves."""
+
+
 C = TypeVar("C", bound=ModelConfig)
+T = TypeVar("T", bound=TrainableConfig)
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class Batch:
     size: int
 
 
-class TrainableRecommender(Recommender[C], nn.Module):
+class TrainableRecommender(Recommender[T], nn.Module):
     """A model that the training loop trains by gradient. `forward(examples) -> (b,) losses`, one per example."""
 
     @abstractmethod
@@ -126,6 +135,11 @@ class TrainableRecommender(Recommender[C], nn.Module):
     @property
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def weight_bytes(self) -> int:
+        """Weights, gradients, two moments, the best copy, and the running average where there is one."""
+        return 4 * (6 if self.config.ema else 5) * self.parameter_count
 
     def operations(self, split: Split) -> Operations:
         """Two or three products per layer and user, forwards and backwards; AdamW visits all weights in each step."""

@@ -74,7 +74,7 @@ class Model(Autoencoder[Config]):
     def footprint(self, split: Split) -> int:
         """An autoencoder's, two more copies of the weights in Adamax's step, and what noise and reverse steps keep."""
         dense_batches = (4 + 5 * len(self.steps)) * self.config.batch_size * self.n_items
-        return super().footprint(split) + self.weight_bytes(copies=2) + 4 * dense_batches
+        return super().footprint(split) + 8 * self.parameter_count + 4 * dense_batches
 
     def optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adamax(self.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay)

@@ -22,7 +22,7 @@ from unblur.diffusion.process import Prediction, Process
 from unblur.diffusion.rows import dense, from_scipy
 from unblur.diffusion.sampling import Products, Sampler, reverse_steps, thinned
 from unblur.diffusion.schedules import SCHEDULES
-from unblur.models.base import Batch, ModelConfig, TrainableRecommender
+from unblur.models.base import Batch, TrainableConfig, TrainableRecommender
 from unblur.models.dislikes import Examples, need, triplet_losses
 from unblur.models.files import load_model, save_model
 from unblur.models.reverse import Reverse
@@ -30,7 +30,7 @@ from unblur.models.reverse import Reverse
 ScheduleName = Literal["linear_variance", "linear_variance_exact", "linear_beta", "cosine", "binomial"]
 
 
-class Config(ModelConfig):
+class Config(TrainableConfig):
     """DiffRec's parameters, with the papers' symbols; the defaults are close to the authors' best settings."""
 
     INFERENCE = frozenset({"t_prime_share", "sampler", "reverse_steps", "samples"})
@@ -285,8 +285,7 @@ class Model(TrainableRecommender[Config]):
         return model.eval()
 
     def footprint(self, split: Split) -> int:
-        """Weights, gradients, two moments and the best copy; some dense batches; a sparse copy of the data."""
-        weights = sum(p.numel() for p in self.parameters())
+        """What training keeps of the weights; some dense batches; a sparse copy of the data."""
         copies = (9 if self.config.self_condition else 6) * self.config.batch_size
         dense_batches = copies * (self.n_items + sum(self.config.dims))
-        return 4 * (5 * weights + dense_batches + 6 * split.train.nnz)
+        return self.weight_bytes + 4 * (dense_batches + 6 * int(split.train.nnz))

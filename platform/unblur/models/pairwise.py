@@ -100,7 +100,7 @@ class Pairwise(Trained[C]):
     def footprint(self, split: Split) -> int:
         """What training keeps of the weights, a dozen vectors per example, an epoch's examples; and ranking."""
         examples = 4 * 12 * self.config.batch_size * self.config.dim + 128 * int(split.train.nnz)
-        return self.weight_bytes() + examples + RANKING_BYTES
+        return self.weight_bytes + examples + RANKING_BYTES
 
     def operations(self, split: Split) -> Operations:
         """Three embeddings per interaction, forwards and backwards, and AdamW over all of them in each step."""

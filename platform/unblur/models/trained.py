@@ -10,12 +10,12 @@ from torch import Tensor
 
 from unblur.errors import UserError
 from unblur.evaluation.ranking import SCORE_BYTES
-from unblur.models.base import TrainableRecommender
+from unblur.models.base import TrainableConfig, TrainableRecommender
 from unblur.models.files import load_model, save_model
 from unblur.models.linear import RecencyConfig
 
 
-class TrainedConfig(RecencyConfig):
+class TrainedConfig(RecencyConfig, TrainableConfig):
     """How every such model is trained."""
 
     lr: float = Field(1e-3, gt=0)
@@ -67,7 +67,3 @@ class Trained(TrainableRecommender[C]):
         except (RuntimeError, TypeError) as error:
             raise UserError(f"{folder} holds another kind of model: {error}") from error
         return model.eval()
-
-    def weight_bytes(self, copies: int = 5) -> int:
-        """Weights, gradients, two moments and the best copy."""
-        return 4 * copies * sum(parameter.numel() for parameter in self.parameters())

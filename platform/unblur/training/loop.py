@@ -6,6 +6,7 @@ exactly as if nothing had happened.
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from unblur.data.split import Split
 from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
 from unblur.training.allocator import keep_freed_memory
+from unblur.training.average import Average
 from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.efficiency import efficiency
 from unblur.training.validation import Settings, best_of, sample, validated
@@ -129,6 +131,7 @@ class Training:
         self.efficiency = efficiency(model, split, workers)
         self.optimizer = model.optimizer()
         self.users = sample(split, plan.validation_users)
+        self.average = Average(model, model.config.ema) if model.config.ema else None
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
         self._resume()
         self.forward = workers.wrap(model)
@@ -139,8 +142,9 @@ class Training:
             loss = self.train_epoch()
             if self.epoch % self.plan.eval_every and self.epoch < self.plan.epochs:
                 continue
-            settings, metrics = self._validate()
-            self._keep_best(metrics, settings)
+            with self.average.in_place() if self.average else nullcontext():
+                settings, metrics = self._validate()
+                self._keep_best(metrics, settings)
             chosen = {f"{SETTING}{name}": value for name, value in self.best.inference.items()}
             # before the checkpoint: what lies before a checkpoint is not told again by who resumes from it
             if self.report(self.epoch, {**metrics, **chosen, **self._facts(loss, time.monotonic() - started)}):
@@ -199,6 +203,8 @@ class Training:
 
     def _step(self, batch: Batch, total: Tensor) -> None:
         losses = self.workers.step(self.forward, self.optimizer, batch)
+        if self.average is not None:
+            self.average.follow()
         total += torch.stack([losses.sum().double(), total.new_tensor(len(losses))])
 
     def _batches(self) -> Iterator[Batch]:
@@ -219,6 +225,8 @@ class Training:
         tensors = {f"model/{name}": value.detach().cpu() for name, value in self.model.state_dict().items()}
         tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}
         tensors |= {f"optimizer/{i}/{name}": v.cpu() for i, state in moments.items() for name, v in state.items()}
+        if self.average is not None:
+            tensors |= {f"average/{name}": value.cpu() for name, value in self.average.state().items()}
         return Checkpoint(self.epoch, tensors, {"best": asdict(self.best)})
 
     def _resume(self) -> None:
@@ -227,6 +235,8 @@ class Training:
             return
         self.model.load_state_dict(_under("model/", checkpoint.tensors))
         self.best_weights = _under("best/", checkpoint.tensors)
+        if self.average is not None:
+            self.average.restore(_under("average/", checkpoint.tensors))
         self.best, self.epoch = Outcome(**checkpoint.meta["best"]), checkpoint.epoch
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer/", checkpoint.tensors).items():
