@@ -71,3 +71,21 @@ def test_natural_noise_on_ml_1m(prepared):
         user, item = test.nonzero()
         pairs.append(set(zip(split.users[user].tolist(), split.items[item].tolist(), strict=True)))
     assert pairs[0] == pairs[1]
+
+
+def test_diffrecs_test_part_of_ml_1m_lies_before_its_validation_part(prepared):
+    """Its numbers of users and items differ from ours, so both are found again by who has what.
+
+    Our division of what follows train is in time: validation, then test. If theirs were as well, or random, at least a
+    third of their test part would be in ours.
+    """
+    (_, ours, our_test), (_, theirs, their_test) = (prepared(dataset=n) for n in ("ml_1m", "diffrec_ml_1m_clean"))
+    whole = [ours.train + ours.valid + our_test, theirs.train + theirs.valid + their_test]
+    places = [{tuple(np.sort(column.indices)): i for i, column in enumerate(matrix.T.tocsr())} for matrix in whole]
+    assert places[0].keys() == places[1].keys() and len(places[0]) == 2810
+    items = [places[0][users] for users in places[1]]  # of theirs, in their order
+    assert (whole[0][:, items] != whole[1]).nnz == 0, "users are in the same order"
+    # many ratings of a user are of the same second, and their order is not ours
+    assert ours.train[:, items].multiply(theirs.train).nnz > 0.9 * ours.train.nnz
+    assert our_test[:, items].multiply(their_test).nnz < 0.01 * their_test.nnz
+    assert our_test[:, items].multiply(theirs.valid).nnz > 0.98 * our_test.nnz
