@@ -79,7 +79,8 @@ def test_diffrecs_test_part_of_ml_1m_lies_before_its_validation_part(prepared):
     Our division of what follows train is in time: validation, then test. If theirs were as well, or random, at least a
     third of their test part would be in ours.
     """
-    (_, ours, our_test), (_, theirs, their_test) = (prepared(dataset=n) for n in ("ml_1m", "diffrec_ml_1m_clean"))
+    (_, ours, our_test), (told, theirs, their_test) = (prepared(dataset=n) for n in ("ml_1m", "diffrec_ml_1m_clean"))
+    assert any("test part lies before the validation part" in line for line in told.report)
     whole = [ours.train + ours.valid + our_test, theirs.train + theirs.valid + their_test]
     places = [{tuple(np.sort(column.indices)): i for i, column in enumerate(matrix.T.tocsr())} for matrix in whole]
     assert places[0].keys() == places[1].keys() and len(places[0]) == 2810

@@ -60,7 +60,8 @@ def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_
         data = data.compact()
     facts = _facts(data, everything, source_digest)
     digest = store.write(data, storage)
-    report = [*_origin(everything, files, source_digest), *data.notes, _summary(facts)]
+    notes = [*data.notes, preset.note] if preset.note else data.notes
+    report = [*_origin(everything, files, source_digest), *notes, _summary(facts)]
     return Record(digest=digest, report=report, facts=facts)
 
 

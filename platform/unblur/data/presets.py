@@ -24,7 +24,7 @@ class Preset:
 
     `forms`: the raw forms in which it is accepted, each a tuple of files in the data directory; the first that is
     there is taken. `filters` come after the threshold `min_rating`. `given`: train and test come with the data.
-    `page`: where a person gets the files.
+    `page`: where a person gets the files. `note`: what everyone who uses it should know.
     """
 
     source: str
@@ -34,6 +34,7 @@ class Preset:
     filters: tuple[Filter, ...] = ()
     given: bool = False
     download: Download | None = None
+    note: str = ""
 
 
 AMAZON = "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html"
@@ -63,9 +64,15 @@ def _amazon(category: str) -> Preset:
     return Preset("amazon", _amazon_forms(category), AMAZON, filters=(MinCounts(users=10, items=8),))
 
 
-def _diffrec(folder: str) -> Preset:
+def _diffrec(folder: str, note: str = "") -> Preset:
     lists = tuple(f"diffrec/{folder}/{part}_list.npy" for part in ("train", "valid", "test"))
-    return Preset("diffrec", (lists,), DIFFREC, given=True)
+    return Preset("diffrec", (lists,), DIFFREC, given=True, note=note)
+
+
+TEST_BEFORE_VALID = (
+    "note: in these lists a user's test part lies before the validation part in time, so that --history train+valid "
+    "would show a model what came after the test"
+)
 
 
 ML_1M = Download(
@@ -96,7 +103,7 @@ PRESETS = {
         min_rating=4,
         filters=TEN_CORE,
     ),
-    "diffrec_ml_1m_clean": _diffrec("ml-1m_clean"),
+    "diffrec_ml_1m_clean": _diffrec("ml-1m_clean", TEST_BEFORE_VALID),
     "diffrec_ml_1m_noisy": _diffrec("ml-1m_noisy"),
     "diffrec_yelp_clean": _diffrec("yelp_clean"),
     "diffrec_yelp_noisy": _diffrec("yelp_noisy"),
