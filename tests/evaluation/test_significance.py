@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from unblur.evaluation.significance import against, bootstrap_interval, compare, detectable_difference, holm
+from unblur.evaluation.significance import against, bootstrap_interval, compare, detectable_difference, holm, welch
 
 
 def users(seed: int, n: int = 400, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -77,3 +77,10 @@ def test_unpaired_values_are_refused() -> None:
     for a, b in ((np.zeros(3), np.zeros(4)), (np.zeros(1), np.zeros(1))):
         with pytest.raises(ValueError, match="paired"):
             compare(a, b)
+
+
+def test_welch_is_scipys_and_says_nothing_of_seeds_without_spread() -> None:
+    a, b = [0.1, 0.2, 0.4], [0.3, 0.5, 0.45, 0.6]
+    assert welch(a, b) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert welch([0.2, 0.2], b) == pytest.approx(stats.ttest_1samp(b, 0.2).pvalue) == welch(b, [0.2, 0.2])
+    assert welch([0.2, 0.2], [0.3, 0.3]) is None and welch([0.2], b) is None

@@ -80,6 +80,7 @@ def _finish(tracker: Tracker, made: Made, folder: Path) -> None:
     for seed in range(made.seeds):
         users = made_users(made.level, seed)
         metrics = {name: float(users[name].to_numpy(np.float64).mean()) for name in METRICS}
+        metrics["coverage_at_10"] = 0.4 + made.level + 0.01 * seed
         home = folder / f"{100 + seed:05d}"
         home.mkdir(parents=True)
         if made.per_user:

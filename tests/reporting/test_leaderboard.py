@@ -64,6 +64,9 @@ def test_verdict(toys: Store) -> None:
     first, guidance, families = verdict(evidence, board)
     assert first.startswith("On amazon_toys (clean) ease is significantly ahead of all others, with nDCG@10 0.4")
     assert guidance.startswith("Guidance (cfg_diffrec) loses 0.1% against diffrec, not significant (p = 0.")
+    values = {study.model: study.tests["coverage_at_10"] for study in evidence.studies}
+    plain, guided = values["diffrec"], values["cfg_diffrec"]
+    assert f"; coverage@10 goes from {np.mean(plain):.3f} to {np.mean(guided):.3f} (over seeds p " in guidance
     assert families.startswith("The best baseline, ease, is 10.0% better than the best diffusion model, diffrec: sig")
     said = reservations(evidence, board)
     assert "At the test the models saw the training part of each user's history (history train)." in said

@@ -59,6 +59,17 @@ def compare(a: Values, b: Values, seed: int = 0) -> Comparison:
     )
 
 
+def welch(a: ArrayLike, b: ArrayLike) -> float | None:
+    """p of Welch's t-test between the seeds' values a and b; None for a single seed, or where seeds change nothing."""
+    one, two = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if min(len(one), len(two)) < 2 or (np.ptp(one) == 0 and np.ptp(two) == 0):
+        return None
+    for fixed, other in ((one, two), (two, one)):
+        if np.ptp(fixed) == 0:  # the same test, without scipy's warning of a variance of 0
+            return float(stats.ttest_1samp(other, fixed[0]).pvalue)
+    return float(stats.ttest_ind(one, two, equal_var=False).pvalue)
+
+
 def against(models: Mapping[str, Values], reference: str, seed: int = 0) -> dict[str, Comparison]:
     """Every other model minus `reference`, with Holm's correction over all of these comparisons."""
     found = {name: compare(values, models[reference], seed) for name, values in models.items() if name != reference}

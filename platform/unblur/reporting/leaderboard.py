@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from unblur.evaluation.significance import CONFIDENCE, Comparison, bootstrap_interval, compare, holm
+from unblur.evaluation.significance import CONFIDENCE, Comparison, bootstrap_interval, compare, holm, welch
 from unblur.reporting.groups import Pair, letters
 from unblur.reporting.runs import StudyRuns
 
@@ -60,14 +60,7 @@ class Leaderboard:
     def p_seeds(self, model: str, other: str) -> float | None:
         """Welch's t-test over seeds: would other seeds turn the order? None where seeds make no difference."""
         one, two = self.row(model), self.row(other)
-        if one is None or two is None or min(len(one.values), len(two.values)) < 2:
-            return None
-        if np.ptp(one.values) == 0 and np.ptp(two.values) == 0:
-            return None
-        for fixed, other_row in ((one, two), (two, one)):
-            if np.ptp(fixed.values) == 0:  # the same test, without scipy's warning of a variance of 0
-                return float(stats.ttest_1samp(other_row.values, fixed.values[0]).pvalue)
-        return float(stats.ttest_ind(one.values, two.values, equal_var=False).pvalue)
+        return None if one is None or two is None else welch(one.values, two.values)
 
 
 def leaderboard(studies: Sequence[StudyRuns], metric: str) -> Leaderboard:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from unblur import models
-from unblur.evaluation.significance import CONFIDENCE
+from unblur.evaluation.significance import CONFIDENCE, welch
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.wording import counted, duration, shown
 
 GUIDED, UNGUIDED = ("cfg_diffrec", "generative_cfg"), "diffrec"
+COVERAGE = "coverage_at_10"
 LEVEL = 1 - CONFIDENCE
 LISTED = 4  # models that a sentence names
 SIMILAR = 1.1  # budgets within 10% count as equal
@@ -71,8 +72,17 @@ def _gain(board: Leaderboard, guided: Row, plain: Row) -> str:
     verb = "gains" if guided.mean >= plain.mean else "loses"
     return (
         f"Guidance ({guided.model}) {verb} {_percent(guided, plain)} against {UNGUIDED}, "
-        f"{_evidence(board, guided, plain)}."
+        f"{_evidence(board, guided, plain)}{_coverage(guided.study, plain.study)}."
     )
+
+
+def _coverage(guided: StudyRuns, plain: StudyRuns) -> str:
+    """What guidance does to the share of the catalogue that is recommended to anyone."""
+    if not all(COVERAGE in study.tests for study in (guided, plain)):
+        return ""
+    p = welch(guided.tests[COVERAGE], plain.tests[COVERAGE])
+    known = "" if p is None else f" (over seeds p {_p(p)})"
+    return f"; {shown(COVERAGE)} goes from {plain.test(COVERAGE):.3f} to {guided.test(COVERAGE):.3f}{known}"
 
 
 def _families(board: Leaderboard) -> list[str]:
