@@ -12,18 +12,18 @@ from torch import Tensor, distributed, multiprocessing, nn
 
 from unblur.data.split import History, Split
 from unblur.diffusion.rows import from_scipy
-from unblur.models.base import Batch, ModelConfig, TrainableRecommender
+from unblur.models.base import Batch, TrainableConfig, TrainableRecommender
 from unblur.training.loop import Plan, fit
 from unblur.training.workers import process_group
 
 SPLIT = communities()
 
 
-class Linear(TrainableRecommender[ModelConfig]):
+class Linear(TrainableRecommender[TrainableConfig]):
     """A linear autoencoder, trained in batches that no number of workers divides evenly."""
 
     def __init__(self) -> None:
-        super().__init__(ModelConfig(), SPLIT.n_users, SPLIT.n_items)
+        super().__init__(TrainableConfig(), SPLIT.n_users, SPLIT.n_items)
         self.weight = nn.Parameter(torch.zeros(SPLIT.n_items, SPLIT.n_items))
 
     def forward(self, examples: Tensor) -> Tensor:
