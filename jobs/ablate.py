@@ -14,7 +14,9 @@ def main(options: AblateOptions) -> None:
     console, page = cli.console(), options.output or Path(f"{Path(options.study).stem}.html")
     ablate(options, lambda study, results: write(study, results, page), console)
     if not options.dry_run:
-        console.print(f"wrote {page} and {page.with_suffix('.csv')}", markup=False)
+        console.print(
+            f"wrote {page}, with the tables as {page.with_suffix('.md')} and {page.with_suffix('.csv')}", markup=False
+        )
 
 
 if __name__ == "__main__":

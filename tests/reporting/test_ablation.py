@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from unblur.models.ablations import Ablation, Measured
-from unblur.reporting.ablation import BEYOND, as_frame, report, write
+from unblur.reporting.ablation import as_frame, report, write
+from unblur.reporting.ablation_tables import BEYOND, chosen
 
 STUDY = Ablation(
     name="made",
@@ -43,20 +44,59 @@ def measured(part: Any, forms: tuple[str, ...] = ("raw", "partial")) -> list[Mea
 
 @pytest.mark.parametrize("parts", [["valid"], ["valid", "test"]])
 def test_curves_are_the_means_and_bars_the_deviations_over_seeds(parts: list[str]) -> None:
-    frame = as_frame(STUDY, [each for part in parts for each in measured(part)])
-    sections = report(STUDY, frame).sections
+    frame = as_frame(STUDY, [each for part in parts for each in reversed(measured(part))])
+    _, *sections = report(STUDY, frame).sections
     assert len(sections) == len(parts), "the test set is shown only when it was opened"
     for part, section in zip(parts, sections, strict=True):
         assert [plot.id for plot in section.plots] == [f"{part}-{name}" for name in ("ndcg_at_10", *BEYOND)]
         lines = section.plots[0].figure.data
-        assert [line.name for line in lines] == ["form raw", "form partial"]
-        for line, form in zip(lines, ("raw", "partial"), strict=True):
+        assert [line.name for line in lines] == ["form partial", "form raw"]
+        for line, form in zip(lines, ("partial", "raw"), strict=True):
             assert list(line.x) == [0.0, 2.0]
             assert list(line.y) == pytest.approx([value(form, scale, 0, part) + 0.0005 for scale in (0.0, 2.0)])
             assert list(line.error_y.array) == pytest.approx([0.001 / 2**0.5] * 2)
-        assert [row[:3] for row in section.tables[0].rows] == [
-            [form, scale, "2"] for form in ("raw", "partial") for scale in ("0", "2")
+        along, every = section.tables
+        assert along.columns == ["form", "0", "2"]
+        assert [row[0] for row in along.rows] == ["partial", "raw"]
+        assert along.rows[0][2] == f"{value('partial', 2, 0, part) + 0.0005:.4f} ± 0.0007"
+        assert [row[:3] for row in every.rows] == [
+            [form, scale, "2"] for form in ("partial", "raw") for scale in ("2", "0")
         ]
+
+
+def test_what_validation_chooses_is_told_with_its_test_figures() -> None:
+    """Also where the test set knows better: nothing is chosen by it."""
+
+    def drawn(part: Any, better: float) -> list[Measured]:
+        results = measured(part)
+        return [
+            Measured(each.labels, each.seed, part, {**each.metrics, "ndcg_at_10": 0.3}, each.facts)
+            if each.labels["guidance_scale"] == better
+            else each
+            for each in results
+        ]
+
+    results = drawn("valid", 0.0) + drawn("test", 2.0)
+    table = chosen(STUDY, as_frame(STUDY, results))
+    assert [row[:3] for row in table.rows] == [[form, "0", "0.3000 ± 0.0000"] for form in ("raw", "partial")]
+    assert [row[3] for row in table.rows] == ["0.0805 ± 0.0007", "0.1305 ± 0.0007"]
+    untested = chosen(STUDY, as_frame(STUDY, drawn("valid", 0.0)))
+    assert all(row[3:] == ["–"] * 4 for row in untested.rows)
+    single = STUDY.model_copy(update={"grid": {}})
+    raw = [Measured({"guidance_scale": s}, 0, "valid", {"ndcg_at_10": s}) for s in (0.0, 2.0)]
+    assert [row[:2] for row in chosen(single, as_frame(single, raw)).rows] == [["2", "2.00"]]
+
+
+def test_nobody_chooses_the_share_of_noise() -> None:
+    noisy = STUDY.model_copy(
+        update={"grid": {"form": STUDY.grid["form"], "noise_share": [0.0, 0.5]}, "inference": {}, "x": "noise_share"}
+    )
+    results = [
+        Measured({"form": form, "noise_share": share}, 0, "valid", {"ndcg_at_10": 1 - share + (form == "partial")})
+        for form in ("raw", "partial")
+        for share in (0.0, 0.5)
+    ]
+    assert [row[:2] for row in chosen(noisy, as_frame(noisy, results)).rows] == [["partial", "0"], ["partial", "0.5"]]
 
 
 def test_what_is_not_done_yet_is_told() -> None:
@@ -70,14 +110,14 @@ def test_what_is_not_done_yet_is_told() -> None:
 
 def test_an_axis_of_names_keeps_its_order(tmp_path: Path) -> None:
     study = STUDY.model_copy(update={"x": "form"})
-    lines = report(study, as_frame(study, measured("valid"))).sections[0].plots[0].figure.data
+    lines = report(study, as_frame(study, measured("valid"))).sections[1].plots[0].figure.data
     assert [(line.name, list(line.x)) for line in lines] == [
         ("guidance_scale 0", ["raw", "partial"]),
         ("guidance_scale 2", ["raw", "partial"]),
     ]
 
 
-def test_page_and_csv_hold_every_measurement(tmp_path: Path) -> None:
+def test_page_csv_and_markdown_hold_every_measurement(tmp_path: Path) -> None:
     results = measured("valid") + measured("test")
     write(STUDY, results, tmp_path / "made.html")
     frame = pd.read_csv(tmp_path / "made.csv")
@@ -86,3 +126,6 @@ def test_page_and_csv_hold_every_measurement(tmp_path: Path) -> None:
         assert (row.form, row.guidance_scale, row.seed, row.part) == (*each.labels.values(), each.seed, each.part)
         assert row.ndcg_at_10 == pytest.approx(each.metrics["ndcg_at_10"])
     assert "Which &lt;b&gt;form&lt;/b&gt;?" in (tmp_path / "made.html").read_text()
+    told = (tmp_path / "made.md").read_text()
+    assert "| form | 0 | 2 |" in told
+    assert "## Chosen on validation" in told

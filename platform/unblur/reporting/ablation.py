@@ -1,4 +1,4 @@
-"""An ablation's results: one line per measurement as CSV, and a page with a table and a plot of each metric."""
+"""An ablation's results: one line per measurement as CSV, a page with tables and plots, the tables as Markdown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,21 +8,23 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from unblur.models.ablations import Ablation, Measured
+from unblur.reporting import ablation_tables as tables
+from unblur.reporting.ablation_tables import mean_and_spread, metrics, text
 from unblur.reporting.figure import Plot, palette, safe, styled
-from unblur.reporting.page import Report, Section, to_html
+from unblur.reporting.page import Report, Section, to_html, to_markdown
 from unblur.reporting.report import save
-from unblur.reporting.tables import Table
-from unblur.reporting.wording import NONE, shown, with_spread
+from unblur.reporting.wording import shown
 
-BEYOND = ("coverage_at_10", "novelty_at_10", "popularity_at_10")
 PARTS = {"valid": "validation", "test": "test"}
 
 
 def write(study: Ablation, results: Sequence[Measured], page: Path) -> None:
-    """Write `page` and the CSV file beside it; UserError when that cannot be done."""
+    """Write `page` and the CSV and Markdown files beside it; UserError when that cannot be done."""
     frame = as_frame(study, results)
+    told = report(study, frame)
     save(page.with_suffix(".csv"), frame.to_csv(index=False), "--output")
-    save(page, to_html(report(study, frame)), "--output")
+    save(page.with_suffix(".md"), to_markdown(told), "--output")
+    save(page, to_html(told), "--output")
 
 
 def as_frame(study: Ablation, results: Sequence[Measured]) -> pd.DataFrame:
@@ -32,7 +34,7 @@ def as_frame(study: Ablation, results: Sequence[Measured]) -> pd.DataFrame:
 
 
 def report(study: Ablation, frame: pd.DataFrame) -> Report:
-    """Table and plots of each part that is measured."""
+    """What validation chooses; tables and plots of each part that is measured."""
     told = [f"Repeats {study.figure}."] if study.figure else []
     trained = frame.drop_duplicates([*study.grid, "seed"]) if len(frame) else frame
     total = len(study.cells()) * study.seeds
@@ -42,29 +44,14 @@ def report(study: Ablation, frame: pd.DataFrame) -> Report:
     ]
     if len(trained) < total:
         reservations.append(f"{total - len(trained)} of {total} trainings are not done yet.")
-    sections = []
+    sections = [Section("Chosen on validation", [tables.chosen(study, frame)])] if len(frame) else []
     for part, word in PARTS.items():
         mine = frame[frame.part == part]
         if len(mine):
-            plots = [_plot(study, mine, metric, part) for metric in _metrics(study)]
-            sections.append(Section(f"On {word}", [_table(study, mine)], plots))
+            plots = [_plot(study, mine, metric, part) for metric in metrics(study)]
+            sections.append(Section(f"On {word}", [*tables.along_x(study, mine), tables.every(study, mine)], plots))
     subtitle = f"{study.model} on {study.dataset}; {len(trained)} of {total} trainings"
     return Report(f"Ablation: {study.name}", subtitle, [study.question.strip(), *told], reservations, sections)
-
-
-def _metrics(study: Ablation) -> list[str]:
-    return list(dict.fromkeys([study.metric.replace("@", "_at_"), "ndcg_at_10", *BEYOND]))
-
-
-def _table(study: Ablation, frame: pd.DataFrame) -> Table:
-    rows = []
-    for values, mine in frame.groupby(study.axes, sort=False, dropna=False):
-        figures = [with_spread(*_mean_and_spread(mine[metric])) for metric in _metrics(study)]
-        seconds = mine.seconds.mean() if "seconds" in mine else float("nan")
-        told = NONE if pd.isna(seconds) else f"{seconds:.0f}"
-        rows.append([*map(_text, values), str(len(mine)), *figures, told])
-    columns = [*study.axes, "seeds", *map(shown, _metrics(study)), "seconds of training"]
-    return Table("Means over seeds", columns, rows)
 
 
 def _plot(study: Ablation, frame: pd.DataFrame, metric: str, part: str) -> Plot:
@@ -84,13 +71,13 @@ def _plot(study: Ablation, frame: pd.DataFrame, metric: str, part: str) -> Plot:
 
 
 def _named(axes: Sequence[str], values: Sequence[Any]) -> str:
-    return ", ".join(f"{axis} {_text(value)}" for axis, value in zip(axes, values, strict=True))
+    return ", ".join(f"{axis} {text(value)}" for axis, value in zip(axes, values, strict=True))
 
 
 def _line(x: str, frame: pd.DataFrame, metric: str, name: str, color: str, numeric: bool) -> go.Scatter:
-    groups = [(value, *_mean_and_spread(mine[metric])) for value, mine in frame.groupby(x, sort=numeric)]
+    groups = [(value, *mean_and_spread(mine[metric])) for value, mine in frame.groupby(x, sort=numeric)]
     return go.Scatter(
-        x=[value if numeric else _text(value) for value, _, _ in groups],
+        x=[value if numeric else text(value) for value, _, _ in groups],
         y=[mean for _, mean, _ in groups],
         error_y={"type": "data", "array": [spread or 0.0 for _, _, spread in groups], "thickness": 1},
         mode="lines+markers" if len(groups) > 1 else "markers",
@@ -98,11 +85,3 @@ def _line(x: str, frame: pd.DataFrame, metric: str, name: str, color: str, numer
         line={"color": color},
         marker={"color": color},
     )
-
-
-def _mean_and_spread(values: "pd.Series[float]") -> tuple[float, float | None]:
-    return float(values.mean()), float(values.std()) if len(values) > 1 else None
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

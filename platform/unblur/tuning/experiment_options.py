@@ -52,7 +52,7 @@ class AblateOptions(BaseModel):
     final: bool = False
     """Test every finished cell too, once; without it the test set stays locked."""
     output: Path | None = None
-    """The results as a page with plots; the same as CSV lies beside it [<study>.html]."""
+    """The results as a page with plots; its tables as Markdown and every figure as CSV lie beside it [<study>.html]."""
     concurrency: int | None = Field(None, ge=1)
     """Trainings at the same time; left out, as many as the cluster's resources allow."""
     cpus_per_worker: float = Field(1, gt=0)

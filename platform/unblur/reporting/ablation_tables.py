@@ -1,0 +1,90 @@
+"""An ablation's tables: what validation chooses, the study's metric along x, and everything."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from unblur.models.ablations import Ablation
+from unblur.reporting.tables import Table
+from unblur.reporting.wording import NONE, shown, with_spread
+
+BEYOND = ("coverage_at_10", "novelty_at_10", "popularity_at_10")
+NOISE = "noise_share"
+"""The axis that is the data's, so that nobody chooses on it."""
+
+
+def metrics(study: Ablation) -> list[str]:
+    """What is told of every point: the study's metric first."""
+    return list(dict.fromkeys([_decides(study), "ndcg_at_10", *BEYOND]))
+
+
+def chosen(study: Ablation, frame: pd.DataFrame) -> Table:
+    """The best on validation for each value of the first axis (or share of noise), and its figures on the test set."""
+    by = NOISE if NOISE in study.axes else study.axes[0] if len(study.axes) > 1 else None
+    valid, test = (frame[frame.part == part] for part in ("valid", "test"))
+    groups = [mine for _, mine in valid.groupby(by, sort=False, dropna=False)] if by else [valid]
+    rows = []
+    for mine in groups:
+        best = mine.groupby(study.axes, sort=False, dropna=False)[_decides(study)].mean().idxmax()
+        values = best if isinstance(best, tuple) else (best,)
+        found = [_at(part, study.axes, values) for part in (mine, test)]
+        rows.append(
+            [*map(text, values), _told(found[0], _decides(study)), *(_told(found[1], m) for m in metrics(study))]
+        )
+    columns = [*study.axes, f"validation {shown(_decides(study))}", *(f"test {shown(m)}" for m in metrics(study))]
+    note = (
+        f"For each {by}, the best mean over seeds on validation." if by else "The best mean over seeds on validation."
+    )
+    return Table("Chosen on validation", columns, rows, note)
+
+
+def along_x(study: Ablation, frame: pd.DataFrame) -> list[Table]:
+    """The study's metric with a column for each value of x, if there are other axes."""
+    others = [axis for axis in study.axes if axis != study.x]
+    if not others:
+        return []
+    xs = frame[study.x].unique().tolist()
+    if pd.api.types.is_numeric_dtype(frame[study.x]):
+        xs.sort()  # a cell that has no other point may come first
+    rows = [
+        [*map(text, values), *(_told(mine[mine[study.x] == x], _decides(study)) for x in xs)]
+        for values, mine in frame.groupby(others, sort=False, dropna=False)
+    ]
+    title = f"{shown(_decides(study))} by {study.x}"
+    return [Table(title, [*others, *map(text, xs)], rows, "Means over seeds.")]
+
+
+def every(study: Ablation, frame: pd.DataFrame) -> Table:
+    """Every point with every metric."""
+    rows = []
+    for values, mine in frame.groupby(study.axes, sort=False, dropna=False):
+        seconds = mine.seconds.mean() if "seconds" in mine else float("nan")
+        taken = NONE if pd.isna(seconds) else f"{seconds:.0f}"
+        rows.append([*map(text, values), str(len(mine)), *(_told(mine, metric) for metric in metrics(study)), taken])
+    columns = [*study.axes, "seeds", *map(shown, metrics(study)), "seconds of training"]
+    return Table("Means over seeds", columns, rows)
+
+
+def mean_and_spread(values: "pd.Series[float]") -> tuple[float, float | None]:
+    """Mean and, of more than one value, standard deviation."""
+    return float(values.mean()), float(values.std()) if len(values) > 1 else None
+
+
+def text(value: Any) -> str:
+    """A value of an axis."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _decides(study: Ablation) -> str:
+    return study.metric.replace("@", "_at_")
+
+
+def _at(frame: pd.DataFrame, axes: Sequence[str], values: Sequence[Any]) -> pd.DataFrame:
+    for axis, value in zip(axes, values, strict=True):
+        frame = frame[frame[axis] == value]
+    return frame
+
+
+def _told(frame: pd.DataFrame, metric: str) -> str:
+    return with_spread(*mean_and_spread(frame[metric])) if len(frame) else NONE
