@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from unblur.diffusion.process import Process
 from unblur.diffusion.sampling import plain_chain, reverse_steps, thinned
-from unblur.diffusion.schedules import SCHEDULES, linear_variance, linear_variance_exact
+from unblur.diffusion.schedules import SCHEDULES, linear_variance, linear_variance_exact, zero_terminal_snr
 
 BOUNDS = (0.5, 0.01, 0.4)
 
@@ -17,7 +17,7 @@ BOUNDS = (0.5, 0.01, 0.4)
 def test_every_schedule_gives_betas_of_a_growing_noise(name: str, T: int, s: float) -> None:
     betas = SCHEDULES[name](T, s, 0.01, 0.9)
     assert betas.shape == (T,) and betas.dtype == torch.float64
-    assert ((betas > 0) & (betas < 1)).all()
+    assert ((betas > 0) & (betas <= 1)).all()
     assert (torch.cumprod(1 - betas, 0).diff() < 0).all()
 
 
@@ -30,6 +30,27 @@ def test_linear_variance_is_eq_4_after_its_first_step() -> None:
     # the first beta is replaced, so eq. 4 holds up to the constant factor of alpha_bar that this changes
     expected = (1 - variance) / (1 - variance[0]) * (1 - 1e-5)
     torch.testing.assert_close(torch.cumprod(1 - betas, 0), expected)
+
+
+@pytest.mark.parametrize("sampler", ["posterior_mean", "ddim"])
+@pytest.mark.parametrize("prediction", ["x0", "v"])
+@pytest.mark.parametrize("T", [1, 6])
+def test_with_zero_terminal_snr_the_chain_starts_from_noise_alone(prediction: str, sampler: str, T: int) -> None:
+    betas = zero_terminal_snr(T, *BOUNDS)
+    process = Process(betas, T)
+    assert process.alpha_bar[-1] == 0
+    if T > 1:
+        assert betas[0] == pytest.approx(float(linear_variance_exact(T, *BOUNDS)[0]))
+    x_0, noise = torch.rand(3, 30), torch.randn(3, 30)
+    assert process.q_sample(x_0, torch.full((3,), T - 1), noise).equal(noise)
+
+    def truth(x_t: torch.Tensor, t: int) -> torch.Tensor:
+        a = process.alpha_bar[t].float()
+        eps = (x_t - a.sqrt() * x_0) / (1 - a).sqrt()
+        return x_0 if prediction == "x0" else a.sqrt() * eps - (1 - a).sqrt() * x_0
+
+    torch.testing.assert_close(plain_chain(noise, reverse_steps(process, prediction, sampler), truth), x_0)
+    assert process.weight(prediction, torch.arange(T)).isfinite().all()
 
 
 @pytest.mark.parametrize("prediction", ["x0", "eps", "v"])

@@ -25,6 +25,7 @@ GENERATIVE = {"noise_scale": 1.0, "noise_min": 0.1, "noise_max": 0.99, "t_prime_
         ({"t_prime_share": 1.4}, "T' = 7 of T = 5"),
         ({"p_uncond": 0.0, "guidance_scale": 2.0}, "only guidance_scale = 1 has a meaning"),
         ({"loss": "multinomial", "prediction": "eps"}, "needs the squared error"),
+        ({"schedule": "zero_terminal_snr", "prediction": "eps"}, "take x0 or v"),
         ({"w_min": 0, "w_form": "exponential"}, "w_form = linear"),
         ({"lr": -1}, "lr = -1"),
         ({"dims": []}, "dims"),
@@ -58,6 +59,7 @@ def test_bad_configurations_say_what_would_be_right(params: dict, message: str) 
         {**GENERATIVE, "guidance_ramp": "cosine", "guidance_scale": 2.0},
         {**GENERATIVE, "guidance_scale": 2.0},
         {**GENERATIVE, "loss": "multinomial"},
+        {**GENERATIVE, "schedule": "zero_terminal_snr", "prediction": "v", "guidance_scale": 2.0},
     ],
 )
 def test_every_option_learns(params: dict[str, Any]) -> None:

@@ -29,6 +29,13 @@ def linear_variance_exact(T: int, noise_scale: float, noise_min: float, noise_ma
     return _betas_from_alpha_bar(1 - variance)
 
 
+def zero_terminal_snr(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Eq. 4 made steeper, so that x_T is noise alone while the first of several steps stays (Lin et al. 2024, alg. 1)."""
+    roots = torch.cumprod(1 - linear_variance_exact(T, noise_scale, noise_min, noise_max), 0).sqrt()
+    stretch = roots[0] / (roots[0] - roots[-1]) if T > 1 else roots.new_zeros(())
+    return _steps(((roots - roots[-1]) * stretch).square())
+
+
 def linear_beta(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
     """Ho et al. 2020: the betas themselves grow linearly, from s noise_min to s noise_max."""
     return torch.linspace(noise_scale * noise_min, noise_scale * noise_max, T, dtype=torch.float64).clamp(max=MAX_BETA)
@@ -48,8 +55,11 @@ def binomial(T: int, noise_scale: float, noise_min: float, noise_max: float) -> 
 
 
 def _betas_from_alpha_bar(alpha_bar: Tensor) -> Tensor:
-    before = torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
-    return (1 - alpha_bar / before).clamp(max=MAX_BETA)
+    return _steps(alpha_bar).clamp(max=MAX_BETA)
+
+
+def _steps(alpha_bar: Tensor) -> Tensor:
+    return 1 - alpha_bar / torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
 
 
 def _fix_first(betas: Tensor) -> Tensor:
@@ -58,5 +68,6 @@ def _fix_first(betas: Tensor) -> Tensor:
 
 Schedule = Callable[[int, float, float, float], Tensor]
 SCHEDULES: dict[str, Schedule] = {
-    function.__name__: function for function in (linear_variance, linear_variance_exact, linear_beta, cosine, binomial)
+    function.__name__: function
+    for function in (linear_variance, linear_variance_exact, zero_terminal_snr, linear_beta, cosine, binomial)
 }

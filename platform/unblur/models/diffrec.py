@@ -27,7 +27,9 @@ from unblur.models.dislikes import Examples, need, triplet_losses
 from unblur.models.files import load_model, save_model
 from unblur.models.reverse import Reverse
 
-ScheduleName = Literal["linear_variance", "linear_variance_exact", "linear_beta", "cosine", "binomial"]
+ScheduleName = Literal[
+    "linear_variance", "linear_variance_exact", "zero_terminal_snr", "linear_beta", "cosine", "binomial"
+]
 
 
 class Config(TrainableConfig):
@@ -99,6 +101,8 @@ class Config(TrainableConfig):
             raise ValueError("w_min = 0 cannot grow by a constant factor; give w_form = linear, or more than 0")
         if self.prediction != "x0" and (self.loss == "multinomial" or self.noise_scale == 0):
             raise ValueError(f"prediction = {self.prediction} needs the squared error and noise (noise_scale > 0)")
+        if self.prediction == "eps" and self.schedule == "zero_terminal_snr":
+            raise ValueError(f"prediction = eps says nothing of x_0 where all is noise ({self.schedule}); take x0 or v")
         return self
 
     @property
