@@ -30,7 +30,7 @@ def linear_variance_exact(T: int, noise_scale: float, noise_min: float, noise_ma
 
 
 def zero_terminal_snr(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
-    """Eq. 4 made steeper, so that x_T is noise alone while the first of several steps stays (Lin et al. 2024, alg. 1)."""
+    """Eq. 4 made steeper, so that x_T is noise alone; the first of several steps stays (Lin et al. 2024, alg. 1)."""
     roots = torch.cumprod(1 - linear_variance_exact(T, noise_scale, noise_min, noise_max), 0).sqrt()
     stretch = roots[0] / (roots[0] - roots[-1]) if T > 1 else roots.new_zeros(())
     return _steps(((roots - roots[-1]) * stretch).square())
