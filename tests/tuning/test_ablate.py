@@ -121,6 +121,7 @@ def test_every_cell_is_trained_once_and_tested_once_and_only_when_asked(home: Pa
 
     told = run(final=True)
     tested = files(home, "test.json")
+    assert told.count(": tested\n") == 2 and "up to" not in told, "nobody picks the best of the test set"
     assert "testing 2 cells" in told and len(tested) == 2 and files(home, "outcome.json") == outcomes
     assert "testing 0 cells" in run(final=True) and files(home, "test.json") == tested
 

@@ -58,14 +58,14 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
         save(study, _results(pieces))
         crew = _Crew(pieces, resources, places, lambda: save(study, _results(pieces)), console)
         left = [each for each in pieces if not each.done("valid")]
-        failed = crew.work(cells.train_and_score, left[: options.at_most], splits)
+        failed = crew.work(cells.train_and_score, left[: options.at_most], splits, crew.trained)
         if options.final:
             locked = {
                 data: Locked(split, store.load_test(local, split.digest), "train") for data, split in splits.items()
             }
             untested = [each for each in pieces if each.done("valid") and not each.done("test")]
             console.print(f"testing {len(untested)} cells", markup=False)
-            failed |= crew.work(cells.score_on_test, untested, locked)
+            failed |= crew.work(cells.score_on_test, untested, locked, lambda _: "tested")
     if rest := sum(not each.done("valid") for each in pieces) - len(failed):
         console.print(f"{rest} cells are left: the same command goes on with them", markup=False)
     if failed:
@@ -155,9 +155,16 @@ class _Crew:
         self.save, self.console = save, console
 
     def work(
-        self, act: Callable[[Piece, Any, Resources], None], pieces: Sequence[Piece], data: Mapping[DataRequest, Any]
+        self,
+        act: Callable[[Piece, Any, Resources], None],
+        pieces: Sequence[Piece],
+        data: Mapping[DataRequest, Any],
+        said: Callable[[Piece], str],
     ) -> dict[str, str]:
-        """Do `act` for each piece with its data; returns the reasons of those that failed for good, by name."""
+        """Do `act` for each piece with its data, and say what it did.
+
+        Returns the reasons of those that failed for good, by name.
+        """
         shared = {request: ray.put(each) for request, each in data.items()}
         remote = ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)(act)
         waiting, failed = list(pieces), dict[str, str]()
@@ -173,13 +180,13 @@ class _Crew:
                 ray.get(ready)
             except (TrainingFailed, UserError) as error:
                 failed[name] = str(getattr(error, "cause", error))  # what Ray wraps
-            self._tell(name, ended, failed.get(name))
+            self.console.print(f"{name}: {failed.get(name) or said(ended)}", markup=False)
             self.save()
         return failed
 
-    def _tell(self, name: str, ended: Piece, reason: str | None) -> None:
+    def trained(self, ended: Piece) -> str:
+        """What a cell's training came to, and how long the others may take."""
         metric = ended.task.plan.metric
-        values = [found.metrics[metric] for found in ended.measured("valid")]
-        result = f"valid {metric} up to {max(values):.4f}, {ended.seconds or 0:.0f} s" if values else "nothing"
+        best = max(found.metrics[metric] for found in ended.measured("valid"))
         forecast = _forecast(self.pieces, self.places)
-        self.console.print(f"{name}: {reason or result}; {forecast}", markup=False)
+        return f"valid {metric} up to {best:.4f}, {ended.seconds or 0:.0f} s; {forecast}"
