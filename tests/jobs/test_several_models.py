@@ -62,7 +62,8 @@ def test_every_model_got_the_same_budget(compared: tuple[Path, str]) -> None:
 def test_the_runs_tell_what_the_report_and_the_compare_view_need(compared: tuple[Path, str]) -> None:
     found = runs(compared[0])
     trials, retrains, studies = (found[found["tags.unblur.kind"] == kind] for kind in ("trial", "retrain", "study"))
-    for name in ("metrics.valid/best_ndcg_at_10", "metrics.train/seconds", "metrics.model/parameters"):
+    needed = ("valid/best_ndcg_at_10", "train/seconds", "train/memory_mib", "model/parameters")
+    for name in (f"metrics.{each}" for each in needed):
         assert trials[name].notna().all() and retrains[name].notna().all(), name
     for name in ("head", "middle", "tail"):
         assert f"metrics.test/recall_at_10_{name}" in studies

@@ -25,7 +25,8 @@ FAR = PRESET.model_copy(update={"name": "far", "dataset": "yelp"})
 
 
 def done(*values: float) -> Reproduction:
-    return Reproduction(PRESET, "done", test={"ndcg_at_10": values, "recall_at_20": values}, parameters=3_900_000)
+    test = {"ndcg_at_10": values, "recall_at_20": values}
+    return Reproduction(PRESET, "done", test=test, parameters=3_900_000, memory_mib=321.4)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,9 @@ def test_every_figure_of_every_row_is_told_whatever_became_of_it(tmp_path: Path)
     assert frame.ours.notna().tolist() == [True] * 2 + [False] * 6
     first = frame.iloc[0]
     assert (first.ours, first.paper_value, first.difference_percent) == (pytest.approx(0.1), 0.1, pytest.approx(0))
-    assert (first.parameters_millions, first.paper_parameters_millions) == (3.9, 4)
+    assert (first.parameters_millions, first.paper_parameters_millions, first.memory_mib) == (3.9, 4, 321.4)
+    sizes = report(rows).sections[1].tables[0].rows
+    assert sizes[0][2:] == ["3.90", "4", "321"] and sizes[1][2:] == ["–", "4", "–"]
     assert "1 done, 1 not at hand, 1 waiting, 1 failed" in text and "get it \\| from there" in text
     assert [cells[0] for cells in report(rows).sections[2].tables[0].rows] == ["far", "row", "row"]
 

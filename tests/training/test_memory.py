@@ -1,6 +1,7 @@
 """A process is kept to its share of a GPU, and a training is held against that share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,13 +11,16 @@ from hypothesis import strategies as st
 from synthetic import communities
 
 from unblur.training import distributed, memory
+from unblur.training.allocator import keep_freed_memory
 from unblur.training.distributed import Resources
 from unblur.training.loop import Plan, TrainingFailed
-from unblur.training.memory import CUDA_CONTEXT, fraction, physical_memory, room, take_share
-from unblur.training.task import Task, run
+from unblur.training.memory import CLEAR_REFS, CUDA_CONTEXT, Peak, fraction, physical_memory, room, take_share
+from unblur.training.task import OUTCOME, Task, read, run
 
 SPLIT = communities()
 GIB = 2**30
+CPU = torch.device("cpu")
+needs_proc = pytest.mark.skipif(not CLEAR_REFS.exists(), reason="this system does not tell a process's peak memory")
 needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU (CUDA)")
 
 
@@ -108,3 +112,48 @@ def test_on_a_gpu_more_than_the_share_is_out_of_memory(whole_again: None) -> Non
     with pytest.raises(RuntimeError, match="out of memory"):
         torch.empty(int(0.1 * total), dtype=torch.uint8, device="cuda")
     assert room(torch.device("cuda"))[0] >= held.numel()
+
+
+@needs_proc
+def test_the_peak_is_of_what_came_since_also_where_freed_memory_is_kept() -> None:
+    keep_freed_memory()
+    for _ in range(2):  # the second time, what the first one freed lies in the process
+        peak = Peak()
+        torch.ones(48 * 2**20, dtype=torch.uint8)
+        assert 47 < peak.facts(CPU)["memory_mib"] < 80
+    assert Peak().facts(CPU)["memory_mib"] < 8
+
+
+@needs_proc
+def test_a_training_tells_and_records_the_memory_that_it_took(tmp_path: Path) -> None:
+    recorded = []
+    for hidden in (4000, 8):
+        told: list[float] = []
+        one = Task(
+            model="diffrec",
+            params={"dims": [hidden]},
+            seed=0,
+            plan=Plan(epochs=2, eval_every=1),
+            folder=str(tmp_path / str(hidden)),
+            keep=True,
+        )
+        run(one, SPLIT, lambda epoch, metrics, told=told: bool(told.append(metrics["memory_mib"])))
+        outcome = read(one.folder, OUTCOME) or {}
+        assert len(told) == 2 and told[0] <= told[1] <= outcome["memory_mib"]
+        recorded.append((outcome["memory_mib"], 4 * outcome["parameters"] / 2**20))
+    (large, weights), (small, _) = recorded
+    assert large > 4 * weights, "weights, gradients and two moments"
+    assert small < large / 2
+
+
+def test_where_the_system_does_not_tell_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path / "missing" / "clear_refs")
+    assert Peak().facts(CPU) == {}
+
+
+@needs_a_gpu
+def test_on_a_gpu_the_peak_is_of_its_tensors() -> None:
+    held = torch.empty(2**20, dtype=torch.uint8, device="cuda")
+    peak = Peak()
+    torch.empty(64 * 2**20, dtype=torch.uint8, device="cuda")
+    assert peak.facts(held.device)["memory_mib"] == pytest.approx(64, rel=0.05)

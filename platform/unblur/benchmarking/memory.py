@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")
+from unblur.training.memory import STATUS, status_bytes
 
 
 def measure(folder: Path, hidden: int, batch_size: int, steps: int, threads: int) -> tuple[int, int] | None:
@@ -18,12 +18,6 @@ def measure(folder: Path, hidden: int, batch_size: int, steps: int, threads: int
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     told = json.loads(done.stdout)
     return told["base"], told["peak"]
-
-
-def bytes_of(field: str) -> int:
-    """VmRSS, now, or VmHWM, its peak."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) * 1024
 
 
 def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, threads: int) -> None:
@@ -50,11 +44,9 @@ def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, th
 
 
 def main() -> None:
-    import torch  # noqa: F401 - what is above it is ours
-
-    base = bytes_of("VmRSS")
+    base = status_bytes("VmRSS")
     train_and_evaluate(**json.loads(sys.argv[1]))
-    print(json.dumps({"base": base, "peak": bytes_of("VmHWM")}))
+    print(json.dumps({"base": base, "peak": status_bytes("VmHWM")}))
 
 
 if __name__ == "__main__":

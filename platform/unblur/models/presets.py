@@ -83,6 +83,8 @@ class Reproduction:
     test: Mapping[str, Sequence[float]] | None = None
     parameters: float | None = None
     """Trainable parameters of ours."""
+    memory_mib: float | None = None
+    """The most memory that one of our trainings took."""
 
 
 def load_preset(file: Path) -> Preset:

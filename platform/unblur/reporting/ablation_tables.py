@@ -10,6 +10,7 @@ from unblur.reporting.tables import Table
 from unblur.reporting.wording import NONE, shown, with_spread
 
 BEYOND = ("coverage_at_10", "novelty_at_10", "popularity_at_10")
+COSTS = {"seconds": "seconds of training", "memory_mib": "its memory, MiB"}
 NOISE = "noise_share"
 """The axis that is the data's, so that nobody chooses on it."""
 
@@ -59,10 +60,9 @@ def every(study: Ablation, frame: pd.DataFrame) -> Table:
     """Every point with every metric."""
     rows = []
     for values, mine in frame.groupby(study.axes, sort=False, dropna=False):
-        seconds = mine.seconds.mean() if "seconds" in mine else float("nan")
-        taken = NONE if pd.isna(seconds) else f"{seconds:.0f}"
-        rows.append([*map(text, values), str(len(mine)), *(_told(mine, metric) for metric in metrics(study)), taken])
-    columns = [*study.axes, "seeds", *map(shown, metrics(study)), "seconds of training"]
+        told = [_told(mine, metric) for metric in metrics(study)]
+        rows.append([*map(text, values), str(len(mine)), *told, *(_whole(mine, cost) for cost in COSTS)])
+    columns = [*study.axes, "seeds", *map(shown, metrics(study)), *COSTS.values()]
     return Table("Means over seeds", columns, rows)
 
 
@@ -84,6 +84,11 @@ def _at(frame: pd.DataFrame, axes: Sequence[str], values: Sequence[Any]) -> pd.D
     for axis, value in zip(axes, values, strict=True):
         frame = frame[frame[axis] == value]
     return frame
+
+
+def _whole(frame: pd.DataFrame, name: str) -> str:
+    mean = pd.to_numeric(frame[name]).mean() if name in frame else float("nan")
+    return NONE if pd.isna(mean) else f"{mean:.0f}"
 
 
 def _told(frame: pd.DataFrame, metric: str) -> str:

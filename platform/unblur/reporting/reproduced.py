@@ -112,12 +112,16 @@ def complain(rows: Sequence[Reproduction], file: Path) -> None:
 
 
 def _sizes(rows: Sequence[Reproduction]) -> Table:
-    cells = [
-        [row.preset.dataset, row.preset.row, _millions(row.parameters), f"{row.preset.parameters_millions:g}"]
-        for row in rows
-        if row.preset.parameters_millions is not None
-    ]
-    return Table("Parameters", ["dataset", "row", "ours, millions", "paper's, millions"], cells)
+    known = [row for row in rows if row.state == "done" or row.preset.parameters_millions is not None]
+    cells = [[row.preset.dataset, row.preset.row, *_own_sizes(row)] for row in known]
+    note = "Memory: the most that a training took above its process, on a GPU that of its tensors."
+    return Table("Sizes", ["dataset", "row", "parameters, millions", "the paper's", "memory, MiB"], cells, note)
+
+
+def _own_sizes(row: Reproduction) -> list[str]:
+    paper, memory = row.preset.parameters_millions, row.memory_mib
+    told = [NONE if paper is None else f"{paper:g}", NONE if memory is None else f"{memory:.0f}"]
+    return [_millions(row.parameters), *told]
 
 
 def _open(rows: Sequence[Reproduction]) -> Table:
@@ -152,6 +156,7 @@ def _record(line: Line) -> dict[str, object]:
         "paper_within_2_sd": line.inside,
         "parameters_millions": None if line.row.parameters is None else line.row.parameters / 1e6,
         "paper_parameters_millions": preset.parameters_millions,
+        "memory_mib": line.row.memory_mib,
     }
 
 

@@ -1,14 +1,17 @@
-"""How much memory a training may take: this machine's, or this process's share of its GPU."""
+"""How much memory a training may take, this machine's or this process's share of its GPU, and how much it took."""
 
 import os
 from pathlib import Path
 
 import torch
 
+from unblur.training.allocator import give_back_freed_memory
+
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 CUDA_CONTEXT = 2**29
 """Bytes of a GPU that a process takes before its first tensor: CUDA's context, with the kernels of PyTorch and of its
 libraries. Some hundred MiB, by GPU and driver (not measured here), which PyTorch's own limits do not count."""
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def physical_memory() -> int:
@@ -42,6 +45,42 @@ def room(device: torch.device) -> tuple[int, str]:
     total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
     part = torch.cuda.get_per_process_memory_fraction()
     return int(part * total), f"its share of a GPU with {gigabytes(total)}"
+
+
+class Peak:
+    """The most memory that this process takes from now on, above what it takes now.
+
+    On a GPU that of its tensors, otherwise what is resident. A process trains one model after another.
+    """
+
+    def __init__(self) -> None:
+        self._tensors = 0
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # otherwise there is nothing there yet
+            torch.cuda.reset_peak_memory_stats()
+            self._tensors = torch.cuda.memory_allocated()
+        self._resident = _forget_peak()
+
+    def facts(self, device: torch.device) -> dict[str, float]:
+        """`memory_mib`, in MiB, of a training there; nothing where the system does not tell."""
+        if device.type == "cuda":
+            return {"memory_mib": (torch.cuda.max_memory_allocated() - self._tensors) / 2**20}
+        return {} if self._resident is None else {"memory_mib": (status_bytes("VmHWM") - self._resident) / 2**20}
+
+
+def _forget_peak() -> int | None:
+    """What is resident, from where on the system counts the peak anew; None where it cannot (proc(5), clear_refs)."""
+    give_back_freed_memory()  # what an earlier training left would hide what this one takes
+    try:
+        CLEAR_REFS.write_text("5")
+    except OSError:
+        return None
+    return status_bytes("VmRSS")
+
+
+def status_bytes(field: str) -> int:
+    """VmRSS, what is resident now, or VmHWM, the most that was; Linux alone tells."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1]) * 1024
 
 
 def gigabytes(count: float) -> str:

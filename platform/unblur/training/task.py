@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from pyarrow import fs
 from pydantic import BaseModel, ConfigDict
 
@@ -13,7 +14,7 @@ from unblur import models
 from unblur.data.split import Split
 from unblur.training.checkpoints import Checkpoints, filesystem, under, write_atomically
 from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
-from unblur.training.memory import gigabytes, room
+from unblur.training.memory import Peak, gigabytes, room
 from unblur.training.workers import Workers, best_device, on_best_device
 
 OUTCOME = "outcome.json"
@@ -46,13 +47,15 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
     Running out of memory is such a failure too: the same configuration would again.
     """
     config = models.configure(task.model, task.params, f"model {task.model}")
-    checkpoints = Checkpoints(under(task.folder, "checkpoints"))
+    checkpoints, peak = Checkpoints(under(task.folder, "checkpoints")), Peak()
     try:
         model = models.model_class(task.model)(config, split.n_users, split.n_items, task.seed)
-        needs, (has, where) = model.footprint(split), room(best_device(model))
+        device = best_device(model)
+        needs, (has, where) = model.footprint(split), room(device)
         if needs > has:
             raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
-        outcome = fit(on_best_device(model), split, task.plan, report, checkpoints, workers, task.grid)
+        told = _with_memory(report, peak, device)
+        outcome = fit(on_best_device(model), split, task.plan, told, checkpoints, workers, task.grid)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
@@ -61,9 +64,19 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
         if task.keep:
             upload(model.save, under(task.folder, "model"))
             # last: who finds it finds the whole model
-            write(task.folder, OUTCOME, {**asdict(outcome), "parameters": model.parameter_count})
+            facts = {"parameters": model.parameter_count, **peak.facts(device)}
+            write(task.folder, OUTCOME, {**asdict(outcome), **facts})
         checkpoints.clear()
     return outcome
+
+
+def _with_memory(report: Report, peak: Peak, device: torch.device) -> Report:
+    """`report`, which is also told the most memory that the training took so far."""
+
+    def told(epoch: int, metrics: dict[str, float], /) -> bool:
+        return report(epoch, metrics | peak.facts(device))
+
+    return told
 
 
 def write(folder: str, name: str, content: dict[str, Any]) -> None:

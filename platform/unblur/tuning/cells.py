@@ -58,7 +58,7 @@ class Piece:
     def measured(self, part: Part) -> list[Measured]:
         """What is scored so far."""
         scored, outcome = read(self.home, f"{part}.json") or {}, read(self.home, OUTCOME) or {}
-        facts = {"epoch": outcome.get("epoch"), "parameters": outcome.get("parameters"), "seconds": self.seconds}
+        facts = {name: outcome.get(name) for name in ("epoch", "parameters", "memory_mib")} | {"seconds": self.seconds}
         points = [point for point in self.cell.points if _key(point) in scored]
         return [Measured({**self.cell.labels, **p}, self.seed, part, scored[_key(p)], facts) for p in points]
 

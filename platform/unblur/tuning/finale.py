@@ -42,6 +42,8 @@ class Result:
     model_uri: str | None
     parameters: int | None = None
     """How many numbers the first seed's model has learned, if it is recorded."""
+    memory_mib: float | None = None
+    """The most that a seed's training took above its process, if it is recorded."""
     inference: list[dict[str, Any]] = field(default_factory=list)
     """The settings of inference that each seed's validation chose; empty where none were swept."""
     efficiency: float | None = None
@@ -127,7 +129,8 @@ def _test(
     valid = [outcome["value"] for outcome in outcomes]
     told = [outcome["efficiency"] for outcome in outcomes if outcome.get("efficiency")]
     efficiency = mean(told) if told else None
-    return Result(values, valid, least, uri, outcomes[0].get("parameters"), inference, efficiency)
+    memory = max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None)
+    return Result(values, valid, least, uri, outcomes[0].get("parameters"), memory, inference, efficiency)
 
 
 def _register(session: Session, tracker: Tracker, retrains: Retrains, number: int) -> str:

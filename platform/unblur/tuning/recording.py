@@ -12,6 +12,7 @@ OWN_NAMES = {
     "seconds": "train/seconds",
     "efficiency": "train/efficiency",
     "parameters": "model/parameters",
+    "memory_mib": "train/memory_mib",
 }
 
 

@@ -97,7 +97,7 @@ def _run(row: Reproduction, options: ReproduceOptions, console: Console) -> Repr
         return replace(row, state="failed", reason=str(error))
     assert summary is not None  # that is for dry runs
     test = {metric: each["values"] for metric, each in summary["test"].items()}
-    return replace(row, state="done", test=test, parameters=summary["parameters"])
+    return replace(row, state="done", test=test, parameters=summary["parameters"], memory_mib=summary["memory_mib"])
 
 
 def training(preset: Preset, options: ReproduceOptions) -> TrainOptions:

@@ -14,6 +14,7 @@ from rich.table import Table
 from unblur.errors import UserError
 from unblur.tracking.address import redact
 from unblur.tracking.tracker import Tracker
+from unblur.training.memory import gigabytes
 from unblur.tuning.finale import Result, statistics
 from unblur.tuning.session import Session
 from unblur.tuning.sweep import written
@@ -40,6 +41,9 @@ def conclude(
     )
     for seed, settings in enumerate(result.inference):
         console.print(f"seed {seed}: inference with {written(settings)}, by validation", markup=False)
+    if result.parameters is not None and result.memory_mib is not None:
+        took = gigabytes(result.memory_mib * 2**20)
+        console.print(f"{result.parameters:,} parameters, fitted in at most {took} of memory", markup=False)
     if result.efficiency:
         workers = session.resources.workers
         faster = f"{workers * result.efficiency:.1f} times as fast as one (efficiency {result.efficiency:.2f})"
@@ -54,6 +58,7 @@ def conclude(
         "dataset": {"name": session.dataset, **sizes, "digest": session.prepared.digest},
         "model": options.model,
         "parameters": result.parameters,
+        "memory_mib": result.memory_mib,
         "efficiency": result.efficiency,
         **found,
         "inference": result.inference,
