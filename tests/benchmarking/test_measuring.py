@@ -11,11 +11,12 @@ import torch
 from rich.console import Console
 from synthetic import communities
 
-from unblur.benchmarking import memory, recbole, searching
+from unblur.benchmarking import recbole, searching
 from unblur.benchmarking.contestants import Ours, Products
 from unblur.benchmarking.job import some_users
 from unblur.benchmarking.speed import timings
 from unblur.errors import RunFailed, UserError
+from unblur.training import memory
 
 SPLIT = communities(n_users=90)
 
@@ -54,12 +55,12 @@ def test_the_clock_leaves_out_the_start_up_and_keeps_what_lies_between(monkeypat
 
 @pytest.mark.skipif(not memory.STATUS.exists(), reason="only Linux tells a process's peak memory")
 def test_the_peak_stays_when_memory_is_given_back() -> None:
-    before = memory.bytes_of("VmHWM")
+    before = memory.status_bytes("VmHWM")
     block = torch.ones(1 + before // 4)  # more than the peak until now
-    taken = memory.bytes_of("VmRSS")
+    taken = memory.status_bytes("VmRSS")
     del block
-    assert taken > before and memory.bytes_of("VmHWM") > 0.99 * taken  # the kernel counts by and by
-    assert memory.bytes_of("VmRSS") < taken
+    assert taken > before and memory.status_bytes("VmHWM") > 0.99 * taken  # the kernel counts by and by
+    assert memory.status_bytes("VmRSS") < taken
 
 
 def test_recboles_files_hold_the_split_and_the_whole_catalogue(tmp_path: Path) -> None:
