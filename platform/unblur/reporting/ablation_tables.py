@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from unblur.evaluation.metrics import parse_metric
 from unblur.models.ablations import Ablation
 from unblur.reporting.tables import Table
 from unblur.reporting.wording import NONE, shown, with_spread
@@ -17,27 +18,24 @@ NOISE = "noise_share"
 
 def metrics(study: Ablation) -> list[str]:
     """What is told of every point: the study's metric first."""
-    return list(dict.fromkeys([_decides(study), "ndcg_at_10", *BEYOND]))
+    return list(dict.fromkeys([parse_metric(study.metric), "ndcg_at_10", *BEYOND]))
 
 
 def chosen(study: Ablation, frame: pd.DataFrame) -> Table:
     """The best on validation for each value of the first axis (or share of noise), and its figures on the test set."""
     by = NOISE if NOISE in study.axes else study.axes[0] if len(study.axes) > 1 else None
+    decides, told = parse_metric(study.metric), metrics(study)
     valid, test = (frame[frame.part == part] for part in ("valid", "test"))
     groups = [mine for _, mine in valid.groupby(by, sort=False, dropna=False)] if by else [valid]
     rows = []
     for mine in groups:
-        best = mine.groupby(study.axes, sort=False, dropna=False)[_decides(study)].mean().idxmax()
+        best = mine.groupby(study.axes, sort=False, dropna=False)[decides].mean().idxmax()
         values = best if isinstance(best, tuple) else (best,)
-        found = [_at(part, study.axes, values) for part in (mine, test)]
-        rows.append(
-            [*map(text, values), _told(found[0], _decides(study)), *(_told(found[1], m) for m in metrics(study))]
-        )
-    columns = [*study.axes, f"validation {shown(_decides(study))}", *(f"test {shown(m)}" for m in metrics(study))]
-    note = (
-        f"For each {by}, the best mean over seeds on validation." if by else "The best mean over seeds on validation."
-    )
-    return Table("Chosen on validation", columns, rows, note)
+        on_valid, on_test = (_at(part, study.axes, values) for part in (mine, test))
+        rows.append([*map(text, values), _told(on_valid, decides), *(_told(on_test, metric) for metric in told)])
+    columns = [*study.axes, f"validation {shown(decides)}", *(f"test {shown(metric)}" for metric in told)]
+    best_of = f"For each {by}, the best" if by else "The best"
+    return Table("Chosen on validation", columns, rows, f"{best_of} mean over seeds on validation.")
 
 
 def along_x(study: Ablation, frame: pd.DataFrame) -> list[Table]:
@@ -45,15 +43,14 @@ def along_x(study: Ablation, frame: pd.DataFrame) -> list[Table]:
     others = [axis for axis in study.axes if axis != study.x]
     if not others:
         return []
-    xs = frame[study.x].unique().tolist()
+    decides, xs = parse_metric(study.metric), frame[study.x].unique().tolist()
     if pd.api.types.is_numeric_dtype(frame[study.x]):
         xs.sort()  # a cell that has no other point may come first
     rows = [
-        [*map(text, values), *(_told(mine[mine[study.x] == x], _decides(study)) for x in xs)]
+        [*map(text, values), *(_told(mine[mine[study.x] == x], decides) for x in xs)]
         for values, mine in frame.groupby(others, sort=False, dropna=False)
     ]
-    title = f"{shown(_decides(study))} by {study.x}"
-    return [Table(title, [*others, *map(text, xs)], rows, "Means over seeds.")]
+    return [Table(f"{shown(decides)} by {study.x}", [*others, *map(text, xs)], rows, "Means over seeds.")]
 
 
 def every(study: Ablation, frame: pd.DataFrame) -> Table:
@@ -74,10 +71,6 @@ def mean_and_spread(values: "pd.Series[float]") -> tuple[float, float | None]:
 def text(value: Any) -> str:
     """A value of an axis."""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _decides(study: Ablation) -> str:
-    return study.metric.replace("@", "_at_")
 
 
 def _at(frame: pd.DataFrame, axes: Sequence[str], values: Sequence[Any]) -> pd.DataFrame:
