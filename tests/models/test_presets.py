@@ -30,6 +30,15 @@ def test_every_member_of_the_family_has_rows() -> None:
     assert len(set(cells)) == len(cells)
 
 
+def test_a_row_is_held_against_one_of_the_same_table_and_data() -> None:
+    rows = {preset.name: preset for preset in ROWS}
+    held = [(preset, rows[preset.against]) for preset in ROWS if preset.against]
+    assert [preset.model for preset, _ in held] == ["cfg_diffrec"] * 8, "the CFG paper's claim"
+    for preset, other in held:
+        assert (preset.paper, preset.table, preset.dataset) == (other.paper, other.table, other.dataset)
+        assert preset.expected.keys() == other.expected.keys()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("- a list", "no preset"), ("paper: [", "no preset"), ("paper: x", "Field required"), ("colour: red", "colour")],
@@ -38,3 +47,10 @@ def test_other_files_are_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "row.yaml").write_text(text)
     with pytest.raises(UserError, match=rf"(?s)row.yaml.*{message}"):
         load_preset(tmp_path / "row.yaml")
+
+
+def test_a_row_that_is_held_against_none_that_there_is_is_named(tmp_path: Path) -> None:
+    row = (FOLDER / "cfg_diffrec_amazon_toys.yaml").read_text()
+    (tmp_path / "lonely.yaml").write_text(row)
+    with pytest.raises(UserError, match=r"lonely\.yaml: against: no row original_amazon_toys; there are: lonely"):
+        load_presets(tmp_path)

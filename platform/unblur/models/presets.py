@@ -32,6 +32,8 @@ class Preset(BaseModel):
     parameters: dict[str, Any]
     expected: dict[str, float]
     """The paper's figures: metric@k, in fractions."""
+    against: str | None = None
+    """Name of the row of the same table that the paper says this one beats."""
     parameters_millions: float | None = None
     """Trainable parameters that the paper states, in millions."""
     note: str = ""
@@ -96,5 +98,11 @@ def load_preset(file: Path) -> Preset:
 
 
 def load_presets(folder: Path) -> list[Preset]:
-    """Every preset in `folder`, by name."""
-    return [load_preset(file) for file in sorted(folder.glob("*.yaml"))]
+    """Every preset in `folder`, by name; UserError when one is held against another that is not there."""
+    found = [load_preset(file) for file in sorted(folder.glob("*.yaml"))]
+    names = [preset.name for preset in found]
+    for preset in found:
+        if preset.against is not None and preset.against not in names:
+            file = folder / f"{preset.name}.yaml"
+            raise UserError(f"{file}: against: no row {preset.against}; there are: {', '.join(names)}")
+    return found

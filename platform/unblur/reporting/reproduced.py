@@ -11,10 +11,11 @@ from rich.text import Text
 
 from unblur.errors import RunFailed
 from unblur.models.presets import Reproduction
+from unblur.reporting import claims
 from unblur.reporting.page import Report, Section, to_markdown
 from unblur.reporting.report import save
 from unblur.reporting.tables import Table
-from unblur.reporting.wording import NONE, with_spread
+from unblur.reporting.wording import NONE, percent, with_spread
 
 CLOSE = 0.05
 """As far from the paper's figure as counts as the same."""
@@ -70,10 +71,10 @@ def write(rows: Sequence[Reproduction], file: Path) -> None:
 
 
 def report(rows: Sequence[Reproduction]) -> Report:
-    """Figures, sizes, what is open, and how each row was run."""
+    """Figures, what the paper claims of them, sizes, what is open, and how each row was run."""
     states = [row.state for row in rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    tables = [table(rows), _sizes(rows), _open(rows), _notes(rows)]
+    tables = [table(rows), *claims.tables(rows), _sizes(rows), _open(rows), _notes(rows)]
     return Report(
         "Reproduction of the papers' tables",
         f"{len(rows)} rows: {counts}.",
@@ -89,7 +90,7 @@ def table(rows: Sequence[Reproduction]) -> Table:
     for line in lines(rows):
         preset = line.row.preset
         ours = line.row.state if line.ours is None else f"{with_spread(line.ours, line.spread)} ({len(line.values)})"
-        judged = [_percent(line.difference), _yes(line.close), _yes(line.inside)]
+        judged = [percent(line.difference), _yes(line.close), _yes(line.inside)]
         where = [preset.dataset, f"{_paper(preset.paper)}, {preset.table}", preset.row, preset.model]
         cells.append([*where, line.metric, ours, f"{line.paper:.4f}", *judged])
     columns = ["dataset", "table", "row", "model", "metric", "ours ± sd (seeds)", "paper's", "difference"]
@@ -162,10 +163,6 @@ def _record(line: Line) -> dict[str, object]:
 
 def _paper(name: str) -> str:
     return name.partition(" (")[0]
-
-
-def _percent(share: float | None) -> str:
-    return NONE if share is None else f"{share:+.1%}"
 
 
 def _yes(answer: bool | None) -> str:

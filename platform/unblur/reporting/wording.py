@@ -24,6 +24,11 @@ def probability(p: float | None) -> str:
     return NONE if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
+def percent(share: float | None) -> str:
+    """A difference: +3.6%."""
+    return NONE if share is None else f"{share:+.1%}"
+
+
 def duration(seconds: float) -> str:
     """12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 120:
