@@ -33,9 +33,10 @@ def conclude(
     options, metric = session.options, session.plan.metric
     test = {key: statistics(values) for key, values in result.test.items()}
     mine, least = test[metric], result.popularity[metric]
-    over = f" ± {mine['std']:.4f} over {options.seeds} seeds" if options.seeds > 1 else " with one seed"
+    over = f"over {options.seeds} seeds" if options.seeds > 1 else "with one seed"
+    figure = f"{_with_spread(mine, options.seeds)} {over}"
     console.print(
-        f"test {options.metric}: {mine['mean']:.4f}{over} (popularity {least:.4f}), history {options.history}",
+        f"test {options.metric}: {figure} (popularity {least:.4f}), history {options.history}",
         markup=False,
         style="bold",
     )
@@ -93,7 +94,7 @@ def tell_comparison(session: Session, found: Mapping[str, Mapping[str, Any]], co
             name,
             str(sum(each["trials"].values())),
             f"{each['best']['valid']:.4f}",
-            f"{test['mean']:.4f} ± {test['std']:.4f}",
+            _with_spread(test, options.seeds),
             f"{seconds['search']:.0f}",
             f"{seconds['retrain']:.0f}",
         )
@@ -104,6 +105,11 @@ def tell_comparison(session: Session, found: Mapping[str, Mapping[str, Any]], co
         f"python jobs/report.py --dataset {session.dataset} --output report.html{redact(flag)}",
         markup=False,
     )
+
+
+def _with_spread(test: Mapping[str, Any], seeds: int) -> str:
+    """Mean and standard deviation, of which a single seed has none."""
+    return f"{test['mean']:.4f}" + (f" ± {test['std']:.4f}" if seeds > 1 else "")
 
 
 def write_summary(file: Path, summary: dict[str, Any]) -> None:
