@@ -1,22 +1,13 @@
 """A row against the one that its paper says it beats."""
 
 import pytest
+from reporting.made_rows import PRESET
 
 from unblur.models.presets import Preset, Reproduction
 from unblur.reporting.claims import claims, tables
 from unblur.reporting.reproduced import report
 
-PLAIN = Preset(
-    name="plain",
-    paper="A paper (arXiv 1)",
-    table="Table 1",
-    row="Plain",
-    dataset="sample",
-    model="diffrec",
-    parameters={},
-    expected={"ndcg@10": 0.10, "recall@20": 0.2},
-    command="python jobs/train.py",
-)
+PLAIN = PRESET.model_copy(update={"name": "plain"})
 GUIDED = PLAIN.model_copy(
     update={"name": "guided", "against": "plain", "expected": {"ndcg@10": 0.11, "recall@20": 0.19}}
 )

@@ -4,23 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from reporting.made_rows import PRESET
 
 from unblur.errors import RunFailed, UserError
-from unblur.models.presets import Preset, Reproduction
+from unblur.models.presets import Reproduction
 from unblur.reporting.reproduced import complain, lines, report, table, write
 
-PRESET = Preset(
-    name="row",
-    paper="A paper (arXiv 1)",
-    table="Table 1",
-    row="A row",
-    dataset="sample",
-    model="diffrec",
-    parameters={},
-    expected={"ndcg@10": 0.10, "recall@20": 0.2},
-    parameters_millions=4,
-    command="python jobs/train.py",
-)
 FAR = PRESET.model_copy(update={"name": "far", "dataset": "yelp"})
 
 

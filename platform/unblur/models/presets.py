@@ -88,6 +88,10 @@ class Reproduction:
     memory_mib: float | None = None
     """The most memory that one of our trainings took."""
 
+    def values(self, metric: str) -> Sequence[float]:
+        """Ours by seed of a metric as the preset writes it (ndcg@10); none before the row is done."""
+        return (self.test or {}).get(metric.replace("@", "_at_"), ())
+
 
 def load_preset(file: Path) -> Preset:
     """The preset in `file`; UserError when it is none."""

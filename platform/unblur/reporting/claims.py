@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from unblur.evaluation.significance import holm, welch
+from unblur.evaluation.significance import CONFIDENCE, holm, welch
 from unblur.models.presets import Reproduction
 from unblur.reporting.tables import Table
 from unblur.reporting.wording import percent, probability
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,11 @@ def claims(rows: Sequence[Reproduction]) -> list[Claim]:
 
 def _claim(row: Reproduction, other: Reproduction) -> Claim:
     metrics = [metric for metric in row.preset.expected if metric in other.preset.expected]
-    pairs = {metric: (_values(row, metric), _values(other, metric)) for metric in metrics}
+    pairs = {metric: (row.values(metric), other.values(metric)) for metric in metrics}
     ours = {metric: mean(a) / mean(b) - 1 for metric, (a, b) in pairs.items() if a and b and mean(b) > 0}
     papers = {metric: row.preset.expected[metric] / other.preset.expected[metric] - 1 for metric in metrics}
     found = {metric: p for metric in ours if (p := welch(*pairs[metric])) is not None}
     return Claim(row, other, ours, papers, dict(zip(found, map(float, holm(list(found.values()))), strict=True)))
-
-
-def _values(row: Reproduction, metric: str) -> Sequence[float]:
-    return (row.test or {}).get(metric.replace("@", "_at_"), ())
 
 
 def tables(rows: Sequence[Reproduction]) -> list[Table]:
@@ -62,7 +56,7 @@ def _counts(found: Sequence[Claim]) -> Table:
 
 
 def _counted(claim: Claim, metrics: Sequence[str]) -> str:
-    significant = sum(claim.p[metric] < LEVEL for metric in metrics if metric in claim.p)
+    significant = sum(claim.p[metric] < 1 - CONFIDENCE for metric in metrics if metric in claim.p)
     return f"{len(metrics)}, {significant} of them significant" if metrics and claim.p else str(len(metrics))
 
 

@@ -57,9 +57,7 @@ class Line:
 def lines(rows: Sequence[Reproduction]) -> list[Line]:
     """Every figure that the papers state for these rows."""
     return [
-        Line(row, metric, paper, (row.test or {}).get(metric.replace("@", "_at_"), ()))
-        for row in rows
-        for metric, paper in row.preset.expected.items()
+        Line(row, metric, paper, row.values(metric)) for row in rows for metric, paper in row.preset.expected.items()
     ]
 
 
