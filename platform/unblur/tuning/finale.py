@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -161,8 +161,3 @@ def _history(session: Session, user: int) -> list[str]:
     if rank is not None:
         items = items[rank[start:end].argsort()]
     return [str(item) for item in session.split.items[items]]
-
-
-def statistics(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation (0 for one value) and the values themselves."""
-    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else 0.0, "values": list(values)}

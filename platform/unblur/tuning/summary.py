@@ -3,9 +3,10 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import which
+from statistics import mean, stdev
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from unblur.errors import UserError
 from unblur.tracking.address import redact
 from unblur.tracking.tracker import Tracker
 from unblur.training.memory import gigabytes
-from unblur.tuning.finale import Result, statistics
+from unblur.tuning.finale import Result
 from unblur.tuning.session import Session
 from unblur.tuning.sweep import written
 
@@ -31,10 +32,10 @@ def conclude(
 ) -> dict[str, Any]:
     """Print the result and where to look at it; returns the summary."""
     options, metric = session.options, session.plan.metric
-    test = {key: statistics(values) for key, values in result.test.items()}
+    test = {key: _statistics(values) for key, values in result.test.items()}
     mine, least = test[metric], result.popularity[metric]
     over = f"over {options.seeds} seeds" if options.seeds > 1 else "with one seed"
-    figure = f"{_with_spread(mine, options.seeds)} {over}"
+    figure = f"{_with_spread(mine)} {over}"
     console.print(
         f"test {options.metric}: {figure} (popularity {least:.4f}), history {options.history}",
         markup=False,
@@ -94,7 +95,7 @@ def tell_comparison(session: Session, found: Mapping[str, Mapping[str, Any]], co
             name,
             str(sum(each["trials"].values())),
             f"{each['best']['valid']:.4f}",
-            _with_spread(test, options.seeds),
+            _with_spread(test),
             f"{seconds['search']:.0f}",
             f"{seconds['retrain']:.0f}",
         )
@@ -107,9 +108,14 @@ def tell_comparison(session: Session, found: Mapping[str, Mapping[str, Any]], co
     )
 
 
-def _with_spread(test: Mapping[str, Any], seeds: int) -> str:
+def _statistics(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, sample standard deviation (None for a single value) and the values themselves."""
+    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
+
+
+def _with_spread(test: Mapping[str, Any]) -> str:
     """Mean and standard deviation, of which a single seed has none."""
-    return f"{test['mean']:.4f}" + (f" ± {test['std']:.4f}" if seeds > 1 else "")
+    return f"{test['mean']:.4f}" + ("" if test["std"] is None else f" ± {test['std']:.4f}")
 
 
 def write_summary(file: Path, summary: dict[str, Any]) -> None:
