@@ -83,6 +83,31 @@ def test_seed_changes_only_what_is_random(table, tmp_path):
     assert digest(seed=1) == digest(seed=2)
     noisy = {"protocol": "noisy_random", "noise_share": 0.3}
     assert digest(seed=1, **noisy) != digest(seed=2, **noisy)
+    assert digest(seed=1, split="per_user_random") != digest(seed=2, split="per_user_random")
+
+
+@pytest.mark.parametrize(
+    ("request_", "sizes"),
+    [
+        ({}, (180, 40, 20)),  # of 12 each: int(8.4) + 1 train, round(3 / 3) test
+        ({"ratios": "80/10/10"}, (200, 20, 20)),
+        ({"ratios": "80/20"}, (180, 20, 40)),
+        ({"split": "per_user_random", "ratios": "80/20"}, (180, 20, 40)),
+        ({"split": "global_time", "ratios": "80/20"}, (173, 19, 48)),  # cuts at 172.8 and 192 of 240 times
+    ],
+)
+def test_split_and_ratios(table, tmp_path, request_, sizes):
+    facts = prepare(DataRequest(dataset=str(table), **request_), None, tmp_path).facts
+    assert (facts.train, facts.valid, facts.test) == sizes
+
+
+def test_a_table_without_times_needs_a_division_at_random(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("user,item\n" + "".join(f"{user},{item}\n" for user in "abc" for item in range(10)))
+    with pytest.raises(UserError, match=r"no order in time \(name a column of times with --time-column\)"):
+        prepare(DataRequest(dataset=str(file)), None, tmp_path)
+    facts = prepare(DataRequest(dataset=str(file), split="per_user_random"), None, tmp_path).facts
+    assert (facts.train, facts.valid, facts.test) == (24, 3, 3) and not facts.has_order
 
 
 @pytest.mark.parametrize("request_", [{"min_rating": 4}, {"protocol": "noisy_natural"}, {"split": "global_time"}])
@@ -118,6 +143,7 @@ def test_given_data_refuse_what_needs_time_or_ratings(tmp_path):
     for wrong, message in (
         ({"split": "per_user_time"}, "leave --split out"),
         ({"split": "global_time"}, "leave --split out"),
+        ({"ratios": "80/20"}, "--ratios needs --split: yelp2018 comes with a division of its own"),
         ({"protocol": "noisy_natural"}, "no ratings"),
     ):
         with pytest.raises(UserError, match=message):

@@ -6,6 +6,7 @@ import pytest
 from unblur.data import store
 from unblur.data.prepare import prepare
 from unblur.data.request import DataRequest
+from unblur.errors import UserError
 
 pytestmark = pytest.mark.real_data
 
@@ -31,9 +32,13 @@ def prepared(data_dir, tmp_path_factory):
     return get
 
 
+UNORDERED = {"amazon_kitchen": "per_user_random"}
+"""The text of Kitchen is sorted by item, so that it needs a division at random."""
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts(name, prepared):
-    facts = prepared(dataset=name)[0].facts
+    facts = prepared(dataset=name, split=UNORDERED.get(name))[0].facts
     assert (facts.users, facts.items, facts.train + facts.valid + facts.test) == COUNTS[name]
 
 
@@ -61,6 +66,13 @@ def test_both_forms_of_toys_give_the_same_data(prepared, data_dir, tmp_path):
     text = prepare(DataRequest(dataset="amazon_toys"), tmp_path, tmp_path)
     assert text.digest == prepared(dataset="amazon_toys")[0].digest
     assert not text.facts.has_ratings
+
+
+def test_a_file_sorted_by_item_is_not_taken_for_one_in_time_order(prepared):
+    with pytest.raises(UserError, match=r"Home_and_Kitchen.txt: has no order in time \(every user's items are sorted"):
+        prepared(dataset="amazon_kitchen")
+    facts = prepared(dataset="amazon_kitchen", split="per_user_random")[0].facts
+    assert not facts.has_order
 
 
 def test_natural_noise_on_ml_1m(prepared):

@@ -134,6 +134,19 @@ def test_amazon_sequence_text_has_order_but_no_clock(tmp_path):
     assert data.has_order and not data.clock and not data.has_ratings
 
 
+def test_amazon_sequence_text_that_is_sorted_by_item_has_no_order(tmp_path):
+    """Of 101 neighbours in time order one half falls: none does only where the file is sorted."""
+    file = tmp_path / "Toys.txt"
+    lines = [f"{user} {user} {user + 1} {user + 5}" for user in range(1, 52)]
+    file.write_text("\n".join([*lines, "77 9 8"]))
+    assert load("amazon", file).has_order
+    file.write_text("\n".join(lines[:49]))
+    assert load("amazon", file).has_order  # too few to tell
+    file.write_text("\n".join(lines))
+    data = load("amazon", file)
+    assert not data.has_order and "sorted by their ids" in data.no_order and data.no_order in data.notes
+
+
 def test_amazon_rated_zero_is_unknown(tmp_path):
     file = tmp_path / "Toys_rated.csv.gz"
     file.write_bytes(gzip.compress(b"user,item,order_in_user,rating\n1,1,0,4\n1,2,1,0\n"))

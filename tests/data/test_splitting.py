@@ -9,7 +9,7 @@ from unblur.data import splitting
 from unblur.data.interactions import TEST, TRAIN, VALID
 from unblur.errors import UserError
 
-RATIOS = [(0.7, 0.2, 0.1), (0.8, 0.1, 0.1), (0.6, 0.2, 0.2), (0.5, 0.25, 0.25)]
+RATIOS = {"70/20/10": (0.7, 0.2, 0.1), "80/10/10": (0.8, 0.1, 0.1)}
 users = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=120)
 
 
@@ -23,13 +23,13 @@ def naive(times, ratios):
     return dict(zip(order, parts, strict=True))
 
 
-@everything(rows=users, ratios=st.sampled_from(RATIOS))
+@everything(rows=users, ratios=st.sampled_from(sorted(RATIOS)))
 def test_per_user_time_is_the_definition(make, rows, ratios):
     data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
     part = splitting.per_user_time(data, ratios).frame.part.to_numpy()
     for user in {user for user, _ in rows}:
         mine = [row for row, (owner, _) in enumerate(rows) if owner == user]
-        expected = naive([rows[row][1] for row in mine], ratios)
+        expected = naive([rows[row][1] for row in mine], RATIOS[ratios])
         assert [part[row] for row in mine] == [expected[place] for place in range(len(mine))]
 
 
@@ -49,7 +49,7 @@ def test_sizes_follow_double_precision_for_every_length():
 
 def test_80_20_takes_validation_from_the_last_tenth_of_train(make):
     data = make([("u", item, 5, item) for item in range(20)])
-    part = splitting.per_user_time(data, (0.8, 0.0, 0.2)).frame.part.tolist()
+    part = splitting.per_user_time(data, "80/20").frame.part.tolist()
     assert part == [TRAIN] * 15 + [VALID] * 2 + [TEST] * 3  # train int(16) + 1 = 17, of which round(1.7) = 2
 
 
@@ -71,10 +71,31 @@ def test_global_time_never_looks_ahead(make, rows):
 def test_global_time_cuts_at_the_shares(make):
     data = make([(item % 2, item, 5, item) for item in range(100)])
     assert np.bincount(splitting.global_time(data).frame.part).tolist() == [70, 20, 10]
+    assert np.bincount(splitting.global_time(data, "80/20").frame.part).tolist() == [72, 8, 20]
+
+
+@everything(rows=users, ratios=st.sampled_from(["70/20/10", "80/10/10", "80/20"]), seed=st.integers(0, 9))
+def test_per_user_random_has_the_sizes_of_per_user_time(make, rows, ratios, seed):
+    data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
+    drawn = splitting.per_user_random(data, np.random.default_rng(seed), ratios).frame
+    timed = splitting.per_user_time(data, ratios).frame
+    assert drawn.drop(columns="part").equals(timed.drop(columns="part"))
+    for user in drawn.user.unique():
+        sizes = [np.bincount(frame[frame.user == user].part, minlength=3).tolist() for frame in (drawn, timed)]
+        assert sizes[0] == sizes[1]
+    again = splitting.per_user_random(data, np.random.default_rng(seed), ratios).frame
+    assert again.part.tolist() == drawn.part.tolist()
+
+
+def test_per_user_random_draws_everyone_alike(make):
+    """Every place in a user's time is test as often as any other: 1,000 of 10,000 draws, with a deviation of 30."""
+    data = make([(user, item, 5, item) for user in range(10_000) for item in range(10)])
+    part = splitting.per_user_random(data, np.random.default_rng(0)).frame.part.to_numpy().reshape(-1, 10)
+    assert np.abs((part == TEST).sum(0) - 1000).max() < 150
 
 
 def test_time_is_refused_where_there_is_none(make):
-    with pytest.raises(UserError, match="--time-column"):
+    with pytest.raises(UserError, match=r"has no order in time, which .* use --split per_user_random"):
         splitting.per_user_time(make([("a", "x")]))
     with pytest.raises(UserError, match="too few different times"):
         splitting.global_time(make([("a", item, 5, 1) for item in range(9)]))

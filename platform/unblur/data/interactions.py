@@ -24,7 +24,7 @@ class Interactions:
     (float64: time in the source's unit, or a position where only order is known; NaN = no place in time) and part
     (int8: TRAIN, VALID, TEST, at the very end DISLIKED too; only once the data are split), in file order. `users`,
     `items`: raw ids. `clock`: timestamps of different users can be compared. `notes`: what was done on the way, for
-    the report.
+    the report. `no_order`: why there is no order in time, where a person can do something about it.
     """
 
     frame: pd.DataFrame
@@ -33,6 +33,7 @@ class Interactions:
     file: Path
     clock: bool
     notes: tuple[str, ...] = ()
+    no_order: str = ""
 
     @property
     def has_ratings(self) -> bool:

@@ -75,11 +75,17 @@ def _threshold(request: DataRequest, preset: Preset) -> float | None:
 
 
 def _split(request: DataRequest, preset: Preset, data: Interactions) -> Interactions:
-    if request.split == "global_time":
-        return splitting.global_time(data)
+    rng = np.random.default_rng([request.seed, 0])
     if preset.given and request.split is None:
-        return splitting.given(data, np.random.default_rng([request.seed, 0]))
-    return splitting.per_user_time(data)
+        if request.ratios is not None:
+            raise UserError(f"--ratios needs --split: {request.dataset} comes with a division of its own")
+        return splitting.given(data, rng)
+    ratios = request.ratios or "70/20/10"
+    if request.split == "global_time":
+        return splitting.global_time(data, ratios)
+    if request.split == "per_user_random":
+        return splitting.per_user_random(data, rng, ratios)
+    return splitting.per_user_time(data, ratios)
 
 
 def _protocol(

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Protocol = Literal["clean", "noisy_natural", "noisy_random"]
-SplitName = Literal["per_user_time", "global_time"]
+SplitName = Literal["per_user_time", "per_user_random", "global_time"]
+RatiosName = Literal["70/20/10", "80/10/10", "80/20"]
 
 
 class DataRequest(BaseModel):
@@ -20,7 +21,10 @@ class DataRequest(BaseModel):
     noise_share: float | None = None
     """Share of random interactions added by noisy_random, from 0.1 to 0.5."""
     split: SplitName | None = None
-    """How train, valid and test are divided; left out, the dataset's own way."""
+    """How train, valid and test are divided: by time or at random within each user, or at two moments for all users;
+    left out, the dataset's own way, which is per_user_time or a division that comes with it."""
+    ratios: RatiosName | None = None
+    """Shares of train, valid and test, with 80/20 valid being a tenth of train; left out, 70/20/10."""
     min_rating: float | None = None
     """Ratings from here on are hits; left out, the dataset's own threshold."""
     strict: bool = False

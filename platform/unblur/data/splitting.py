@@ -8,21 +8,34 @@ from numpy.typing import NDArray
 
 from unblur.data.filters import removed
 from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
+from unblur.data.request import RatiosName
 from unblur.errors import UserError
 
 Ints = NDArray[np.int64]
 Ratios = tuple[float, float, float]
-RATIOS: Ratios = (0.7, 0.2, 0.1)
+RATIOS: dict[RatiosName, Ratios] = {"70/20/10": (0.7, 0.2, 0.1), "80/10/10": (0.8, 0.1, 0.1), "80/20": (0.8, 0.0, 0.2)}
+"""Shares of train, validation and test; where validation has none it is taken from the end of train."""
 
 
-def per_user_time(data: Interactions, ratios: Ratios = RATIOS) -> Interactions:
+def per_user_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interactions:
     """Each user's first interactions are train, the last test; ties stay in file order.
 
     Of n, train is the first int(r_train n) + 1 (at most n) and test the last round((n - train) r_test / (r_valid +
     r_test)). With r_valid = 0 validation is the last tenth of train, rounded. Raises UserError without order in time.
     """
-    _need(data, data.has_order, "per_user_time", "no order in time")
-    order = time_order(data.frame)
+    why = f" ({data.no_order})" if data.no_order else ""
+    _need(data, data.has_order, "per_user_time", f"no order in time{why}")
+    return _per_user(data, time_order(data.frame), f"per_user_time {ratios}", RATIOS[ratios])
+
+
+def per_user_random(data: Interactions, rng: np.random.Generator, ratios: RatiosName = "70/20/10") -> Interactions:
+    """As many of each user's interactions in each part as `per_user_time` has there, drawn at random."""
+    order = np.lexsort((rng.random(len(data.frame)), data.frame.user.to_numpy()))
+    return _per_user(data, order, f"per_user_random {ratios}", RATIOS[ratios])
+
+
+def _per_user(data: Interactions, order: Ints, name: str, ratios: Ratios) -> Interactions:
+    """Rows sorted by user in `order`: the first of each user's are train, the last test."""
     user = data.frame.user.to_numpy()
     total = np.bincount(user)
     train, test = sizes(total, ratios)
@@ -30,7 +43,7 @@ def per_user_time(data: Interactions, ratios: Ratios = RATIOS) -> Interactions:
     part = np.empty(len(user), dtype=np.int8)
     total, train, test = total[user[order]], train[user[order]], test[user[order]]
     part[order] = np.select([position < train, position < total - test], [TRAIN, VALID], TEST)
-    return _with_parts(data, part, "per_user_time " + "/".join(f"{100 * ratio:g}" for ratio in ratios))
+    return _with_parts(data, part, name)
 
 
 def sizes(total: Ints, ratios: Ratios) -> tuple[Ints, Ints]:
@@ -42,16 +55,19 @@ def sizes(total: Ints, ratios: Ratios) -> tuple[Ints, Ints]:
     return train, test
 
 
-def global_time(data: Interactions, ratios: Ratios = RATIOS) -> Interactions:
+def global_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interactions:
     """Everything before one moment is train, everything from a second one on is test, for all users alike.
 
-    The moments are those before which lie r_train and r_train + r_valid of all interactions; what happened at one
-    time stays together. Users who come after the first moment have no history and are removed, and noted. Raises
-    UserError if times of different users cannot be compared, or if no train, valid or test is left.
+    The moments are those before which lie r_train and r_train + r_valid of all interactions, or with r_valid = 0
+    0.9 r_train and r_train; what happened at one time stays together. Users who come after the first moment have no
+    history and are removed, and noted. Raises UserError if times of different users cannot be compared, or if no
+    train, valid or test is left.
     """
     _need(data, data.has_order and data.clock, "global_time", "no clock common to all users")
     time = data.frame.timestamp.to_numpy()
-    cuts = np.rint(np.cumsum(ratios[:2]) * len(time)).astype(np.int64)
+    first, valid, _ = RATIOS[ratios]
+    shares = np.array([first, first + valid] if valid else [0.9 * first, first])
+    cuts = np.rint(shares * len(time)).astype(np.int64)
     moments = np.sort(time)[np.minimum(cuts, len(time) - 1)]
     part = np.searchsorted(moments, time, side="right").astype(np.int8)
     known = np.bincount(data.frame.user, weights=part == TRAIN)[data.frame.user] > 0
@@ -60,7 +76,7 @@ def global_time(data: Interactions, ratios: Ratios = RATIOS) -> Interactions:
     part = part[known]
     if len(np.unique(part)) < 3:
         raise UserError(f"{data.file}: global_time leaves a part empty: too few different times; use per_user_time")
-    return _with_parts(data, part, f"global_time, moments {moments[0]:.0f} and {moments[1]:.0f}")
+    return _with_parts(data, part, f"global_time {ratios}, moments {moments[0]:.0f} and {moments[1]:.0f}")
 
 
 def given(data: Interactions, rng: np.random.Generator) -> Interactions:
@@ -96,7 +112,7 @@ def _need(data: Interactions, there: bool, split: str, lacking: str) -> None:
 def _way_out(data: Interactions) -> str:
     if "part" in data.frame:
         return "leave --split out to use the division that comes with it"
-    return "use --split per_user_time" if data.has_order else "name the column with --time-column"
+    return "use --split " + ("per_user_time" if data.has_order else "per_user_random")
 
 
 def _with_parts(data: Interactions, part: NDArray[np.int8], name: str) -> Interactions:

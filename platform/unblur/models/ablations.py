@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, SplitName
 from unblur.errors import UserError
 from unblur.models import config_class, configure
 
@@ -54,6 +54,8 @@ class Ablation(BaseModel):
     figure: str = ""
     """The paper's figure that it repeats."""
     dataset: str
+    split: SplitName | None = None
+    """Another division than the dataset's own."""
     model: str
     parameters: dict[str, Any] = {}
     grid: dict[str, list[Any] | dict[str, dict[str, Any]]] = {}
@@ -113,7 +115,7 @@ class Ablation(BaseModel):
 
     def _data(self, noise_share: float) -> DataRequest:
         noise: dict[str, Any] = {"protocol": "noisy_random", "noise_share": noise_share} if noise_share else {}
-        return DataRequest(dataset=self.dataset, **noise)
+        return DataRequest(dataset=self.dataset, split=self.split, **noise)
 
 
 def _accepts(model: str, params: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@
 `*.csv[.gz]`        with the header `user_id,parent_asin,rating,timestamp`: 2023, time in milliseconds
                     with the header `user,item,order_in_user,rating`: order instead of time, rating 0 = unknown
                     without header, `user,item,rating,timestamp` (2014) or `item,user,rating,timestamp` (2018)
-`*.txt`             the sequence form: `user item item ...`, in time order
+`*.txt`             the sequence form: `user item item ...`, in time order, or sorted by item, which is told by itself
 
 Files without header differ only in the order of their first two columns. An ASIN is ten capital letters or digits that
 start with a digit or a B, a reviewer's id is longer and starts with an A: the column with more ASINs holds the items.
@@ -12,6 +12,7 @@ The ratings files of 2014, 2018 and 2023 hold every review, so that they are fir
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ STARS = (1, 5)
 RATED = ["user", "item", "order_in_user", "rating"]
 YEAR_2023 = ["user_id", "parent_asin", "rating", "timestamp"]
 ASIN = r"[0-9B][0-9A-Z]{9}"
+SORTED = "every user's items are sorted by their ids"
 
 
 def load(files: Sequence[Path], request: DataRequest) -> Interactions:
@@ -52,7 +54,11 @@ def _json(file: Path, request: DataRequest) -> Interactions:
 def _sequence(file: Path, request: DataRequest) -> Interactions:
     rows = id_rows.read(file)
     raw = pd.DataFrame({"user": rows.user, "item": rows.item, "timestamp": rows.position.astype(float)})
-    return build(raw, file, lambda row: f"{file}:{rows.line[row]}", request.strict, clock=False)
+    unordered = rows.sorted_by_item
+    if unordered:
+        raw = raw.drop(columns="timestamp")
+    data = build(raw, file, lambda row: f"{file}:{rows.line[row]}", request.strict, clock=False)
+    return replace(data, no_order=SORTED, notes=(*data.notes, SORTED)) if unordered else data
 
 
 def _rated(file: Path, data: bytes, request: DataRequest) -> Interactions:

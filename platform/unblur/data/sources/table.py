@@ -1,6 +1,7 @@
 """A person's own CSV, TSV or Parquet file with named columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     raw = _parquet(file, request) if file.suffix == ".parquet" else _text(file, request)
     if "timestamp" in raw and not pd.api.types.is_numeric_dtype(raw.timestamp):
         raw["timestamp"] = _time(raw.timestamp, where)
-    return build(raw, file, where, request.strict, unknown_ratings=True)
+    data = build(raw, file, where, request.strict, unknown_ratings=True)
+    return data if "timestamp" in raw else replace(data, no_order="name a column of times with --time-column")
 
 
 def _text(file: Path, request: DataRequest) -> pd.DataFrame:
