@@ -1,7 +1,9 @@
 """The one error that a user's mistake raises, and the words that every such message shares."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+
+from pydantic import ValidationError
 
 
 class UserError(Exception):
@@ -22,3 +24,22 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     nearest = get_close_matches(name, names, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+def explain(error: ValidationError, kind: str, known: Iterable[str], spell: Callable[[str], str] = str) -> str:
+    """Pydantic's error in one line: which field, what was found, what would be right.
+
+    kind, known: what a field is called, and the names of all. spell: how a person writes a field's name.
+    """
+    problems = []
+    for detail in error.errors():
+        field = spell(".".join(map(str, detail["loc"])))
+        if detail["type"] == "extra_forbidden":
+            problems.append(str(unknown(kind, field, map(spell, known))))
+        elif detail["type"] == "missing":
+            problems.append(f"{kind} {field} is missing")
+        elif field:
+            problems.append(f"{field} = {detail['input']!r}: {detail['msg']}")
+        else:
+            problems.append(detail["msg"].removeprefix("Value error, "))
+    return "; ".join(problems)

@@ -76,7 +76,9 @@ def test_a_form_counts_only_when_complete(tmp_path):
     two = Preset("lightgcn", (("a/train.txt", "a/test.txt"), ("b.txt",)), "https://example.org")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "train.txt").write_text("0 1")
-    with pytest.raises(UserError, match=r"expected a/train.txt, a/test.txt or b.txt in .*https://example.org"):
+    with pytest.raises(
+        UserError, match=r"UNBLUR_DATA_DIR .*https://example.org and put it there as a/train.txt, a/test.txt or b.txt"
+    ):
         download.find(two, tmp_path)
     (tmp_path / "b.txt").write_text("0 1")
     assert download.find(two, tmp_path) == (tmp_path / "b.txt",)

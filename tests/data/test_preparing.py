@@ -127,7 +127,10 @@ REFUSALS = [
     ({"protocol": "noisy_random", "noise_share": float("nan")}, "found nan"),
     ({"user_column": "who"}, "--user-column belongs to a path"),
     ({"min_rating": 6}, "leave no user"),
-    ({"dataset": "yelp"}, r"yelp_academic_dataset_review.json.* in .*Get it from https://www.yelp.com/dataset"),
+    (
+        {"dataset": "yelp"},
+        r"UNBLUR_DATA_DIR.*https://www.yelp.com/dataset and put it there as yelp/yelp_academic_dataset_review.json",
+    ),
 ]
 
 

@@ -39,6 +39,9 @@ def refused(message: str, data: dict[str, Any] | None = None, **options: Any) ->
         ("missing.yaml", {}, {"search_space": Path("missing.yaml")}),
         ("--study-url", {}, {"study_url": "mysql://user:secret@host/db"}),
         ("--summary /proc/s/s.json cannot be written", {}, {"summary": Path("/proc/s/s.json")}),
+        ("--trials = 0: .* greater than or equal to 1", {}, {"trials": 0}),
+        ("--eval-every = 0: .*; --metric = 5: .*string", {}, {"eval_every": 0, "metric": 5}),
+        ("unknown flag '--epoch'.*Did you mean '--epochs'", {}, {"epoch": 5}),
     ],
 )
 def test_refused(message: str, data: dict[str, Any], options: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from mlflow_server import Server as MLflow
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from rich.console import Console
-from running import Run
+from running import Run, command, environment
 from test_postgres import BINARIES, Server, server
 
 from unblur.errors import UserError
@@ -204,3 +204,11 @@ def test_check_of_a_ray_that_is_not_there(tmp_path: Path) -> None:
     for other in ("", "auto", "local", "ray://host:1"):
         _try_address(other)
     assert os.environ.get("RAY_ADDRESS") is None
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "head:port"])
+def test_check_of_a_ray_address_that_is_none(address: str, tmp_path: Path) -> None:
+    where = {**environment(), "RAY_ADDRESS": address}
+    done = subprocess.run(command("tune", "--check"), cwd=tmp_path, env=where, capture_output=True, text=True)
+    assert f"WRONG  Ray: RAY_ADDRESS={address} is no address of a Ray cluster" in done.stdout
+    assert done.returncode == 2 and "Traceback" not in done.stderr

@@ -41,7 +41,12 @@ def test_a_row_is_held_against_one_of_the_same_table_and_data() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- a list", "no preset"), ("paper: [", "no preset"), ("paper: x", "Field required"), ("colour: red", "colour")],
+    [
+        ("- a list", ": found list, expected fields"),
+        ("a: 1\npaper: [", ":2: not valid YAML"),
+        ("paper: x", "field table is missing"),
+        ("colour: red", "unknown field 'colour'"),
+    ],
 )
 def test_other_files_are_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "row.yaml").write_text(text)

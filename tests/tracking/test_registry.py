@@ -17,7 +17,7 @@ from unblur.data.split import Split
 from unblur.errors import UserError
 from unblur.models import popularity
 from unblur.tracking.client import Store, connect
-from unblur.tracking.registry import load_registered, name_of, register
+from unblur.tracking.registry import decide, load_registered, name_of, register
 from unblur.tracking.tracker import Tracker
 
 OpenTracker = Callable[..., Tracker]
@@ -98,7 +98,8 @@ def test_a_registered_model_is_fetched_without_running_it(
     store: Store, open_tracker: OpenTracker, tmp_path: Path
 ) -> None:
     uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
-    for reference in ("toys", uri, "models:/unblur-toys@candidate"):
+    decide(store, uri, "the first", crowned=True)
+    for reference in ("toys", uri, "models:/unblur-toys@candidate", "models:/unblur-toys@champion"):
         fetched = load_registered(store, reference)
         assert fetched.items == ITEMS and fetched.tags["unblur.dataset"] == "toys"
         assert isinstance(models.load(fetched.folder), popularity.Model)
@@ -111,18 +112,18 @@ def test_an_unknown_model_is_named(store: Store, model: str) -> None:
 
 
 def test_a_changed_model_is_refused(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
-    put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
     weights = next((tmp_path / "mlartifacts").rglob("weights.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(UserError, match="not those that were registered"):
-        load_registered(store, "toys")
+        load_registered(store, uri)
 
 
 def test_through_a_server(server: Any, open_tracker: OpenTracker, tmp_path: Path) -> None:
     store = connect(server.uri)
-    put(open_tracker(store), save_popularity(tmp_path / "saved"))
-    assert load_registered(store, "toys").items == ITEMS
-    fetched = load_registered(store, "toys", tmp_path / "into")
+    uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    assert load_registered(store, uri).items == ITEMS
+    fetched = load_registered(store, uri, tmp_path / "into")
     assert fetched.folder.is_relative_to(tmp_path / "into") and not (tmp_path / "mlflow.db").exists()
 
 

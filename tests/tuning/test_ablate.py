@@ -165,5 +165,5 @@ def test_a_cell_that_cannot_be_trained_does_not_keep_the_others_from_it(home: Pa
 def test_an_unknown_study_is_told_with_those_that_there_are() -> None:
     with pytest.raises(UserError, match=r"unknown ablation 'steps_t'.*Did you mean 'steps_T'.*scale_curve_toys"):
         load_study("steps_t")
-    with pytest.raises(UserError, match=r"nowhere\.yaml is no ablation"):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read: No such file"):
         load_study("nowhere.yaml")

@@ -65,7 +65,7 @@ def test_only_a_significantly_better_model_takes_the_title(
     assert "it is the champion: +" in said and "against the one before it, models:/unblur-toys/1 (popularity)" in said
     assert champion(store) == ease
     much_the_same = registered("ease", l2=3001.0)
-    assert "stays a candidate" in (said := challenge(session, much_the_same)) and "not significant" in said
+    assert "does not become the champion" in (said := challenge(session, much_the_same)) and "not significant" in said
     worse = registered("popularity", recent_share=0.5)
     assert "significantly worse" in challenge(session, worse)
     assert champion(store) == ease

@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from unblur.checkout import ROOT
 from unblur.data.request import DataRequest
+from unblur.options import Options
 
 TEXTBOOK = ROOT / "tests" / "textbook" / "diffrec.py"
 """In the checkout that unblur was installed from."""
 
 
-class BenchmarkOptions(BaseModel):
+class BenchmarkOptions(Options):
     """Measures training, evaluation, search and memory of DiffRec on this machine's CPU."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     data: DataRequest = Field(default_factory=DataRequest)
     hidden: int = Field(1000, ge=1)

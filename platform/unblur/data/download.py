@@ -56,7 +56,10 @@ def _missing(preset: Preset, folder: Path, reason: str) -> UserError:
     if not preset.page:  # a path
         return UserError(f"{preset.forms[0][0]}: no such file")
     forms = " or ".join(", ".join(form) for form in preset.forms)
-    return UserError(f"no raw data: expected {forms} in {folder}{reason}. Get it from {preset.page} and put it there.")
+    return UserError(
+        f"no raw data in {folder} (--data-dir or UNBLUR_DATA_DIR names another folder){reason}. Get it from "
+        f"{preset.page} and put it there as {forms}."
+    )
 
 
 class _Bar:

@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from unblur.options import Options
 
 Protocol = Literal["clean", "noisy_natural", "noisy_random"]
 SplitName = Literal["per_user_time", "per_user_random", "global_time"]
 RatiosName = Literal["70/20/10", "80/10/10", "80/20"]
 
 
-class DataRequest(BaseModel):
+class DataRequest(Options):
     """Which data to prepare, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     dataset: str = "sample"
     """A preset (ml_1m, amazon_toys, sample, ...) or the path of a CSV, TSV or Parquet file."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from unblur.errors import UserError, unknown
+from unblur.errors import UserError, explain, unknown
 from unblur.models.base import ModelConfig, Recommender
 
 _HELPERS = {"ablations", "autoencoder", "base", "clusters", "dislikes", "files", "linear", "pairwise", "presets"}
@@ -35,21 +35,7 @@ def configure(name: str, params: dict[str, Any], where: str) -> ModelConfig:
     try:
         return config_class(name).model_validate(params)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, config_class(name))}") from None
-
-
-def explain(error: ValidationError, config: type[ModelConfig]) -> str:
-    """A pydantic error in one line: field, what was found, what would be right."""
-    problems = []
-    for detail in error.errors():
-        field = ".".join(map(str, detail["loc"]))
-        if detail["type"] == "extra_forbidden":
-            problems.append(str(unknown("parameter", field, config.model_fields)))
-        elif field:
-            problems.append(f"{field} = {detail['input']!r}: {detail['msg']}")
-        else:
-            problems.append(detail["msg"].removeprefix("Value error, "))
-    return "; ".join(problems)
+        raise UserError(f"{where}: {explain(error, 'parameter', config_class(name).model_fields)}") from None
 
 
 def load(folder: Path) -> Recommender[Any]:

@@ -7,9 +7,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from unblur import yaml_file
 from unblur.data.request import DataRequest, SplitName
 from unblur.errors import UserError
 from unblur.models import config_class, configure
@@ -136,7 +136,4 @@ def _choices(axis: str, values: list[Any] | dict[str, dict[str, Any]]) -> list[t
 
 def load_ablation(file: Path) -> Ablation:
     """The study in `file`; UserError when it is none."""
-    try:
-        return Ablation.model_validate({"name": file.stem, **yaml.safe_load(file.read_text(encoding="utf-8"))})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as error:
-        raise UserError(f"{file} is no ablation: {error}") from None
+    return yaml_file.load(file, Ablation)

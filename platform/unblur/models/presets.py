@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from unblur import yaml_file
 from unblur.errors import UserError
 from unblur.models import configure
 from unblur.models.base import ModelConfig
@@ -95,10 +95,7 @@ class Reproduction:
 
 def load_preset(file: Path) -> Preset:
     """The preset in `file`; UserError when it is none."""
-    try:
-        return Preset.model_validate({"name": file.stem, **yaml.safe_load(file.read_text(encoding="utf-8"))})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as error:
-        raise UserError(f"{file} is no preset: {error}") from None
+    return yaml_file.load(file, Preset)
 
 
 def load_presets(folder: Path) -> list[Preset]:

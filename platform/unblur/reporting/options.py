@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from unblur.options import Options
 
 
-class ReportOptions(BaseModel):
+class ReportOptions(Options):
     """Writes what MLflow knows of a dataset: leaderboard, verdict, figures. Reads nothing else."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     dataset: str = "sample"
     """The dataset, as it was given to the search."""

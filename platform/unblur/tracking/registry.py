@@ -70,10 +70,10 @@ def register(
 def load_registered(store: Store, model: str, into: Path | None = None) -> Registered:
     """Fetch a registered model without running any of its code.
 
-    model: a dataset's name (its candidate), `models:/NAME@ALIAS` or `models:/NAME/VERSION`. into: the folder for the
+    model: a dataset's name (its champion), `models:/NAME@ALIAS` or `models:/NAME/VERSION`. into: the folder for the
     files; without it, they stay where they are when they are on this machine, and go to a temporary folder otherwise.
     """
-    uri = model if model.startswith("models:/") else f"models:/{name_of(model)}@{ALIAS}"
+    uri = model if model.startswith("models:/") else f"models:/{name_of(model)}@{CHAMPION}"
     version = _version(store, uri)
     with store.explained():
         from mlflow.artifacts import download_artifacts

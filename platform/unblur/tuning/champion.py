@@ -53,7 +53,7 @@ def _sentence(found: Comparison, crowned: bool, name: str, metric: str) -> str:
     if crowned:
         return f"it is the champion: {figures} against the one before it, {name}"
     why = "not significant" if not found.significant else "significantly worse"
-    return f"it stays a candidate: {figures} against the champion {name}, {why}"
+    return f"it does not become the champion: {figures} against {name}, {why}"
 
 
 def _per_user(folder: Path, split: Split, metric: str) -> NDArray[np.float64]:

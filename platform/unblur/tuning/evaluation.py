@@ -48,6 +48,7 @@ def _find(options: EvaluateOptions, digest: str) -> tuple[str, Path]:
     if trained_on != digest:
         raise UserError(
             f"{registered.uri} was trained on the data with digest {trained_on[:12]}, and these have {digest[:12]}: "
-            f"give the flags of its training, {registered.tags.get('unblur.data_request', '')}"
+            f"give the flags of its training, {registered.tags.get('unblur.data_request', '')}, or name another model "
+            "with --model, such as the latest one, models:/NAME@candidate"
         )
-    return registered.uri, registered.folder
+    return f"{registered.uri} ({registered.tags.get('unblur.model', 'unknown')})", registered.folder

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from unblur.options import Options
 from unblur.tuning.options import Gpus
 
 
-class ReproduceOptions(BaseModel):
+class ReproduceOptions(Options):
     """Trains rows of the papers' tables and writes ours beside the papers'. Run again, it goes on where it was."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     dataset: str
     """Dataset of the rows; several separated by commas."""
@@ -36,10 +35,8 @@ class ReproduceOptions(BaseModel):
     """Say which rows would be run, and stop."""
 
 
-class AblateOptions(BaseModel):
+class AblateOptions(Options):
     """Trains every cell of a study and scores each at every point of its sweep. Run again, it goes on where it was."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     study: str
     """A file, or the name of one in search_spaces/ablations."""

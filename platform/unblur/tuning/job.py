@@ -101,7 +101,7 @@ def _space(model: str, file: Path | None) -> SearchSpace:
     config = models.config_class(model)
     space = load_space(file or default_space(model), config)
     if space.model != model:
-        raise UserError(f"the search space is for --model {space.model}, and --model is {model}")
+        raise UserError(f"the search space is for {space.model}, and --model is {model}: give --model {space.model}")
     return space
 
 

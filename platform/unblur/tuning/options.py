@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from unblur.data.request import DataRequest
+from unblur.options import Options
 
 Gpus = Annotated[float, Field(ge=0)] | Literal["auto"]
 
 
-class RunOptions(BaseModel):
+class RunOptions(Options):
     """What a search and the training of one configuration have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     data: DataRequest = Field(default_factory=DataRequest)
     model: str = "cfg_diffrec"
@@ -92,14 +91,12 @@ class TrainOptions(RunOptions):
     """YAML or JSON file of the model's parameters; --set overrides it."""
 
 
-class EvaluateOptions(BaseModel):
+class EvaluateOptions(Options):
     """Tests a registered model or a saved one; the dataset must be the one it was trained on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     data: DataRequest = Field(default_factory=DataRequest)
     model: str | None = None
-    """models:/NAME@ALIAS, models:/NAME/VERSION, or the folder of a saved model [the dataset's candidate]."""
+    """models:/NAME@ALIAS, models:/NAME/VERSION, or the folder of a saved model [the dataset's champion]."""
     history: Literal["train", "train+valid"] = "train"
     """What the model sees of a user; candidates are the same."""
     data_dir: Path | None = None

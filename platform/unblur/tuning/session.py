@@ -201,6 +201,12 @@ def _join(address: str) -> None:
     _try_address(address)
     try:
         ray.init(log_to_driver=False, logging_level="error", runtime_env=WORKERS_ENVIRONMENT)
+    except ValueError as error:  # an address that is none
+        raise UserError(
+            f"RAY_ADDRESS={address} is no address of a Ray cluster: {str(error).partition('. ')[0]}. Give HOST:PORT of "
+            "its head (6379), auto, or unset it for a cluster on this machine; a dashboard's http:// address is for "
+            "`ray job submit`."
+        ) from None
     except (ConnectionError, ray.exceptions.AuthenticationError) as error:
         raise UserError(
             f"the Ray cluster {f'at {address} ' if address else ''}cannot be joined: {str(error).partition('. ')[0]}. "
