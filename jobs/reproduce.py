@@ -12,7 +12,7 @@ def main(options: ReproduceOptions) -> None:
     console = cli.console()
     rows = reproduce(options, lambda rows: write(rows, options.output), console)
     if not options.dry_run:
-        console.print(shown(rows), width=120)
+        console.print(shown(rows), soft_wrap=False)
         console.print(f"wrote {options.output} and {options.output.with_suffix('.csv')}", markup=False)
         complain(rows, options.output)
 

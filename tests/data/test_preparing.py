@@ -121,6 +121,7 @@ def test_the_report_accounts_for_every_row(table, tmp_path, request_):
 REFUSALS = [
     ({"dataset": "ml_1n"}, "unknown dataset 'ml_1n'. Did you mean 'ml_1m'"),
     ({"dataset": "no/such.csv"}, r"no/such.csv: no such file"),
+    ({"dataset": "/tmp"}, "/tmp: is a folder, expected a file"),
     ({"noise_share": 0.2}, "--noise-share belongs to --protocol noisy_random"),
     ({"protocol": "noisy_random"}, "needs --noise-share from 0.1 to 0.5, found None"),
     ({"protocol": "noisy_random", "noise_share": 0.9}, "found 0.9"),

@@ -95,7 +95,7 @@ def test_the_report_compares_them(compared: tuple[Path, str], run: Run) -> None:
     text = (folder / "report.md").read_text()
     for model, each in summary(folder).items():
         assert model in text and f"{each['test']['ndcg_at_10']['mean']:.4f}" in text
-    assert "Champion: ease: it is the champion" in text
+    assert "ease in the registry: it is the champion" in text
 
 
 @pytest.mark.parametrize(

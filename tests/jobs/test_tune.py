@@ -73,7 +73,7 @@ def test_the_registered_model_works_where_only_unblur_is_installed(finished: Pat
     script = f"""
 import mlflow
 mlflow.set_tracking_uri("sqlite:///{finished}/mlflow.db")
-model = mlflow.pyfunc.load_model("models:/unblur-plays@candidate")
+model = mlflow.pyfunc.load_model("models:/unblur-plays@champion")
 print(model.predict([["t1", "t2", "t3"], ["t31"]], params={{"k": 5}}))
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)

@@ -19,6 +19,7 @@ SMALL: dict[str, Any] = {"dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 
 CHANCE = 5 / 35
 """Recall at 5 of a random ranking of the candidates of `communities`."""
 LEARNS_TASTE = [name for name in models.names() if name != "popularity"]
+"""All but those that are to rank alike for everybody, which are named here."""
 
 
 def trained(name: str, split: Split, seed: int = 0, epochs: int = 30, **params: Any) -> Recommender[Any]:

@@ -1,14 +1,16 @@
 """Ours beside the papers': the arithmetic, and that no row is dropped."""
 
+import io
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from reporting.made_rows import PRESET
+from rich.console import Console
 
 from unblur.errors import RunFailed, UserError
 from unblur.models.presets import Reproduction
-from unblur.reporting.reproduced import complain, lines, report, table, write
+from unblur.reporting.reproduced import complain, lines, report, shown, table, write
 
 FAR = PRESET.model_copy(update={"name": "far", "dataset": "yelp"})
 
@@ -31,6 +33,13 @@ def test_difference_and_bands(values: tuple[float, ...], difference: float, clos
     line = lines([done(*values)])[0]
     assert line.difference == pytest.approx(difference)
     assert (line.close, line.inside) == (close, inside)
+
+
+def test_a_narrow_terminal_cuts_no_figure() -> None:
+    told = io.StringIO()
+    Console(file=told, width=80).print(shown([done(0.09, 0.11), Reproduction(FAR, "not at hand", "")]))
+    assert "ndcg@10" in told.getvalue() and "recall@20" in told.getvalue() and "0.1000 ± 0.0141 (2)" in told.getvalue()
+    assert FAR.name not in told.getvalue()
 
 
 def test_every_figure_of_every_row_is_told_whatever_became_of_it(tmp_path: Path) -> None:

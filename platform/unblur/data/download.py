@@ -54,7 +54,8 @@ def _fetch(preset: Preset, download: Download, folder: Path) -> Path:
 
 def _missing(preset: Preset, folder: Path, reason: str) -> UserError:
     if not preset.page:  # a path
-        return UserError(f"{preset.forms[0][0]}: no such file")
+        path = Path(preset.forms[0][0])
+        return UserError(f"{path}: {'is a folder, expected a file' if path.is_dir() else 'no such file'}")
     forms = " or ".join(", ".join(form) for form in preset.forms)
     return UserError(
         f"no raw data in {folder} (--data-dir or UNBLUR_DATA_DIR names another folder){reason}. Get it from "

@@ -136,8 +136,8 @@ def digest_of(files: tuple[Path, ...]) -> str:
 
 def _origin(everything: Interactions, files: tuple[Path, ...], source_digest: str) -> list[str]:
     users, items, rows = everything.counts()
-    names = ", ".join(map(str, files)) or "generated"
-    return [f"source {names} (sha256 {source_digest[:12]}): {users:,} users, {items:,} items, {rows:,} rows"]
+    names = f"{', '.join(map(str, files))} (sha256 {source_digest[:12]})" if files else "generated"
+    return [f"source {names}: {users:,} users, {items:,} items, {rows:,} rows"]
 
 
 def _summary(facts: Facts) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pandas as pd
+from rich.table import Column
 from rich.table import Table as Shown
 from rich.text import Text
 
@@ -19,6 +20,8 @@ from unblur.reporting.wording import NONE, percent, with_spread
 
 CLOSE = 0.05
 """As far from the paper's figure as counts as the same."""
+SHOWN = ("recall@", "ndcg@")
+"""What a terminal has room for; the files hold every metric."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,13 @@ def table(rows: Sequence[Reproduction]) -> Table:
 
 
 def shown(rows: Sequence[Reproduction]) -> Shown:
-    """The comparison for a terminal."""
-    found = Shown("row", "metric", "ours ± sd (seeds)", "paper's", "difference", "within 5%", "within 2 sd")
+    """The comparison for a terminal: recall and nDCG of the rows that are done."""
+    found = Shown(
+        "row", *(Column(name, no_wrap=True) for name in ("metric", "ours ± sd (seeds)", "paper's", "difference"))
+    )
     for line, cells in zip(lines(rows), table(rows).rows, strict=True):
-        found.add_row(*map(Text, (line.row.preset.name, *cells[4:])))
+        if line.ours is not None and line.metric.startswith(SHOWN):
+            found.add_row(*map(Text, (line.row.preset.name, *cells[4:8])))
     return found
 
 
@@ -130,7 +136,8 @@ def _open(rows: Sequence[Reproduction]) -> Table:
 
 def _notes(rows: Sequence[Reproduction]) -> Table:
     cells = [[row.preset.name, row.preset.command, row.preset.note or NONE] for row in rows]
-    return Table("How each row is run", ["row", "command", "what to keep in mind"], cells, code={1})
+    note = "With as many seeds as the tables above tell, if not five."
+    return Table("How each row is run", ["row", "command", "what to keep in mind"], cells, note, code={1})
 
 
 def _record(line: Line) -> dict[str, object]:

@@ -175,7 +175,7 @@ def _champion(studies: Sequence[StudyRuns]) -> list[str]:
     tags = [
         (study.model, study.run.tags["unblur.champion"]) for study in studies if "unblur.champion" in study.run.tags
     ]
-    return [f"Champion: {model}: {said}" for model, said in tags]
+    return [f"{model} in the registry: {said}." for model, said in tags]
 
 
 def _percent(one: Row, other: Row) -> str:

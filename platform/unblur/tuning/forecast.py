@@ -70,7 +70,8 @@ def announce(
     memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
     disk = projected(disk, max(concurrency, 1), options.seeds)
     console.print(
-        f"memory of one: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}; {_duration(session, drawn)}",
+        f"memory of one beside PyTorch's own: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}; "
+        f"{_duration(session, drawn)}",
         markup=False,
     )
 

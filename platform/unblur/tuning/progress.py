@@ -85,7 +85,8 @@ class Progress:
     def started(self, number: int, params: dict[str, Any]) -> None:
         row = self._rows.setdefault(number, _Row(params))
         row.state, row.reason = "running", ""
-        self._line(f"{self.kind} {number}: started  {_params(params, list(params))}")
+        again = f" again, having been at epoch {row.epoch}" if row.epoch else ""
+        self._line(f"{self.kind} {number}: started{again}  {_params(params, list(params))}")
 
     def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
         row = self._rows[number]
