@@ -143,3 +143,5 @@ def test_the_order_of_a_history_reaches_the_model(caplog: pytest.LogCaptureFixtu
     assert history.rank is not None and history.rank.tolist() == [1, 2, 0, 0]
     assert "ignored 1 item ids that are not in the catalogue: x" in caplog.text
     assert top.predict(None, []) == []
+    with pytest.raises(UserError, match="k = 0, expected a number of items from 1 on"):
+        top.predict(None, [["a"]], {"k": 0})

@@ -18,6 +18,7 @@ from scipy.sparse import csr_matrix
 
 from unblur import models
 from unblur.data.split import History
+from unblur.errors import UserError
 
 BLOCK = 512  # users scored at once
 log = logging.getLogger("unblur")
@@ -27,7 +28,7 @@ class TopK(PythonModel):
     """`predict([["id1", "id2"], ...], params={"k": 10})`: K item ids per user, best first, none of them seen before.
 
     A history is a list of raw item ids, oldest first. Ids outside the catalogue are ignored, with a warning that
-    names them; a user without any known item gets what the model gives to an empty history.
+    names them; a user without any known item gets what the model gives to an empty history. Raises UserError for k < 1.
     """
 
     def load_context(self, context: Any) -> None:
@@ -39,6 +40,8 @@ class TopK(PythonModel):
         self, context: Any, model_input: list[list[str]], params: dict[str, Any] | None = None
     ) -> list[list[str]]:
         k = int((params or {}).get("k", 10))
+        if k < 1:
+            raise UserError(f"params: k = {k}, expected a number of items from 1 on")
         blocks = (model_input[first : first + BLOCK] for first in range(0, len(model_input), BLOCK))
         return [best for block in blocks for best in self.recommend(self.history(block), k)]
 
