@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from toy_study import identity
 
+from unblur.errors import UserError
 from unblur.reporting.loading import _trial
 from unblur.tracking.reader import Found
 from unblur.tuning.conductor import Conductor
@@ -80,5 +81,5 @@ def test_another_sample_is_another_study() -> None:
 
 @pytest.mark.parametrize("users", [0, -5])
 def test_no_sample_is_empty(users: int) -> None:
-    with pytest.raises(ValueError, match=r"validation_users\s+Input should be greater than or equal to 1"):
+    with pytest.raises(UserError, match=r"--validation-users = .*: Input should be greater than or equal to 1"):
         SearchOptions(validation_users=users)
