@@ -100,7 +100,10 @@ def test_finished_it_does_nothing_and_tells_the_same(finished: Path, run: Run, f
 def test_evaluate_tells_the_registered_models_figures(finished: Path, run: Run, data_flags: list[str]) -> None:
     done = run(finished, "evaluate", *data_flags, "--summary", "e.json")
     assert done.returncode == 0, done.stderr
-    told = json.loads((finished / "e.json").read_text())["test"]["ndcg_at_10"]
+    written = json.loads((finished / "e.json").read_text())
+    assert written["model"] == "models:/unblur-plays@champion"
+    assert f"{written['model']} ({summary(finished)['model']}) on the test set" in done.stdout
+    told = written["test"]["ndcg_at_10"]
     assert any(value == pytest.approx(told) for value in summary(finished)["test"]["ndcg_at_10"]["values"])
 
 

@@ -40,11 +40,15 @@ def configure(name: str, params: dict[str, Any], where: str) -> ModelConfig:
 
 def load(folder: Path) -> Recommender[Any]:
     """The model that `save` wrote to `folder`, whichever it is; UserError when it is missing or damaged."""
+    return model_class(name_in(folder)).load(folder)
+
+
+def name_in(folder: Path) -> str:
+    """The name of the model that `save` wrote to `folder`; UserError when it is missing or damaged."""
     try:
-        name = json.loads((folder / "config.json").read_text())["model"]
+        return json.loads((folder / "config.json").read_text())["model"]  # type: ignore[no-any-return]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no saved model: {error}") from None
-    return model_class(name).load(folder)
 
 
 def _module(name: str) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from unblur import models
 from unblur.data.download import directory
 from unblur.data.prepare import prepare
 from unblur.data.store import load_split, load_test
@@ -27,7 +28,8 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
     split, test = load_split(prepared.folder), load_test(local, prepared.digest)
     metrics = evaluate_folder(folder, split, test, options.history).metrics()
     least = popularity(split, test, options.history)
-    console.print(f"{name} on the test set of {options.data.dataset} ({options.data.protocol})", markup=False)
+    model = f"{name} ({models.name_in(folder)})"
+    console.print(f"{model} on the test set of {options.data.dataset} ({options.data.protocol})", markup=False)
     table = Table("metric", *(f"@{k}" for k in CUTOFFS), "popularity @10")
     for metric in METRICS:
         values = [f"{metrics[f'{metric}_at_{k}']:.4f}" for k in CUTOFFS]
@@ -51,4 +53,4 @@ def _find(options: EvaluateOptions, digest: str) -> tuple[str, Path]:
             f"give the flags of its training, {registered.tags.get('unblur.data_request', '')}, or name another model "
             "with --model, such as the latest one, models:/NAME@candidate"
         )
-    return f"{registered.uri} ({registered.tags.get('unblur.model', 'unknown')})", registered.folder
+    return registered.uri, registered.folder

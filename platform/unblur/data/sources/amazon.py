@@ -53,12 +53,11 @@ def _json(file: Path, request: DataRequest) -> Interactions:
 
 def _sequence(file: Path, request: DataRequest) -> Interactions:
     rows = id_rows.read(file)
-    raw = pd.DataFrame({"user": rows.user, "item": rows.item, "timestamp": rows.position.astype(float)})
-    unordered = rows.sorted_by_item
-    if unordered:
-        raw = raw.drop(columns="timestamp")
+    raw = pd.DataFrame({"user": rows.user, "item": rows.item})
+    if not rows.sorted_by_item:
+        raw["timestamp"] = rows.position.astype(float)
     data = build(raw, file, lambda row: f"{file}:{rows.line[row]}", request.strict, clock=False)
-    return replace(data, no_order=SORTED, notes=(*data.notes, SORTED)) if unordered else data
+    return data if data.has_order else replace(data, no_order=SORTED, notes=(*data.notes, SORTED))
 
 
 def _rated(file: Path, data: bytes, request: DataRequest) -> Interactions:
