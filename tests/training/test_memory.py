@@ -173,6 +173,14 @@ def test_a_training_tells_and_records_the_memory_that_it_took(tmp_path: Path) ->
     assert small < large / 2
 
 
+@needs_proc
+def test_the_peak_never_falls_where_the_system_tells_less_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"VmRSS": [100 * 2**20], "VmHWM": [150 * 2**20, 140 * 2**20, 160 * 2**20]}
+    monkeypatch.setattr(memory, "status_bytes", lambda field: told[field].pop(0))
+    peak = Peak()
+    assert [peak.facts(torch.device("cpu"))["memory_mib"] for _ in range(3)] == [50, 50, 60]
+
+
 def test_where_the_system_does_not_tell_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path / "missing" / "clear_refs")
     assert Peak().facts(torch.device("cpu")) == {}

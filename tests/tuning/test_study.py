@@ -175,15 +175,12 @@ def test_trial_seeds() -> None:
 
 
 DRIVER = """
-import sys
+import sys, time
 from pathlib import Path
-from threading import Barrier
 from toy_study import identity, value
 from unblur.tuning.lock import driving
-from unblur.tuning.storage import local_url, open_storage
+from unblur.tuning.storage import local_url
 from unblur.tuning.study import Study
-import time
-from concurrent.futures import ThreadPoolExecutor
 url = local_url(Path(sys.argv[1]))
 study = Study.open(identity(), url)
 with driving(url, study.name):
@@ -201,11 +198,21 @@ with driving(url, study.name):
 """
 
 
-def start_driver(folder: Path) -> subprocess.Popen[str]:
+HOLDER = """
+import sys
+from unblur.tuning.lock import driving
+with driving(*sys.argv[1:]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start(program: str, *arguments: str) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path}
-    command = [sys.executable, "-c", DRIVER, str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    command = [sys.executable, "-c", program, *arguments]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, **pipes, text=True, env=environment)
 
 
 def test_kill_9_loses_and_repeats_nothing(tmp_path: Path) -> None:
@@ -213,7 +220,7 @@ def test_kill_9_loses_and_repeats_nothing(tmp_path: Path) -> None:
     run(whole, 10)
     begun: list[list[int]] = []
     for trials_before_the_kill in (2, 3, 100):
-        driver = start_driver(tmp_path)
+        driver = start(DRIVER, str(tmp_path))
         assert driver.stdout is not None and driver.stderr is not None
         begun.append([])
         for line in driver.stdout:
@@ -232,15 +239,12 @@ def test_kill_9_loses_and_repeats_nothing(tmp_path: Path) -> None:
 
 
 def test_one_live_driver(tmp_path: Path) -> None:
-    driver = start_driver(tmp_path)
-    assert driver.stdout is not None
-    driver.stdout.readline()
-    url = local_url(tmp_path)
-    name = Study.open(identity(), url).name
-    with pytest.raises(UserError, match=f"driven by process {driver.pid} on"), driving(url, name):
-        pass
-    driver.kill()
-    driver.wait(10)
+    url, name = local_url(tmp_path), "search"
+    with start(HOLDER, url, name) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"driven by process {holder.pid} on"), driving(url, name):
+            pass
+        holder.kill()
     with driving(url, name), pytest.raises(UserError, match=str(os.getpid())), driving(url, name):
         pass
 

@@ -54,7 +54,7 @@ class Peak:
     """
 
     def __init__(self) -> None:
-        self._tensors = 0
+        self._tensors, self._most = 0, 0
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # otherwise there is nothing there yet
             torch.cuda.reset_peak_memory_stats()
             self._tensors = torch.cuda.memory_allocated()
@@ -64,7 +64,11 @@ class Peak:
         """`memory_mib`, in MiB, of a training there; nothing where the system does not tell."""
         if device.type == "cuda":
             return {"memory_mib": (torch.cuda.max_memory_allocated() - self._tensors) / 2**20}
-        return {} if self._resident is None else {"memory_mib": (status_bytes("VmHWM") - self._resident) / 2**20}
+        if self._resident is None:
+            return {}
+        # the system counts exactly when it is asked and roughly in between, so that VmHWM may fall by some pages
+        self._most = max(self._most, status_bytes("VmHWM") - self._resident)
+        return {"memory_mib": self._most / 2**20}
 
 
 def _forget_peak() -> int | None:
