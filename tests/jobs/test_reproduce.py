@@ -42,6 +42,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preset]:
     return home, preset
 
 
+@pytest.mark.slow
 def test_rows_are_run_as_jobs_train_does_and_not_again(papers: tuple[Path, Preset], run: Run) -> None:
     home, preset = papers
     flags = ["--dataset", "sample,diffrec_yelp_clean", "--seeds", SEEDS, "--output", "r.md", "--data-dir", home]

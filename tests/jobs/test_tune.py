@@ -122,6 +122,7 @@ def test_more_trials_are_added_and_old_ones_stay(finished: Path, run: Run, flags
     assert (runs(finished)["tags.unblur.kind"] == "trial").sum() == TRIALS + 1
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_and_the_same_command_again(tmp_path: Path, run: Run, flags: list[object]) -> None:
     database, flags = tmp_path / "unblur-runs" / "study.db", [*flags, "--trainer", "local"]
     with subprocess.Popen(command("tune", *flags), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as driver:
@@ -140,6 +141,7 @@ def test_kill_9_in_the_middle_and_the_same_command_again(tmp_path: Path, run: Ru
     assert (found["tags.unblur.kind"] == "study").sum() == 1
 
 
+@pytest.mark.slow
 def test_a_sample_prunes_and_everyone_decides(tmp_path: Path, run: Run, flags: list[object]) -> None:
     sampled = ["--trials", 2, "--seeds", 1, "--validation-users", 40, "--trainer", "ray"]
     done = run(tmp_path, "tune", *flags, *sampled)
