@@ -1,5 +1,6 @@
 """What all jobs share: flags in, exit status out."""
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,6 +38,7 @@ def run(main: Callable[[Options], None], options: type[Options], description: st
     except RunFailed as error:
         _complain(f"failed: {error}", 1)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would cut off only what Python does at its end
         _complain("interrupted: the same command goes on from here", 130)
 
 

@@ -3,6 +3,7 @@ FOLDER/trial holds the process and the number of the running trial."""
 
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -47,5 +48,6 @@ if __name__ == "__main__":
         try:
             search(trial, study, int(sys.argv[2]), concurrency=1, resources={"CPU": 1}, listeners=[Shout()])
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the jobs do
             print("interrupted", flush=True)
             sys.exit(130)
