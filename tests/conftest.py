@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 # the matrices here are small, and threads that wait for each other on busy cores take many times as long
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.pop("FORCE_COLOR", None)  # lines are compared
+os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # the servers of the tests are on loopback
+
+
+@pytest.fixture(autouse=True)
+def no_mlflow_of_the_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor of the tests before: MLflow writes what it is told into the environment."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +35,15 @@ def local_ray() -> Iterator[None]:
 
     already = ray.is_initialized()
     if not already:
-        ray.init(num_cpus=2, object_store_memory=100 << 20, log_to_driver=False, logging_level="ERROR")
+        ray.init(
+            address="local",
+            num_cpus=2,
+            object_store_memory=100 << 20,
+            log_to_driver=False,
+            logging_level="ERROR",
+            # otherwise a busy machine, which hears of a process's death late, takes it for one that cannot be reached
+            _system_config={"timeout_ms_task_wait_for_death_info": 60_000},
+        )
     yield
     if not already:
         ray.shutdown()

@@ -123,7 +123,6 @@ def _fake(home: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_recbole_gives_the_same_metrics_for_the_same_weights() -> None:
     cache = Path("~/.cache/unblur/peers").expanduser()
     if not (cache / "recbole-1.2.1" / "complete").exists():

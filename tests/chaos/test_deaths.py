@@ -78,7 +78,8 @@ def test_kill_9_of_trials(fault: Callable[[str], Fault], tmp_path: Path) -> None
     while driver.poll() is None and death.times < 4:
         found = running(tmp_path)
         if found and killed.get(found[1], 0) < KILLS_OF_ONE:
-            os.kill(found[0], signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(found[0], signal.SIGKILL)
             killed[found[1]] = killed.get(found[1], 0) + 1
             death.inject()
         time.sleep(1)

@@ -176,7 +176,7 @@ def test_a_form_with_ratings_is_preferred(tmp_path):
 
 
 def run(*flags):
-    return subprocess.run([sys.executable, str(JOB), *map(str, flags)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, str(JOB), *map(str, flags)], capture_output=True, text=True, timeout=600)
 
 
 def test_the_job_prints_the_report(table, tmp_path):

@@ -39,11 +39,17 @@ class Head:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        wait_for(dashboard)
-        for _ in range(20):  # the agent that takes jobs comes up later than the dashboard
+        try:
+            wait_for(dashboard)
+            self._wait_for_agent()
+        except TimeoutError:
+            self.stop()
+            raise
+
+    def _wait_for_agent(self) -> None:
+        for _ in range(20):  # it takes the jobs, and comes up later than the dashboard
             if not self.call("job", "submit", "--address", self.address, "--", "true").returncode:
                 return
-        self.stop()
         raise TimeoutError("the head takes no jobs")
 
     def call(self, *arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -93,7 +99,7 @@ def _bound(one: socket.socket, port: int) -> bool:
 
 
 def wait_for(port: int) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

@@ -20,6 +20,8 @@ parameters:
 fixed: {dims: [16], batch_size: 50, T: 2}
 """
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
+NOT_OURS = {"RAY_ADDRESS", "MLFLOW_TRACKING_URI", "FORCE_COLOR"}
+"""What would make a job use the surroundings' cluster or store, or colour the lines that are read here."""
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -56,8 +58,7 @@ def command(job: str, *flags: object) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # a Ray address of the surroundings would make the job join that cluster
-    mine = {key: value for key, value in os.environ.items() if key not in {"RAY_ADDRESS", "MLFLOW_TRACKING_URI"}}
+    mine = {key: value for key, value in os.environ.items() if key not in NOT_OURS}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # an activated environment
     return {**mine, **ENVIRONMENT, "PATH": path}
 
@@ -66,7 +67,7 @@ def environment() -> dict[str, str]:
 def run() -> Run:
     """Run a job in a folder until it ends."""
 
-    def run(folder: Path, job: str, *flags: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(folder: Path, job: str, *flags: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command(job, *flags), cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout
         )

@@ -35,7 +35,7 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(tmp_path: Path, run: Run)
             assert driver.poll() is None, "it ended before it could be stopped"
             time.sleep(0.1)
         driver.send_signal(signal.SIGTERM)
-        _, told = driver.communicate(timeout=120)
+        _, told = driver.communicate(timeout=600)
     assert driver.returncode == 130 and b"the same command goes on" in told, told.decode()
     before = outcomes(tmp_path)
     assert len(before) < 3

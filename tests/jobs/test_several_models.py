@@ -32,7 +32,7 @@ PLAN = [
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, run: Run, data_flags: list[str]) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("several")
-    done = run(folder, "tune", *data_flags, *PLAN, timeout=480)
+    done = run(folder, "tune", *data_flags, *PLAN)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 

@@ -76,7 +76,7 @@ mlflow.set_tracking_uri("sqlite:///{finished}/mlflow.db")
 model = mlflow.pyfunc.load_model("models:/unblur-plays@champion")
 print(model.predict([["t1", "t2", "t3"], ["t31"]], params={{"k": 5}}))
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     first, second = eval(done.stdout.strip().splitlines()[-1])
     assert len(first) == len(second) == 5

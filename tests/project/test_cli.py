@@ -35,5 +35,7 @@ TWICE = f"atexit.register(os.kill, os.getpid(), signal.SIGINT); {CTRL_C}"
     ],
 )
 def test_one_line_and_a_status(ending: str, status: int, told: str) -> None:
-    done = subprocess.run([sys.executable, "-c", JOB.format(ending=ending)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", JOB.format(ending=ending)], capture_output=True, text=True, timeout=600
+    )
     assert (done.returncode, done.stderr) == (status, told)

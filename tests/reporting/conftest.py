@@ -11,17 +11,12 @@ from unblur.tracking.client import Store, connect
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1300,1000"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
+FLAGS += ["--window-size=1300,1000"]
 HOSTILE = (
     "</script><script>alert(1)</script><img src=https://evil.example onerror=alert(2)>"
     "|`{{7*7}}\u2028<a href='//e.example'>"
 )
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

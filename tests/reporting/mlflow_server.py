@@ -39,7 +39,7 @@ def served(store: Store, folder: Path) -> Iterator[str]:
 
 
 def _await(address: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while True:
         with suppress(OSError), urllib.request.urlopen(address, timeout=2):
             return

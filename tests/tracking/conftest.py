@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mlflow  # noqa: F401 - its seconds are not those of the first test that needs it
 import pytest
 from mlflow_server import Server
 
@@ -16,8 +17,6 @@ TOYS = Dataset("toys", "ab" * 32, {"users": 3, "items": 5})
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
     for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
         monkeypatch.setenv(name, os.environ.get(name, "5"))
     monkeypatch.chdir(tmp_path)
@@ -27,7 +26,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database: making one takes a second or two, copying it none."""
     folder = tmp_path_factory.mktemp("template")
-    connect(f"sqlite:///{folder}/mlflow.db")  # whatever address the tests before have left in the environment
+    connect(f"sqlite:///{folder}/mlflow.db")
     return folder / "mlflow.db"
 
 

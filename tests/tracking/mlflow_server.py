@@ -36,8 +36,9 @@ class Server:
                 env=environment,
                 start_new_session=True,  # its own process group, so that its workers end with it
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not self._answers():
+            assert self._process.poll() is None, (self.folder / "server.log").read_text()
             assert time.monotonic() < deadline, (self.folder / "server.log").read_text()
             time.sleep(0.2)
 

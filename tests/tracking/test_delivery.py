@@ -12,11 +12,12 @@ class Flaky:
     """Answers only while `up` is set; keeps what arrived."""
 
     def __init__(self) -> None:
-        self.up = threading.Event()
+        self.up, self.refused = threading.Event(), threading.Event()
         self.arrived: list[tuple[int, bool]] = []
 
     def write(self, number: int, again: bool) -> None:
         if not self.up.is_set():
+            self.refused.set()
             raise ConnectionRefusedError
         self.arrived.append((number, again))
 
@@ -29,9 +30,9 @@ def put(delivery: Delivery, flaky: Flaky, numbers: range) -> None:
 def test_writes_arrive_in_order_once_and_only_the_first_is_marked_as_repeated() -> None:
     flaky, delivery = Flaky(), Delivery("http://h")
     put(delivery, flaky, range(50))
-    assert not delivery.flush(0.2)
+    assert flaky.refused.wait(60) and not delivery.flush(0.1)
     flaky.up.set()
-    assert delivery.close(10) is None
+    assert delivery.close(60) is None
     assert flaky.arrived == [(number, number == 0) for number in range(50)]
 
 
@@ -56,9 +57,9 @@ def test_close_does_not_wait_for_a_write_that_hangs() -> None:
 def test_silence_is_noted_once_and_so_is_the_return(caplog: pytest.LogCaptureFixture) -> None:
     flaky, delivery = Flaky(), Delivery("http://h")
     put(delivery, flaky, range(3))
-    delivery.flush(0.5)
+    assert flaky.refused.wait(60)
     flaky.up.set()
-    delivery.close(5)
+    delivery.close(60)
     assert [record.message.split(";")[0] for record in caplog.records] == [
         "MLflow at http://h does not answer",
         "MLflow at http://h answers again",
@@ -87,10 +88,11 @@ def test_patiently_gives_up_in_time_and_at_once_when_refused() -> None:
 
     with pytest.raises(ConnectionResetError):
         patiently(lambda: fail(ConnectionResetError()), 0.5)
-    assert len(tries) == 3
+    assert len(tries) in (2, 3)
+    tries.clear()
     with pytest.raises(TypeError):
         patiently(lambda: fail(TypeError()), 5)
-    assert len(tries) == 4
+    assert len(tries) == 1
 
 
 def test_passwords_do_not_reach_the_complaint_or_the_log(caplog: pytest.LogCaptureFixture) -> None:

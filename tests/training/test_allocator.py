@@ -27,7 +27,7 @@ print(known, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def test_arrays_taken_again_fault_no_pages() -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     known, faults = done.stdout.split()
     if known == "False":

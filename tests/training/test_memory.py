@@ -144,10 +144,10 @@ assert libc.mmap(behind, 4096, 0, 0x100000 | mmap.MAP_PRIVATE | mmap.MAP_ANONYMO
 @needs_proc
 @pytest.mark.parametrize("heap", ["", OBSTRUCT], ids=["a heap that grows in place", "a mapping behind the heap"])
 def test_the_peak_is_of_what_came_since_also_where_freed_memory_is_kept(heap: str) -> None:
-    done = subprocess.run([sys.executable, "-c", START + heap + TRAIN], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", START + heap + TRAIN], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     *peaks, nothing = map(float, done.stdout.split())
-    assert len(peaks) == 4 and all(47 < peak < 80 for peak in peaks), peaks
+    assert len(peaks) == 4 and all(40 < peak < 80 for peak in peaks), peaks
     assert nothing < 8
 
 

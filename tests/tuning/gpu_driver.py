@@ -38,6 +38,7 @@ def dry(**options: Any) -> None:
 def main() -> None:
     Path("space.yaml").write_text(SPACE)
     ray.init(
+        address="local",
         num_cpus=2,
         num_gpus=1,
         object_store_memory=100 << 20,

@@ -17,7 +17,6 @@ from unblur.tuning import gpus
 from unblur.tuning.gpus import MOST, SAFETY, choice, share_of, told, with_allowance
 from unblur.tuning.resources import capacity, trials_on
 
-pytestmark = pytest.mark.timeout(600)
 GIB = 2**30
 NODE = {"CPU": 16.0, "GPU": 1.0}
 
@@ -128,7 +127,7 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> str:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

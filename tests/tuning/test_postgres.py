@@ -1,5 +1,6 @@
 """The study on a real PostgreSQL: resumes, one driver, credentials, a restart under the search."""
 
+import itertools
 import os
 import pwd
 import shutil
@@ -43,7 +44,7 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(BINARIES[-1] / program), "-D", str(self.data), *arguments]
-        subprocess.run(command, check=True, cwd=self.folder, capture_output=True, timeout=60, **self.who)  # type: ignore[call-overload]
+        subprocess.run(command, check=True, cwd=self.folder, capture_output=True, timeout=600, **self.who)  # type: ignore[call-overload]
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
@@ -97,14 +98,21 @@ def test_one_live_driver(server: Server) -> None:
         pass
 
 
-def test_a_restart_under_the_search_is_waited_for(server: Server, tmp_path: Path) -> None:
+def test_a_restart_under_the_search_is_waited_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = Study.open(identity(seed=7), local_url(tmp_path))
     run(whole, 40)
     study = Study.open(identity(seed=7), server.url())
-    run(study, 10)
-    server.stop()
-    back = threading.Timer(1, server.start)
-    back.start()
+    report, count, back = study.report, itertools.count(), threading.Timer(1, server.start)
+
+    def report_and_stop(number: int, epoch: int, value: float) -> bool:
+        if next(count) == 30:
+            server.stop()
+            back.start()
+        return report(number, epoch, value)
+
+    monkeypatch.setattr(study, "report", report_and_stop)
     run(study, 40)
     back.join()
     assert table(study) == table(whole)

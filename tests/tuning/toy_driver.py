@@ -44,7 +44,9 @@ if __name__ == "__main__":
     url = local_url(folder)
     study = Study.open(identity(), url)
     with driving(url, study.name):
-        ray.init(num_cpus=1, object_store_memory=100 << 20, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address="local", num_cpus=1, object_store_memory=100 << 20, log_to_driver=False, logging_level=logging.ERROR
+        )
         try:
             search(trial, study, int(sys.argv[2]), concurrency=1, resources={"CPU": 1}, listeners=[Shout()])
         except KeyboardInterrupt:
