@@ -11,6 +11,8 @@ from pydantic.dataclasses import dataclass
 from unblur import cli
 from unblur.errors import RunFailed, UserError
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+
 @dataclass
 class Options:
     pass

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from group import on_workers
 from synthetic import communities
 from test_workers import Linear
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor
 
 from unblur import models
 from unblur.models.base import TrainableRecommender
@@ -19,7 +20,6 @@ from unblur.training.loop import Plan, fit
 from unblur.training.workers import Workers, process_group
 
 SPLIT = communities()
-WORLD = 2
 STATEFUL = {
     "diffrec": {"dims": [16], "batch_size": 50, "T": 3, "time_sampling": "importance"},
     "l_diffrec": {"dims": [16], "batch_size": 50, "in_dims": [16], "out_dims": [], "n_groups": 2},
@@ -33,19 +33,6 @@ def build(name: str) -> TrainableRecommender[Any]:
     model = models.model_class(name)(config, SPLIT.n_users, SPLIT.n_items, seed=3)
     assert isinstance(model, TrainableRecommender)
     return model
-
-
-def on_workers(act: Callable[[], Any], folder: Path) -> list[Any]:
-    """What `act` returns in each of WORLD processes of one group."""
-    multiprocessing.start_processes(_work, (act, str(folder)), WORLD, start_method="fork")
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
-
-
-def _work(rank: int, act: Callable[[], Any], folder: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=WORLD)
-    torch.save(act(), f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
 
 
 CLOCK = [0.0]
@@ -63,15 +50,20 @@ class Slow(Linear):
         return super().forward(examples)
 
 
+def of_known_time(seconds: Callable[[int], float]) -> float | None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unblur.training.efficiency._now", lambda model: CLOCK[0])
+        return efficiency(Slow(seconds), SPLIT, process_group())
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(lambda users: 0.4 * users / 17, 1.0), (lambda users: 0.4, 0.5), (lambda users: 0.2 + 0.2 * users / 17, 2 / 3)],
 )
 def test_it_is_the_whole_batchs_time_over_that_of_all_workers(
-    seconds: Callable[[int], float], expected: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    seconds: Callable[[int], float], expected: float, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("unblur.training.efficiency._now", lambda model: CLOCK[0])  # the processes are forked
-    first, second = on_workers(lambda: efficiency(Slow(seconds), SPLIT, process_group()), tmp_path)
+    first, second = on_workers(functools.partial(of_known_time, seconds), tmp_path)
     assert first == second == pytest.approx(expected)
 
 

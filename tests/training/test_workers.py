@@ -1,5 +1,6 @@
 """Several workers take the same steps as one: a model without chance ends with the same weights."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from group import on_workers
 from synthetic import communities
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, nn
 
 from unblur.data.split import History, Split
 from unblur.diffusion.rows import from_scipy
@@ -64,35 +66,29 @@ def train(reports: list[dict[str, float]], validation_users: int | None = None) 
     return model.weight.detach()
 
 
-def work(rank: int, world: int, folder: str, validation_users: int | None = None) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world)
-    reports: list[dict[str, Any]] = []
-    weight = train(reports, validation_users)
-    torch.save({"weight": weight, "reports": reports}, f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
+def results(validation_users: int | None = None) -> dict[str, Any]:
+    reports: list[dict[str, float]] = []
+    return {"weight": train(reports, validation_users), "reports": reports}
 
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_any_number_of_workers_takes_the_same_steps(world: int, tmp_path: Path) -> None:
-    multiprocessing.start_processes(work, (world, str(tmp_path)), world, start_method="fork")
+    found = on_workers(results, tmp_path, world)
     alone: list[dict[str, float]] = []
     expected = train(alone)
-    results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(world)]
-    for got in results:
+    for got in found:
         torch.testing.assert_close(got["weight"], expected, rtol=1e-5, atol=1e-6)
         # rankings of nearly equal scores may differ from those of one worker, but not between the workers
-        for mine, first, theirs in zip(got["reports"], results[0]["reports"], alone, strict=True):
+        for mine, first, theirs in zip(got["reports"], found[0]["reports"], alone, strict=True):
             assert {**mine, "seconds": 0} == {**first, "seconds": 0}
             assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
             assert mine["ndcg_at_10"] == pytest.approx(theirs["ndcg_at_10"], abs=0.05)
 
 
 def test_more_workers_than_users_of_the_sample(tmp_path: Path) -> None:
-    multiprocessing.start_processes(work, (2, str(tmp_path), 1), 2, start_method="fork")
+    first, second = (found["reports"] for found in on_workers(functools.partial(results, 1), tmp_path))
     alone: list[dict[str, float]] = []
     train(alone, 1)
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True)["reports"] for rank in range(2))
     assert [{**each, "seconds": 0} for each in first] == [{**each, "seconds": 0} for each in second]
     for mine, theirs in zip(first, alone, strict=True):
         for name, value in theirs.items():
