@@ -11,7 +11,9 @@ from torch import distributed
 from torch.multiprocessing import start_processes
 
 # forked from a server without threads: a pytest that has talked to Ray has many, and what is forked from it may crash
-multiprocessing.set_forkserver_preload(["pytest", "torch._dynamo", "unblur.models", "unblur.training.loop", "sklearn.cluster"])
+multiprocessing.set_forkserver_preload(
+    ["pytest", "torch._dynamo", "unblur.models", "unblur.training.loop", "sklearn.cluster"]
+)
 
 
 def on_workers(act: Callable[[], Any], folder: Path, world: int = 2) -> list[Any]:
