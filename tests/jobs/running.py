@@ -20,8 +20,8 @@ parameters:
 fixed: {dims: [16], batch_size: 50, T: 2}
 """
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
-NOT_OURS = {"RAY_ADDRESS", "MLFLOW_TRACKING_URI", "FORCE_COLOR"}
-"""What would make a job use the surroundings' cluster or store, or colour the lines that are read here."""
+NOT_OURS = {"RAY_ADDRESS", "MLFLOW_TRACKING_URI"}
+"""What would make a job use the surroundings' cluster or store."""
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

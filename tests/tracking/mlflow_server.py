@@ -13,10 +13,10 @@ from pathlib import Path
 
 
 class Server:
-    """`mlflow server` on a free port of loopback."""
+    """`mlflow server` on a free port of loopback, on `database` or that in `folder`, where its files and log lie."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, database: str | None = None) -> None:
+        self.folder, self.database = folder, database or f"sqlite:///{folder}/mlflow.db"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -25,7 +25,7 @@ class Server:
 
     def start(self) -> None:
         arguments = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        arguments += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
+        arguments += ["--backend-store-uri", self.database]
         arguments += ["--artifacts-destination", str(self.folder / "artifacts")]
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self.folder / "server.log").open("ab") as log:
