@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from unblur import cli
-from unblur.tuning.experiment_options import AblateOptions
+from unblur.experiments.experiment_options import AblateOptions
 
 
 def main(options: AblateOptions) -> None:
     # late: help and usage errors need not wait for Ray, torch and Plotly
+    from unblur.experiments.ablate import ablate
     from unblur.reporting.ablation import write
-    from unblur.tuning.ablate import ablate
 
     console, page = cli.console(), options.output or Path(f"{Path(options.study).stem}.html")
     ablate(options, lambda study, results: write(study, results, page), console)

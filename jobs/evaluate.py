@@ -1,11 +1,11 @@
 """Test a registered model or a saved one on a dataset's test set."""
 
 from unblur import cli
-from unblur.tuning.options import EvaluateOptions
+from unblur.experiments.options import EvaluateOptions
 
 
 def main(options: EvaluateOptions) -> None:
-    from unblur.tuning.evaluation import evaluate  # late: help need not wait for torch and MLflow
+    from unblur.experiments.evaluate import evaluate  # late: help need not wait for torch and MLflow
 
     evaluate(options, cli.console())
 

@@ -1,13 +1,13 @@
 """Train rows of the papers' tables over several seeds and write ours beside the papers', as Markdown and CSV."""
 
 from unblur import cli
-from unblur.tuning.experiment_options import ReproduceOptions
+from unblur.experiments.experiment_options import ReproduceOptions
 
 
 def main(options: ReproduceOptions) -> None:
     # late: help and usage errors need not wait for Ray, torch and MLflow
-    from unblur.reporting.reproduced import complain, shown, write
-    from unblur.tuning.reproduce import reproduce
+    from unblur.experiments.reproduce import reproduce
+    from unblur.reporting.paper_rows import complain, shown, write
 
     console = cli.console()
     rows = reproduce(options, lambda rows: write(rows, options.output), console)

@@ -1,13 +1,13 @@
 """Search a recommender's hyperparameters, retrain the best with several seeds, test it once, register it."""
 
 from unblur import cli
-from unblur.tuning.options import SearchOptions
+from unblur.experiments.options import SearchOptions
 
 
 def main(options: SearchOptions) -> None:
     # late: help and usage errors need not wait for Ray, torch and MLflow
-    from unblur.tuning.check import check
-    from unblur.tuning.job import search
+    from unblur.experiments.check import check
+    from unblur.experiments.tune import search
 
     (check if options.check else search)(options, cli.console())
 

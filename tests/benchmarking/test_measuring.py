@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from synthetic import communities
+from tests.helpers.synthetic import communities
 
 from unblur.benchmarking import recbole, searching
-from unblur.benchmarking.contestants import Ours, Products
+from unblur.benchmarking.implementations import Ours, Products
 from unblur.benchmarking.job import some_users
 from unblur.benchmarking.speed import timings
 from unblur.errors import RunFailed, UserError

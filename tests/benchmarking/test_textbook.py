@@ -4,9 +4,9 @@ from types import ModuleType
 
 import pytest
 import torch
-from synthetic import communities
+from tests.helpers.synthetic import communities
 
-from unblur.benchmarking.contestants import Ours, Textbook
+from unblur.benchmarking.implementations import Ours, Textbook
 from unblur.benchmarking.options import TEXTBOOK
 from unblur.errors import UserError
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
-from faults import ROWS, Fault
-from running import data_flags, plays, run, space
+from tests.helpers.faults import ROWS, Fault
+from tests.helpers.jobs import data_flags, plays, run, space
 
 __all__ = ["data_flags", "fault", "plays", "run", "space"]
 

@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from faults import Fault
-from test_study import run, table
-from test_tuner import start_driver, until
-from toy_study import identity
+from tests.helpers.faults import Fault
+from tests.helpers.toy_study import identity
+from tests.running.test_run import start_driver, until
+from tests.search.test_study import run, table
 
-from unblur.tuning.storage import local_url
-from unblur.tuning.study import Study
+from unblur.search.storage import local_url
+from unblur.search.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KILLS_OF_ONE = 1

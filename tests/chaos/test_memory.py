@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Fault
-from toy_study import identity
+from tests.helpers.faults import Fault
+from tests.helpers.toy_study import identity
 
-from unblur.tuning.retries import AGAIN
-from unblur.tuning.storage import local_url
-from unblur.tuning.study import Study
-from unblur.tuning.tuner import search
+from unblur.running.retries import AGAIN
+from unblur.running.run import search
+from unblur.search.storage import local_url
+from unblur.search.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LIMIT, STEP = 64 << 20, 8 << 20

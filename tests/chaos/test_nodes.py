@@ -10,25 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults import Fault
-from running import command, environment, recorded
-from test_study import run, table
-from toy_study import identity
+from tests.helpers import HELPERS, driver_environment
+from tests.helpers.faults import Fault
+from tests.helpers.jobs import command, environment, recorded
+from tests.helpers.toy_study import identity
+from tests.search.test_study import run, table
 
-from unblur.tuning.storage import local_url
-from unblur.tuning.study import Study
+from unblur.search.storage import local_url
+from unblur.search.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 TIMEOUT = 120
 """Seconds; the workers of a trial come up within them, also on a machine that has much else to do."""
-TUNING = Path(__file__).resolve().parents[1] / "tuning"
 
 
 def drive(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a driver that has a cluster of its own."""
-    path = os.pathsep.join([str(TUNING), str(TUNING.parent), os.environ.get("PYTHONPATH", "")])
-    driver = [sys.executable, str(TUNING / script), *map(str, arguments)]
-    where = {**environment(), "PYTHONPATH": path}
+    driver = [sys.executable, str(HELPERS / script), *map(str, arguments)]
+    where = {**environment(), "PYTHONPATH": driver_environment()["PYTHONPATH"]}
     return subprocess.run(driver, env=where, capture_output=True, text=True, timeout=1700)
 
 
@@ -45,7 +44,7 @@ def test_a_cluster_that_loses_its_nodes(fault: Callable[[str], Fault], tmp_path:
 
 
 def test_a_node_that_leaves_with_notice(fault: Callable[[str], Fault], tmp_path: Path) -> None:
-    from notice_driver import study_in
+    from tests.helpers.notice_driver import study_in
 
     leave = fault("node of a Ray Train worker drained (preemption)")
     done = drive("notice_driver.py", tmp_path)

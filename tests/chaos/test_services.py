@@ -11,22 +11,22 @@ from pathlib import Path
 import mlflow
 import optuna
 import pytest
-from faults import Fault
-from mlflow_server import Server as MLflow
-from running import Run, command, environment, recorded
-from synthetic import communities
-from test_loop import PARAMS, Told
-from test_postgres import BINARIES, Server, server
-from test_study import run as run_plainly
-from test_study import table
-from toy_study import identity
+from tests.helpers.faults import Fault
+from tests.helpers.jobs import Run, command, environment, recorded
+from tests.helpers.mlflow_server import Server as MLflow
+from tests.helpers.synthetic import communities
+from tests.helpers.toy_study import identity
+from tests.search.test_postgres import BINARIES, Server, server
+from tests.search.test_study import run as run_plainly
+from tests.search.test_study import table
+from tests.training.test_loop import PARAMS, Told
 
 from unblur import models
+from unblur.search.storage import local_url
+from unblur.search.study import Study
 from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, Plan, fit
-from unblur.tuning.storage import local_url
-from unblur.tuning.study import Study
 
 __all__ = ["server"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -172,7 +172,7 @@ def test_a_trial_that_cannot_be_trained(
 def test_a_trial_that_hangs(fault: Callable[[str], Fault], tmp_path: Path, local_ray: None) -> None:
     from ray import tune
 
-    from unblur.tuning.tuner import search
+    from unblur.running.run import search
 
     def hanging(config: dict[str, object]) -> None:
         tune.report({"epoch": 1, "ndcg_at_10": 0.1})

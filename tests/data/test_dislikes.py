@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from drawn import pairs, ratings
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.helpers.drawn import pairs, ratings
 
 from unblur.data import store
 from unblur.data.dislikes import with_dislikes
@@ -15,7 +15,7 @@ from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID
 from unblur.data.prepare import prepare
 from unblur.data.protocols import noisy_random
 from unblur.data.request import DataRequest
-from unblur.data.splitting import global_time, per_user_time
+from unblur.data.splits import global_time, per_user_time
 from unblur.errors import UserError
 
 
@@ -89,16 +89,16 @@ def test_prepared_data_know_them_when_there_is_a_threshold(tmp_path: Path) -> No
     plain = prepare(DataRequest(), None, tmp_path)
     rated = prepare(DataRequest(min_rating=4), None, tmp_path)
     noisy = prepare(DataRequest(min_rating=4, protocol="noisy_natural"), None, tmp_path)
-    assert store.load_split(plain.folder).disliked is None and plain.facts.disliked == 0
-    assert store.load_split(noisy.folder).disliked is None
-    split = store.load_split(rated.folder)
-    assert split.disliked is not None and split.disliked.nnz == rated.facts.disliked > 1000
-    held_out = split.train + split.valid + store.load_test(tmp_path, rated.digest)
-    assert split.disliked.multiply(held_out).nnz == 0
+    assert store.load_dataset(plain.folder).disliked is None and plain.facts.disliked == 0
+    assert store.load_dataset(noisy.folder).disliked is None
+    dataset = store.load_dataset(rated.folder)
+    assert dataset.disliked is not None and dataset.disliked.nnz == rated.facts.disliked > 1000
+    held_out = dataset.train + dataset.valid + store.load_test(tmp_path, rated.digest)
+    assert dataset.disliked.multiply(held_out).nnz == 0
     assert any("kept as dislikes" in line for line in rated.report)
     for with_valid in (False, True):
-        some = split.history(with_valid).rows(np.array([5, 2]))
-        assert some.disliked is not None and (some.disliked != split.disliked[[5, 2]]).nnz == 0
+        some = dataset.history(with_valid).rows(np.array([5, 2]))
+        assert some.disliked is not None and (some.disliked != dataset.disliked[[5, 2]]).nnz == 0
 
 
 def test_data_without_dislikes_are_stored_as_ever(make, tmp_path):

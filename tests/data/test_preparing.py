@@ -34,8 +34,8 @@ def test_sample_is_prepared_and_reused(tmp_path):
     first = prepare(DataRequest(), None, tmp_path)
     assert (first.facts.users, first.facts.items) == (2000, 1000)
     assert first.facts.has_order and first.facts.has_ratings
-    split = store.load_split(first.folder)
-    assert (split.train.nnz, split.valid.nnz) == (first.facts.train, first.facts.valid)
+    dataset = store.load_dataset(first.folder)
+    assert (dataset.train.nnz, dataset.valid.nnz) == (first.facts.train, first.facts.valid)
     assert store.load_test(tmp_path, first.digest).nnz == first.facts.test
     started = time.perf_counter()
     assert prepare(DataRequest(), None, tmp_path) == first
@@ -45,21 +45,21 @@ def test_sample_is_prepared_and_reused(tmp_path):
 def test_sample_rewards_a_good_model(tmp_path):
     """EASE (lambda 100) at least twice popularity's nDCG@10 on test."""
     prepared = prepare(DataRequest(), None, tmp_path)
-    split, test = store.load_split(prepared.folder), store.load_test(tmp_path, prepared.digest).toarray()
-    gram = (split.train.T @ split.train).toarray()
+    dataset, test = store.load_dataset(prepared.folder), store.load_test(tmp_path, prepared.digest).toarray()
+    gram = (dataset.train.T @ dataset.train).toarray()
     inverse = np.linalg.inv(gram + 100 * np.eye(len(gram)))
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
     discount = 1 / np.log2(np.arange(10) + 2)
 
     def ndcg(scores):
-        scores = np.where((split.train + split.valid).toarray() > 0, -np.inf, scores)
+        scores = np.where((dataset.train + dataset.valid).toarray() > 0, -np.inf, scores)
         top = np.argsort(-scores, axis=1)[:, :10]
         ideal = np.cumsum(discount)[np.minimum(test.sum(1).astype(int), 10) - 1]
         return ((np.take_along_axis(test, top, 1) @ discount) / ideal)[test.sum(1) > 0].mean()
 
-    popularity = np.broadcast_to(np.asarray(split.train.sum(0)), test.shape)
-    assert ndcg(split.train @ weights) > 2 * ndcg(popularity)
+    popularity = np.broadcast_to(np.asarray(dataset.train.sum(0)), test.shape)
+    assert ndcg(dataset.train @ weights) > 2 * ndcg(popularity)
 
 
 def test_damaged_prepared_data_are_made_again(tmp_path):

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from drawn import pairs, ratings
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.helpers.drawn import pairs, ratings
 
 from unblur.data import protocols
 from unblur.data.filters import MinRating, apply
 from unblur.data.interactions import TEST, TRAIN, VALID
-from unblur.data.splitting import per_user_time
+from unblur.data.splits import per_user_time
 from unblur.errors import UserError
 
 

@@ -27,7 +27,7 @@ def prepared(data_dir, tmp_path_factory):
 
     def get(**request):
         found = prepare(DataRequest(**request), data_dir, storage)
-        return found, store.load_split(found.folder), store.load_test(storage, found.digest)
+        return found, store.load_dataset(found.folder), store.load_test(storage, found.digest)
 
     return get
 
@@ -45,15 +45,15 @@ def test_counts(name, prepared):
 def test_our_train_of_ml_1m_has_the_size_of_diffrecs(prepared):
     ours, theirs = prepared(dataset="ml_1m")[1], prepared(dataset="diffrec_ml_1m_clean")[1]
     assert ours.train.nnz == theirs.train.nnz == 403_277
-    sizes = [np.sort(np.diff(split.train.indptr)) for split in (ours, theirs)]
+    sizes = [np.sort(np.diff(dataset.train.indptr)) for dataset in (ours, theirs)]
     assert np.array_equal(*sizes)
     assert theirs.train_rank is not None and theirs.valid_rank is None
 
 
 def test_diffrec_parts_are_the_files(prepared, data_dir):
     for name, folder in (("diffrec_ml_1m_clean", "ml-1m_clean"), ("diffrec_ml_1m_noisy", "ml-1m_noisy")):
-        _, split, test = prepared(dataset=name)
-        for part, matrix in (("train", split.train), ("valid", split.valid), ("test", test)):
+        _, dataset, test = prepared(dataset=name)
+        for part, matrix in (("train", dataset.train), ("valid", dataset.valid), ("test", test)):
             pairs = np.load(data_dir / "diffrec" / folder / f"{part}_list.npy", allow_pickle=False)
             assert matrix.nnz == len(pairs)
             assert (matrix[pairs[:, 0], pairs[:, 1]] == 1).all()
@@ -79,9 +79,9 @@ def test_natural_noise_on_ml_1m(prepared):
     clean, noisy = prepared(dataset="ml_1m"), prepared(dataset="ml_1m", protocol="noisy_natural")
     assert noisy[1].train.nnz == clean[1].train.nnz and noisy[1].valid.nnz == clean[1].valid.nnz
     pairs = []
-    for _, split, test in (clean, noisy):
+    for _, dataset, test in (clean, noisy):
         user, item = test.nonzero()
-        pairs.append(set(zip(split.users[user].tolist(), split.items[item].tolist(), strict=True)))
+        pairs.append(set(zip(dataset.users[user].tolist(), dataset.items[item].tolist(), strict=True)))
     assert pairs[0] == pairs[1]
 
 

@@ -10,9 +10,9 @@ import unblur.denoisers
 from unblur.denoisers.base import Denoiser, LearnedNull, LinearEnds
 from unblur.diffusion.guidance import guided
 from unblur.diffusion.process import Process
-from unblur.diffusion.rows import with_values
 from unblur.diffusion.sampling import hidden_chain, plain_chain, reverse_steps
 from unblur.diffusion.schedules import linear_variance
+from unblur.nn.sparse import with_values
 
 NAMES = [module.name for module in iter_modules(unblur.denoisers.__path__) if module.name != "base"]
 B, N = 6, 40

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random_array
 from torch import Tensor
 
-from unblur.data.split import History, Split
+from unblur.data.dataset import Dataset, History
 from unblur.evaluation.metrics import CUTOFFS
 from unblur.evaluation.ranking import final
 
@@ -44,9 +44,9 @@ def test_every_metric_at_every_cutoff(seed: int) -> None:
     test = csr_matrix(test.multiply(np.arange(USERS)[:, None] >= 5))
     test.eliminate_zeros()  # five users hold out nothing
     ids = np.array([str(user) for user in range(USERS)]), np.array([str(item) for item in range(ITEMS)])
-    split = Split(train, valid, None, None, *ids, "digest")
+    dataset = Dataset(train, valid, None, None, *ids, "digest")
     scores = torch.rand(USERS, ITEMS, generator=torch.Generator().manual_seed(seed))
-    ours = final(Fixed(scores), split, test).metrics()
+    ours = final(Fixed(scores), dataset, test).metrics()
     measures = {f"{name}_at_{k}": measure @ k for name, measure in THEIRS.items() for k in CUTOFFS}
     seen = (train + valid).toarray() > 0
     theirs = ir_measures.calc_aggregate(measures.values(), relevant(test), candidates(scores.numpy(), seen))

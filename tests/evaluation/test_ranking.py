@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csr_matrix, random_array
 from torch import Tensor, nn
 
-from unblur.data.split import History, Split
+from unblur.data.dataset import Dataset, History
 from unblur.errors import UserError
 from unblur.evaluation import ranking
 
@@ -28,14 +28,14 @@ class Fixed:
         return self.scores[users]
 
 
-def parts(seed: int = 0) -> tuple[Split, csr_matrix]:
+def parts(seed: int = 0) -> tuple[Dataset, csr_matrix]:
     """A split and its test matrix: every entry in exactly one of them, some users without held-out items."""
     rng = np.random.default_rng(seed)
     part = rng.choice(4, p=[0.7, 0.2, 0.05, 0.05], size=(N_USERS, N_ITEMS))
     part[:5] = np.minimum(part[:5], 1)
     train, valid, test = (csr_matrix((part == i).astype(np.float32)) for i in (1, 2, 3))
     users, items = (np.arange(n).astype(np.str_) for n in part.shape)
-    return Split(train, valid, None, None, users, items, "digest"), test
+    return Dataset(train, valid, None, None, users, items, "digest"), test
 
 
 def noise(seed: int = 0, levels: int = 1000) -> np.ndarray:
@@ -62,20 +62,20 @@ def test_blocks_shrink_with_the_free_memory_and_cover_everyone(free: int) -> Non
 
 @pytest.mark.parametrize("rows", [1, 7, 49, 1000])
 def test_block_size_does_not_matter(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    split, test = parts()
+    dataset, test = parts()
     model = Fixed(noise(levels=10))
-    whole = ranking.final(model, split, test)
+    whole = ranking.final(model, dataset, test)
     monkeypatch.setattr(ranking, "SCORE_BYTES", rows * 4 * ranking.NARROWEST)
-    blocks = ranking.final(model, split, test)
+    blocks = ranking.final(model, dataset, test)
     assert_array_equal(whole.items, blocks.items)
     assert_array_equal(whole.hits, blocks.hits)
 
 
 def test_hits_and_candidates_agree_with_a_loop_over_users() -> None:
-    split, test = parts()
+    dataset, test = parts()
     scores = noise()
-    result = ranking.final(Fixed(scores), split, test)
-    known = (split.train + split.valid).toarray() > 0
+    result = ranking.final(Fixed(scores), dataset, test)
+    known = (dataset.train + dataset.valid).toarray() > 0
     for row, user in enumerate(result.users):
         candidates = [i for i in np.argsort(-scores[user], kind="stable") if not known[user, i]][:20]
         assert list(result.items[row]) == candidates
@@ -84,33 +84,33 @@ def test_hits_and_candidates_agree_with_a_loop_over_users() -> None:
 
 
 def test_valid_items_are_candidates_at_validation_only() -> None:
-    split, test = parts()
-    model = Fixed(split.valid.toarray() + 2 * split.train.toarray())
-    assert ranking.validate(model, split).metrics()["ndcg_at_20"] == 1
-    result = ranking.final(model, split, test)
-    known = (split.train + split.valid).toarray()
+    dataset, test = parts()
+    model = Fixed(dataset.valid.toarray() + 2 * dataset.train.toarray())
+    assert ranking.validate(model, dataset).metrics()["ndcg_at_20"] == 1
+    result = ranking.final(model, dataset, test)
+    known = (dataset.train + dataset.valid).toarray()
     assert not known[result.users[:, None], result.items].any()
 
 
 def test_history_option_changes_the_input_not_the_candidates() -> None:
-    split, test = parts()
+    dataset, test = parts()
     short, long = Fixed(noise()), Fixed(noise())
-    first = ranking.final(short, split, test, history="train")
-    second = ranking.final(long, split, test, history="train+valid")
+    first = ranking.final(short, dataset, test, history="train")
+    second = ranking.final(long, dataset, test, history="train+valid")
     assert_array_equal(first.items, second.items)
-    assert (short.seen[0].matrix != split.train[first.users]).nnz == 0
-    assert (long.seen[0].matrix != (split.train + split.valid)[first.users]).nnz == 0
+    assert (short.seen[0].matrix != dataset.train[first.users]).nnz == 0
+    assert (long.seen[0].matrix != (dataset.train + dataset.valid)[first.users]).nnz == 0
 
 
 def test_users_without_held_out_items_are_skipped() -> None:
-    split, _ = parts()
-    everyone = ranking.validate(Fixed(noise()), split)
-    assert_array_equal(everyone.users, np.flatnonzero(np.diff(split.valid.indptr)))
-    some = ranking.validate(Fixed(noise()), split, users=np.array([40, 0, 20]))
+    dataset, _ = parts()
+    everyone = ranking.validate(Fixed(noise()), dataset)
+    assert_array_equal(everyone.users, np.flatnonzero(np.diff(dataset.valid.indptr)))
+    some = ranking.validate(Fixed(noise()), dataset, users=np.array([40, 0, 20]))
     assert_array_equal(some.users, [40, 20])
     assert_array_equal(some.items, everyone.items[np.searchsorted(everyone.users, [40, 20])])
     with pytest.raises(UserError, match="nothing to evaluate"):
-        ranking.validate(Fixed(noise()), split, users=np.arange(5))
+        ranking.validate(Fixed(noise()), dataset, users=np.arange(5))
 
 
 def test_a_user_with_few_candidates_gets_a_short_list() -> None:
@@ -138,23 +138,23 @@ def test_hits_of_random_lists(seed: int) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_broken_model_gets_no_metric(value: float) -> None:
-    split, _ = parts()
+    dataset, _ = parts()
     scores = noise()
     scores[30, 7] = value
     with pytest.raises(ranking.ScoresNotFinite):
-        ranking.validate(Fixed(scores), split)
+        ranking.validate(Fixed(scores), dataset)
 
 
 def test_scores_of_the_wrong_shape_are_refused() -> None:
-    split, _ = parts()
+    dataset, _ = parts()
     with pytest.raises(ValueError, match="shape"):
-        ranking.validate(Fixed(noise()[:, :-1]), split)
+        ranking.validate(Fixed(noise()[:, :-1]), dataset)
 
 
 def test_the_models_own_tensor_is_left_alone() -> None:
-    split, _ = parts()
+    dataset, _ = parts()
     model = Fixed(noise())
-    ranking.validate(model, split, users=np.arange(N_USERS))
+    ranking.validate(model, dataset, users=np.arange(N_USERS))
     assert_array_equal(model.scores.numpy(), noise())
 
 
@@ -170,7 +170,7 @@ class Dropping(nn.Module):
 
 
 def test_networks_are_evaluated_in_evaluation_mode_and_put_back() -> None:
-    split, _ = parts()
+    dataset, _ = parts()
     model = Dropping().train()
-    assert_array_equal(ranking.validate(model, split).items, ranking.validate(model, split).items)
+    assert_array_equal(ranking.validate(model, dataset).items, ranking.validate(model, dataset).items)
     assert model.training

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from running import Run, command, environment
+from tests.helpers.jobs import Run, command, environment
 
 STUDY = {
     "question": "Which size?",

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from head import AT_ONCE, RAY, free_ports, wait_for
 from ray._raylet import GcsClient
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
-from running import command, environment
+from tests.helpers.jobs import command, environment
+from tests.helpers.ray_head import AT_ONCE, RAY, free_ports, wait_for
 
 pytestmark = pytest.mark.slow
 IDLE_SECONDS = 5

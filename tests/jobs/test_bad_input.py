@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from running import Run
+from tests.helpers.jobs import Run
 
 from unblur.data.request import DataRequest
 from unblur.errors import RunFailed, UserError
-from unblur.tuning.configuration import parameters
-from unblur.tuning.job import search, train
-from unblur.tuning.options import SearchOptions, TrainOptions
+from unblur.experiments.configuration import parameters
+from unblur.experiments.options import SearchOptions, TrainOptions
+from unblur.experiments.tune import search, train
 
 
 @pytest.fixture(autouse=True)

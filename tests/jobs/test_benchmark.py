@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from running import Run
+from tests.helpers.jobs import Run
 
 from unblur.benchmarking.result import Result
 

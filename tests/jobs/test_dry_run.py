@@ -9,9 +9,9 @@ from rich.console import Console
 
 from unblur import models
 from unblur.data.request import DataRequest
+from unblur.experiments.options import SearchOptions
+from unblur.experiments.tune import search
 from unblur.models.base import TrainableRecommender
-from unblur.tuning.job import search
-from unblur.tuning.options import SearchOptions
 
 SPACE = """
 model: cfg_diffrec

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from running import Run
+from tests.helpers.jobs import Run
 
-from unblur.models.presets import Preset
+from unblur.experiments.paper_rows import Preset
 
 ROW = {
     "paper": "A paper",

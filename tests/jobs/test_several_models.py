@@ -7,11 +7,11 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
-from running import Run
+from tests.helpers.jobs import Run
 
 from unblur.errors import UserError
-from unblur.tuning.budget import share_out
-from unblur.tuning.options import SearchOptions
+from unblur.experiments.budget import share_out
+from unblur.experiments.options import SearchOptions
 
 MODELS = ["ease", "popularity", "item_knn"]
 TRIALS, SEEDS = 2, 2

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import boto3
 import pytest
-from mlflow_server import Server as MLflow
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from rich.console import Console
-from running import Run, command, environment
-from test_postgres import BINARIES, Server, server
+from tests.helpers.jobs import Run, command, environment
+from tests.helpers.mlflow_server import Server as MLflow
+from tests.search.test_postgres import BINARIES, Server, server
 
 from unblur.errors import UserError
+from unblur.experiments.check import check
+from unblur.experiments.options import SearchOptions
 from unblur.training.checkpoints import Checkpoints, filesystem, under
-from unblur.tuning.check import check
-from unblur.tuning.options import SearchOptions
 
 __all__ = ["server"]
 needs_postgres = pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server under /usr/lib/postgresql")
@@ -195,7 +195,7 @@ def test_check_of_a_read_only_path(tmp_path: Path, local_ray: None) -> None:
 
 
 def test_check_of_a_ray_that_is_not_there(tmp_path: Path) -> None:
-    from unblur.tuning.session import _try_address
+    from unblur.experiments.context import _try_address
 
     address = f"127.0.0.1:{closed_port()}"
     with pytest.raises(UserError, match=f"no Ray cluster answers at {address}.*RAY_ADDRESS"):

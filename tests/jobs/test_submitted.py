@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from head import Head
-from running import command
-from test_tune import finished_records, finished_trials, runs
+from tests.helpers.jobs import command
+from tests.helpers.ray_head import Head
+from tests.jobs.test_tune import finished_records, finished_trials, runs
 
 pytestmark = pytest.mark.slow
 TRIALS = 6

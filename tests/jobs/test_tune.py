@@ -14,7 +14,7 @@ import mlflow
 import optuna
 import pandas as pd
 import pytest
-from running import Run, command, environment
+from tests.helpers.jobs import Run, command, environment
 
 TRIALS, SEEDS = 4, 2
 

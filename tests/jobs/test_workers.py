@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from running import Run
+from tests.helpers.jobs import Run
 
 PARAMS = ["--set", "lr=1e-3", "--set", "dims=[200]", "--set", "normalize=true", "--set", "reweight=false"]
 

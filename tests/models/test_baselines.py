@@ -8,17 +8,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 
-from unblur.data.split import Split
+from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.models import configure, load, model_class, names
 from unblur.models.base import ClosedFormRecommender
-from unblur.models.linear import RecencyConfig, gram, inverse, nearest
+from unblur.models.closed_form._linear import RecencyConfig, gram, inverse, nearest
 
 N_USERS, N_ITEMS = 60, 25
 BASELINES = [name for name in names() if issubclass(model_class(name), ClosedFormRecommender)]
 
 
-def split(seed: int = 0, ordered: bool = True) -> Split:
+def dataset(seed: int = 0, ordered: bool = True) -> Dataset:
     """Users of two tastes; the last user has no history and the last item no user."""
     rng = np.random.default_rng(seed)
     taste = (np.arange(N_USERS)[:, None] % 2) == (np.arange(N_ITEMS) % 2)
@@ -28,16 +28,16 @@ def split(seed: int = 0, ordered: bool = True) -> Split:
     rank = np.concatenate([rng.permutation(n) for n in np.diff(matrix.indptr)]).astype(np.int32)
     empty = csr_matrix(matrix.shape, dtype=np.float32)
     ids = (np.arange(n).astype(np.str_) for n in matrix.shape)
-    return Split(matrix, empty, rank if ordered else None, None, *ids, "digest")
+    return Dataset(matrix, empty, rank if ordered else None, None, *ids, "digest")
 
 
-def fitted(name: str, data: Split, **params: Any) -> Any:
+def fitted(name: str, data: Dataset, **params: Any) -> Any:
     model: Any = model_class(name)(configure(name, params, "test"), data.n_users, data.n_items)
     model.fit(data)
     return model
 
 
-def scores(model: Any, data: Split) -> np.ndarray:
+def scores(model: Any, data: Dataset) -> np.ndarray:
     return model.score(data.history(), np.arange(data.n_users)).numpy()
 
 
@@ -46,7 +46,7 @@ def scores(model: Any, data: Split) -> np.ndarray:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_save_and_load_give_the_same_scores(name: str, tmp_path: Path) -> None:
-    data = split()
+    data = dataset()
     model = fitted(name, data)
     model.save(tmp_path / name)
     again = load(tmp_path / name)
@@ -56,7 +56,7 @@ def test_save_and_load_give_the_same_scores(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_scores_are_finite_float32_and_depend_on_no_other_user(name: str) -> None:
-    data = split()
+    data = dataset()
     model = fitted(name, data)
     whole = scores(model, data)
     assert whole.shape == (N_USERS, N_ITEMS)
@@ -68,7 +68,7 @@ def test_scores_are_finite_float32_and_depend_on_no_other_user(name: str) -> Non
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "popularity"])
 def test_tastes_are_learned(name: str) -> None:
-    data = split()
+    data = dataset()
     same = (np.arange(N_USERS - 1)[:, None] % 2) == (np.arange(N_ITEMS - 1) % 2)
     unseen = data.train.toarray()[:-1, :-1] == 0
     values = scores(fitted(name, data), data)[:-1, :-1]
@@ -77,14 +77,14 @@ def test_tastes_are_learned(name: str) -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_footprint_covers_the_parameters_and_grows_with_the_catalogue(name: str, tmp_path: Path) -> None:
-    model = fitted(name, split())
+    model = fitted(name, dataset())
     model.save(tmp_path)
-    assert model.footprint(split()) > 4 * N_ITEMS
+    assert model.footprint(dataset()) > 4 * N_ITEMS
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_another_models_folder_is_refused(name: str, tmp_path: Path) -> None:
-    fitted(name, split()).save(tmp_path)
+    fitted(name, dataset()).save(tmp_path)
     other = next(other for other in BASELINES if other != name)
     with pytest.raises(UserError, match=name):
         model_class(other).load(tmp_path)
@@ -92,23 +92,23 @@ def test_another_models_folder_is_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [n for n in BASELINES if issubclass(model_class(n).config_class, RecencyConfig)])
 def test_recency_weights_matter_and_need_an_order(name: str) -> None:
-    plain, weighted = (scores(fitted(name, split(), w_min=w), split()) for w in (1.0, 0.1))
+    plain, weighted = (scores(fitted(name, dataset(), w_min=w), dataset()) for w in (1.0, 0.1))
     assert np.abs(plain - weighted).max() > 1e-3
     with pytest.raises(UserError, match="order"):
-        fitted(name, split(ordered=False), w_min=0.1)
+        fitted(name, dataset(ordered=False), w_min=0.1)
 
 
 # one by one
 
 
 def test_popularity_counts_users() -> None:
-    data = split()
+    data = dataset()
     values = scores(fitted("popularity", data), data)
     assert_array_equal(values, np.tile(data.train.toarray().sum(axis=0), (N_USERS, 1)))
 
 
 def test_recent_popularity_counts_the_last_of_each_user() -> None:
-    data = split()
+    data = dataset()
     values = scores(fitted("popularity", data, recent_share=0.3), data)[0]
     expected = np.zeros(N_ITEMS)
     assert data.train_rank is not None
@@ -118,12 +118,12 @@ def test_recent_popularity_counts_the_last_of_each_user() -> None:
         expected[by_time[len(by_time) - int(np.ceil(0.3 * len(by_time))) :]] += 1
     assert_array_equal(values, expected)
     with pytest.raises(UserError, match="order"):
-        fitted("popularity", split(ordered=False), recent_share=0.3)
+        fitted("popularity", dataset(ordered=False), recent_share=0.3)
 
 
 @pytest.mark.parametrize("w_min", [1.0, 0.2])
 def test_ease_is_its_closed_form(w_min: float) -> None:
-    data = split()
+    data = dataset()
     x = data.history().weighted(w_min, 1).toarray().astype(np.float64)
     p = np.linalg.inv(x.T @ x + 20 * np.eye(N_ITEMS))
     b = -p / np.diag(p)
@@ -132,7 +132,7 @@ def test_ease_is_its_closed_form(w_min: float) -> None:
 
 
 def test_ease_solves_each_column_as_ridge_regression_without_the_item_itself() -> None:
-    data = split()
+    data = dataset()
     x, b = data.train.toarray(), fitted("ease", data, l2=5).matrix
     for j in (0, 7):
         others = np.delete(np.arange(N_ITEMS), j)
@@ -142,7 +142,7 @@ def test_ease_solves_each_column_as_ridge_regression_without_the_item_itself() -
 
 
 def test_item_knn_is_shrunk_cosine_of_the_nearest() -> None:
-    data = split()
+    data = dataset()
     x = data.train.toarray()
     norms = np.linalg.norm(x, axis=0)
     s = x.T @ x / (np.outer(norms, norms) + 3)
@@ -154,7 +154,7 @@ def test_item_knn_is_shrunk_cosine_of_the_nearest() -> None:
 
 
 def test_rp3beta_is_a_random_walk() -> None:
-    data = split()
+    data = dataset()
     x = data.train.toarray().astype(np.float64)
     to_user = (x.T / np.maximum(x.sum(axis=0)[:, None], 1e-12)) ** 0.7
     to_item = (x / np.maximum(x.sum(axis=1)[:, None], 1e-12)) ** 0.7
@@ -165,7 +165,7 @@ def test_rp3beta_is_a_random_walk() -> None:
 
 
 def test_slim_meets_the_optimality_conditions_of_the_elastic_net() -> None:
-    data = split()
+    data = dataset()
     l1, l2 = 1.5, 8.0
     b = fitted("slim", data, l1=l1, l2=l2, iterations=500).matrix.toarray()
     x = data.train.toarray()
@@ -179,7 +179,7 @@ def test_slim_meets_the_optimality_conditions_of_the_elastic_net() -> None:
 
 
 def test_gf_cf_is_the_papers_filter() -> None:
-    data = split()
+    data = dataset()
     x = data.train.toarray().astype(np.float64)
     users, items = (np.maximum(x.sum(axis=axis), 1e-12) for axis in (1, 0))
     r = x / np.sqrt(users)[:, None] / np.sqrt(items)
@@ -195,8 +195,8 @@ def test_gf_cf_is_the_papers_filter() -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 1024])
 def test_blocks_do_not_matter(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unblur.models.linear.BLOCK", block)
-    x = split().train
+    monkeypatch.setattr("unblur.models.closed_form._linear.BLOCK", block)
+    x = dataset().train
     assert_array_equal(gram(x), (x.T @ x).toarray())
     a = gram(x, np.float64) + 2 * np.eye(N_ITEMS)
     assert_allclose(inverse(a.copy()), np.linalg.inv(a), atol=1e-10)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from synthetic import communities
+from tests.helpers.synthetic import communities
 
 from unblur import models
-from unblur.data.split import Split
+from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.base import Recommender
@@ -22,80 +22,80 @@ LEARNS_TASTE = [name for name in models.names() if name != "popularity"]
 """All but those that are to rank alike for everybody, which are named here."""
 
 
-def trained(name: str, split: Split, seed: int = 0, epochs: int = 30, **params: Any) -> Recommender[Any]:
+def trained(name: str, dataset: Dataset, seed: int = 0, epochs: int = 30, **params: Any) -> Recommender[Any]:
     fields = models.config_class(name).model_fields
     params = {key: value for key, value in {**SMALL, **params}.items() if key in fields}
     config = models.configure(name, params, "test")
-    model = models.model_class(name)(config, split.n_users, split.n_items, seed)
-    fit(model, split, Plan(epochs=epochs, patience=epochs), lambda *_: False)
+    model = models.model_class(name)(config, dataset.n_users, dataset.n_items, seed)
+    fit(model, dataset, Plan(epochs=epochs, patience=epochs), lambda *_: False)
     return model
 
 
 @pytest.fixture(scope="module")
-def split() -> Split:
+def dataset() -> Dataset:
     return communities()
 
 
-def scores(model: Recommender[Any], split: Split, users: list[int]) -> torch.Tensor:
+def scores(model: Recommender[Any], dataset: Dataset, users: list[int]) -> torch.Tensor:
     ids = np.array(users, dtype=np.int64)
-    return model.score(split.history().rows(ids), ids)
+    return model.score(dataset.history().rows(ids), ids)
 
 
 @pytest.mark.parametrize("name", LEARNS_TASTE)
-def test_finds_the_groups(name: str, split: Split) -> None:
+def test_finds_the_groups(name: str, dataset: Dataset) -> None:
     """Nothing but a user's group is to be learned: 5 candidates of it are left, 2 of them held out."""
-    model = trained(name, split)
-    assert validate(model, split).metrics()["recall_at_5"] > 5 * CHANCE
+    model = trained(name, dataset)
+    assert validate(model, dataset).metrics()["recall_at_5"] > 5 * CHANCE
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_scores_have_a_shape_and_depend_on_no_block(name: str, split: Split) -> None:
-    model = trained(name, split, epochs=2, t_prime_share=1.0)
-    several = scores(model, split, [5, 0, 7])
-    assert several.shape == (3, split.n_items) and several.isfinite().all()
-    torch.testing.assert_close(scores(model, split, [0])[0], several[1], rtol=1e-4, atol=1e-5)
+def test_scores_have_a_shape_and_depend_on_no_block(name: str, dataset: Dataset) -> None:
+    model = trained(name, dataset, epochs=2, t_prime_share=1.0)
+    several = scores(model, dataset, [5, 0, 7])
+    assert several.shape == (3, dataset.n_items) and several.isfinite().all()
+    torch.testing.assert_close(scores(model, dataset, [0])[0], several[1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_saved_and_loaded_it_is_the_same_model(name: str, split: Split, tmp_path: Path) -> None:
-    model = trained(name, split, epochs=2)
+def test_saved_and_loaded_it_is_the_same_model(name: str, dataset: Dataset, tmp_path: Path) -> None:
+    model = trained(name, dataset, epochs=2)
     model.save(tmp_path / "model")
     loaded = models.load(tmp_path / "model")
     assert type(loaded) is type(model) and loaded.config == model.config
-    torch.testing.assert_close(scores(loaded, split, [0, 3]), scores(model, split, [0, 3]), rtol=0, atol=0)
+    torch.testing.assert_close(scores(loaded, dataset, [0, 3]), scores(model, dataset, [0, 3]), rtol=0, atol=0)
     assert not [file for file in (tmp_path / "model").iterdir() if file.suffix in {".pkl", ".pt", ".bin"}]
 
 
 @pytest.mark.parametrize("name", models.names())
 @pytest.mark.parametrize("damage", ["config.json", "weights.safetensors"])
-def test_a_damaged_folder_is_named(name: str, damage: str, split: Split, tmp_path: Path) -> None:
-    trained(name, split, epochs=1).save(tmp_path)
+def test_a_damaged_folder_is_named(name: str, damage: str, dataset: Dataset, tmp_path: Path) -> None:
+    trained(name, dataset, epochs=1).save(tmp_path)
     (tmp_path / damage).write_bytes((tmp_path / damage).read_bytes()[:-20])
     with pytest.raises(UserError, match=str(tmp_path)):
         models.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_a_seed_repeats_and_another_differs(name: str, split: Split) -> None:
-    first, again, other = (scores(trained(name, split, seed, epochs=2), split, [0, 1]) for seed in (1, 1, 2))
+def test_a_seed_repeats_and_another_differs(name: str, dataset: Dataset) -> None:
+    first, again, other = (scores(trained(name, dataset, seed, epochs=2), dataset, [0, 1]) for seed in (1, 1, 2))
     assert first.equal(again)
-    if hasattr(trained(name, split, epochs=1), "optimizer"):
+    if hasattr(trained(name, dataset, epochs=1), "optimizer"):
         assert not first.equal(other)
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_only_models_of_known_users_look_at_who_the_user_is(name: str, split: Split) -> None:
-    model = trained(name, split, epochs=2)
-    history = split.history().rows(np.array([0, 0]))
+def test_only_models_of_known_users_look_at_who_the_user_is(name: str, dataset: Dataset) -> None:
+    model = trained(name, dataset, epochs=2)
+    history = dataset.history().rows(np.array([0, 0]))
     first, second = model.score(history, np.array([0, 1]))
     assert first.equal(second) is not model.KNOWN_USERS_ONLY or "t_prime_share" in type(model.config).model_fields
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_footprint_is_at_least_the_weights(name: str, split: Split) -> None:
-    model = trained(name, split, epochs=1)
+def test_footprint_is_at_least_the_weights(name: str, dataset: Dataset) -> None:
+    model = trained(name, dataset, epochs=1)
     weights = sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 1
-    assert model.footprint(split) >= 4 * weights
+    assert model.footprint(dataset) >= 4 * weights
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -109,20 +109,20 @@ def test_unknown_model_suggests_the_nearest() -> None:
         models.config_class("cfg_difrec")
 
 
-def read_only(split: Split) -> Split:
+def read_only(dataset: Dataset) -> Dataset:
     """The split as Ray's object store gives it: no array may be written."""
-    for matrix in (split.train, split.valid):
+    for matrix in (dataset.train, dataset.valid):
         for array in (matrix.data, matrix.indices, matrix.indptr):
             array.flags.writeable = False
-    assert split.train_rank is not None
-    split.train_rank.flags.writeable = False
-    return split
+    assert dataset.train_rank is not None
+    dataset.train_rank.flags.writeable = False
+    return dataset
 
 
 @pytest.mark.parametrize("name", models.names())
 def test_data_in_shared_memory_are_not_written(name: str) -> None:
-    split = read_only(communities())
-    model = trained(name, split, epochs=1)
-    users = np.arange(split.n_users)
+    dataset = read_only(communities())
+    model = trained(name, dataset, epochs=1)
+    users = np.arange(dataset.n_users)
     users.flags.writeable = False
-    assert model.score(split.history(), users).isfinite().all()
+    assert model.score(dataset.history(), users).isfinite().all()

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from synthetic import communities
-from test_contract import CHANCE, scores, trained
+from tests.helpers.synthetic import communities
+from tests.models.test_contract import CHANCE, scores, trained
 
 from unblur import models
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
-from unblur.models import cfg_diffrec, diffrec, t_diffrec
-from unblur.models.reverse import Reverse
+from unblur.models.diffusion import cfg_diffrec, diffrec, t_diffrec
+from unblur.models.diffusion._reverse import Reverse
 
 SPLIT = communities()
 GENERATIVE = {"noise_scale": 1.0, "noise_min": 0.1, "noise_max": 0.99, "t_prime_share": 1.0, "condition_dropout": 0.5}

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_matrix
-from synthetic import communities, with_dislikes
-from test_contract import SMALL, trained
+from tests.helpers.synthetic import communities, with_dislikes
+from tests.models.test_contract import SMALL, trained
 
 from unblur import models
-from unblur.data.split import Split
-from unblur.diffusion.rows import from_scipy
+from unblur.data.dataset import Dataset
 from unblur.errors import UserError
-from unblur.models.dislikes import Examples, triplet_losses, triplets
+from unblur.models.diffusion._dislikes import Examples, triplet_losses, triplets
+from unblur.nn.sparse import from_scipy
 
 PLAIN = communities()
 RATED = with_dislikes(PLAIN)
@@ -48,7 +48,7 @@ def test_data_without_low_ratings_are_refused_by_the_parameters_name(name: str, 
 def test_off_they_change_nothing(name: str) -> None:
     users = np.arange(4)
     plain, rated = (
-        trained(name, split, epochs=2).score(split.history().rows(users), users) for split in (PLAIN, RATED)
+        trained(name, dataset, epochs=2).score(dataset.history().rows(users), users) for dataset in (PLAIN, RATED)
     )
     assert plain.equal(rated)
 
@@ -61,7 +61,7 @@ def test_a_disliked_item_is_recommended_less_than_others_of_the_group(name: str,
         params["loss"] = loss  # type: ignore[assignment]
     elif loss == "multinomial":
         pytest.skip("its loss is its own")
-    gaps = [gap(trained(name, split, epochs=40, **own)) for split, own in ((RATED, params), (PLAIN, {}))]
+    gaps = [gap(trained(name, dataset, epochs=40, **own)) for dataset, own in ((RATED, params), (PLAIN, {}))]
     assert gaps[0] > gaps[1] + 0.2, "in standard deviations of the user's scores"
 
 
@@ -124,5 +124,5 @@ def test_weights_are_refused_below_zero() -> None:
 
 
 def test_the_split_says_what_it_is() -> None:
-    assert isinstance(RATED, Split) and RATED.disliked is not None
+    assert isinstance(RATED, Dataset) and RATED.disliked is not None
     assert RATED.disliked.multiply(RATED.train + RATED.valid).nnz == 0

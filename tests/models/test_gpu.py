@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from synthetic import communities
+from tests.helpers.synthetic import communities
 
 from unblur import models
-from unblur.diffusion.rows import dropped
 from unblur.evaluation.ranking import validate
+from unblur.nn.sparse import dropped
 from unblur.training.loop import Plan, fit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU (CUDA)")

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from synthetic import communities
-from test_contract import CHANCE, scores, trained
+from tests.helpers.synthetic import communities
+from tests.models.test_contract import CHANCE, scores, trained
 
 from unblur import models
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
-from unblur.models import l_diffrec
-from unblur.models.clusters import clusters
+from unblur.models.diffusion import l_diffrec
+from unblur.models.diffusion._clusters import clusters
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, fit
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from synthetic import communities
-from test_contract import CHANCE, scores, trained
+from tests.helpers.synthetic import communities
+from tests.models.test_contract import CHANCE, scores, trained
 from torch import Tensor
 
 import unblur.denoisers
@@ -17,7 +17,7 @@ from unblur.diffusion.process import Process
 from unblur.diffusion.sampling import plain_chain, reverse_steps
 from unblur.diffusion.schedules import linear_variance
 from unblur.evaluation.ranking import validate
-from unblur.models.reverse import Reverse
+from unblur.models.diffusion._reverse import Reverse
 
 SPLIT = communities()
 MEMBERS = [name for name in models.names() if "self_condition" in models.config_class(name).model_fields]

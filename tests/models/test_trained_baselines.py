@@ -7,19 +7,20 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
-from synthetic import communities
-from test_contract import CHANCE, scores, trained
+from tests.helpers.synthetic import communities
+from tests.models.test_contract import CHANCE, scores, trained
 from torch.nn import functional as F
 
 from unblur import models
-from unblur.diffusion.rows import from_scipy
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
-from unblur.models import ials, names
-from unblur.models.autoencoder import Autoencoder, Histories, multinomial_loss
-from unblur.models.lightgcn import smooth
-from unblur.models.pairwise import Pairwise, sample_negatives
+from unblur.models import names
+from unblur.models.autoencoders._autoencoder import Autoencoder, Histories, multinomial_loss
+from unblur.models.factorization import ials
+from unblur.models.factorization._pairwise import Pairwise, sample_negatives
+from unblur.models.factorization.lightgcn import smooth
 from unblur.models.trained import Trained
+from unblur.nn.sparse import from_scipy
 
 SPLIT = communities()
 TRAINED = [name for name in names() if issubclass(models.model_class(name), Trained)]

@@ -38,7 +38,7 @@ def test_jobs_are_thin_and_tell_their_flags(job: Path) -> None:
 
 def test_every_model_has_a_sound_search_space() -> None:
     from unblur import models
-    from unblur.tuning.space import load_space
+    from unblur.search.space_file import load_space
 
     for file in (ROOT / "search_spaces").glob("*.yaml"):
         space = load_space(file, models.config_class(file.stem))
@@ -48,7 +48,7 @@ def test_every_model_has_a_sound_search_space() -> None:
 
 def test_spaces_for_rated_data_begin_without_ratings() -> None:
     from unblur import models
-    from unblur.tuning.space import load_space
+    from unblur.search.space_file import load_space
 
     files = sorted((ROOT / "search_spaces" / "rated").glob("*.yaml"))
     assert files

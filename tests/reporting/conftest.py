@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from reporting.made_studies import Made, write_study
+from tests.helpers.made_studies import Made, write_study
 
 from unblur.tracking.client import Store, connect
 

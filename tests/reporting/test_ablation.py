@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from unblur.models.ablations import Ablation, Measured
+from unblur.experiments.ablation import Ablation, Measured
 from unblur.reporting.ablation import as_frame, report, write
 from unblur.reporting.ablation_tables import BEYOND, chosen
 

@@ -8,10 +8,10 @@ import pytest
 from unblur.data.presets import PRESETS
 from unblur.evaluation.metrics import CUTOFFS, METRICS
 from unblur.reporting import papers
-from unblur.reporting.importance import Importance, importance
 from unblur.reporting.leaderboard import leaderboard
 from unblur.reporting.loading import load
 from unblur.reporting.parallel import BOTTOM, axis, parallel
+from unblur.reporting.parameter_importance import Importance, importance
 from unblur.reporting.plots import result_plots
 from unblur.reporting.runs import StudyRuns, Trial
 from unblur.reporting.search_plots import guidance, search_history

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reporting.made_studies import Made
 from scipy import stats
+from tests.helpers.made_studies import Made
 
 from unblur import models
 from unblur.reporting.leaderboard import leaderboard

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reporting.made_studies import TOYS, Made, multiply_trials, write_study
-from reporting.mlflow_server import served
+from tests.helpers.made_studies import TOYS, Made, multiply_trials, write_study
+from tests.helpers.mlflow_pages import served
 
 from unblur.errors import UserError
+from unblur.experiments.recording import Recorder
 from unblur.reporting.loading import load
 from unblur.reporting.page import to_html
 from unblur.reporting.report import build
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader, existing_store
-from unblur.tracking.runs import Dataset
+from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
-from unblur.tuning.recording import Recorder
 
 NewStore = Callable[[Sequence[Made]], Store]
 
@@ -61,7 +61,7 @@ def test_a_trial_is_worth_its_best_epoch(toys: Store) -> None:
 
 
 def test_only_what_had_the_same_data_and_history_is_compared(new_store: NewStore) -> None:
-    other = Dataset("amazon_toys", "cd" * 32, {})
+    other = LoggedDataset("amazon_toys", "cd" * 32, {})
     store = new_store(
         [
             Made("diffrec", 0.05, trials=0),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from reporting.mlflow_server import served
+from tests.helpers.mlflow_pages import served
 
 from unblur.tracking.client import Store
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import mlflow  # noqa: F401 - its seconds are not those of the first test that needs it
 import pytest
-from mlflow_server import Server
+from tests.helpers.mlflow_server import Server
 
 from unblur.tracking.client import Store, connect
-from unblur.tracking.runs import Dataset
+from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
 
-TOYS = Dataset("toys", "ab" * 32, {"users": 3, "items": 5})
+TOYS = LoggedDataset("toys", "ab" * 32, {"users": 3, "items": 5})
 
 
 @pytest.fixture(autouse=True)

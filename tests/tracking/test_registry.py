@@ -13,9 +13,9 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from unblur import models
-from unblur.data.split import Split
+from unblur.data.dataset import Dataset
 from unblur.errors import UserError
-from unblur.models import popularity
+from unblur.models.closed_form import popularity
 from unblur.tracking.client import Store, connect
 from unblur.tracking.registry import decide, load_registered, name_of, register
 from unblur.tracking.tracker import Tracker
@@ -36,7 +36,7 @@ def save_popularity(folder: Path, users: int = 5) -> Path:
     nothing = csr_matrix(train.shape, dtype=np.float32)
     ids = np.array([str(user) for user in range(users)])
     model = popularity.Model(popularity.Config(), users, len(ITEMS))
-    model.fit(Split(train, nothing, None, None, ids, np.array(ITEMS), "digest"))
+    model.fit(Dataset(train, nothing, None, None, ids, np.array(ITEMS), "digest"))
     model.save(folder)
     return folder
 

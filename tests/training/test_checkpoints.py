@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from unblur.training.checkpoints import Checkpoint, Checkpoints, under
-from unblur.training.pieces import pieces
+from unblur.training.safetensors_stream import pieces
 
 
 def saved(folder: Path, *epochs: int) -> Checkpoints:

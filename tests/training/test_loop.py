@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic import communities
+from tests.helpers.synthetic import communities
 
 from unblur import models
 from unblur.evaluation.ranking import validate

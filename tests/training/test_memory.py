@@ -10,10 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import communities
+from tests.helpers.synthetic import communities
 
-from unblur.training import distributed, memory
-from unblur.training.distributed import Resources
+from unblur.running import ray_train as distributed
+from unblur.running.ray_train import Resources
+from unblur.training import memory
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.memory import CLEAR_REFS, CUDA_CONTEXT, Peak, fraction, physical_memory, room, take_share
 from unblur.training.task import OUTCOME, Task, read, run

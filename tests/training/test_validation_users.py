@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_matrix
-from synthetic import communities
+from tests.helpers.synthetic import communities
 
 from unblur import models
-from unblur.data.split import Split
+from unblur.data.dataset import Dataset
 from unblur.evaluation.ranking import validate
 from unblur.models.base import Recommender
 from unblur.training import loop
@@ -34,8 +34,8 @@ def trained(model: Recommender[Any], plan: Plan = PLAN, **more: Any) -> tuple[Ou
     return fit(model, SPLIT, plan, lambda _, metrics: bool(told.append(metrics)), **more), told
 
 
-def drawn(split: Split, size: int) -> np.ndarray:
-    users = sample(split, size)
+def drawn(dataset: Dataset, size: int) -> np.ndarray:
+    users = sample(dataset, size)
     assert users is not None
     return users
 
@@ -81,15 +81,15 @@ def test_the_outcome_is_what_everyone_says_of_the_returned_model(grid: list[dict
 def test_users_are_drawn_among_those_who_have_something_to_find() -> None:
     valid = SPLIT.valid.toarray()
     valid[::2] = 0
-    split = Split(
+    dataset = Dataset(
         SPLIT.train, csr_matrix(valid), SPLIT.train_rank, SPLIT.valid_rank, SPLIT.users, SPLIT.items, digest="half"
     )
     torch.manual_seed(1)
-    first = drawn(split, FEW)
+    first = drawn(dataset, FEW)
     assert len(set(first.tolist())) == FEW and (first % 2 == 1).all()
     torch.manual_seed(2)
-    np.testing.assert_array_equal(drawn(split, FEW), first)
-    assert sample(split, SPLIT.n_users // 2) is None and sample(split, None) is None
+    np.testing.assert_array_equal(drawn(dataset, FEW), first)
+    assert sample(dataset, SPLIT.n_users // 2) is None and sample(dataset, None) is None
 
 
 def test_a_sample_of_everyone_changes_nothing() -> None:

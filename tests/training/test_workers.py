@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from group import on_workers
-from synthetic import communities
+from tests.helpers.synthetic import communities
+from tests.helpers.worker_group import on_workers
 from torch import Tensor, nn
 
-from unblur.data.split import History, Split
-from unblur.diffusion.rows import from_scipy
+from unblur.data.dataset import Dataset, History
 from unblur.models.base import Batch, TrainableConfig, TrainableRecommender
+from unblur.nn.sparse import from_scipy
 from unblur.training.loop import Plan, fit
 from unblur.training.workers import process_group
 
@@ -32,10 +32,10 @@ class Linear(TrainableRecommender[TrainableConfig]):
         dense = examples.to_dense()
         return (dense @ self.weight - dense).square().sum(-1)
 
-    def batches(self, split: Split, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        for start in range(0, split.n_users, 17):  # the last batch has one user: a second worker gets none
-            whole = np.arange(split.n_users)[start : start + 17]
-            yield Batch(from_scipy(split.train[whole[rank::world]], self.device), len(whole))
+    def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        for start in range(0, dataset.n_users, 17):  # the last batch has one user: a second worker gets none
+            whole = np.arange(dataset.n_users)[start : start + 17]
+            yield Batch(from_scipy(dataset.train[whole[rank::world]], self.device), len(whole))
 
     def optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -50,7 +50,7 @@ class Linear(TrainableRecommender[TrainableConfig]):
     def load(cls, folder: Path) -> "Linear":
         raise NotImplementedError
 
-    def footprint(self, split: Split) -> int:
+    def footprint(self, dataset: Dataset) -> int:
         return 0
 
 

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from unblur.benchmarking import memory, searching, speed
-from unblur.benchmarking.contestants import Contestant, Ours, Products, Textbook
+from unblur.benchmarking.implementations import Contestant, Ours, Products, Textbook
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.recbole import recbole
 from unblur.benchmarking.result import Evaluation, Memory, Result, Training, machine, ratios
+from unblur.data.dataset import Dataset
 from unblur.data.prepare import prepare
-from unblur.data.split import Split
-from unblur.data.store import load_split
+from unblur.data.store import load_dataset
 from unblur.errors import UserError
 
 
@@ -28,18 +28,18 @@ def run(options: BenchmarkOptions, console: Console) -> None:
     _check_output(options.output)
     torch.set_num_threads(options.threads)
     prepared = prepare(options.data, options.data_dir, options.storage)
-    split = load_split(prepared.folder)
-    console.print(f"{options.data.dataset}: {split.n_users:,} users, {split.n_items:,} items", markup=False)
-    training, evaluation = _speed(options, split, console) if options.rounds else (None, [])
+    dataset = load_dataset(prepared.folder)
+    console.print(f"{options.data.dataset}: {dataset.n_users:,} users, {dataset.n_items:,} items", markup=False)
+    training, evaluation = _speed(options, dataset, console) if options.rounds else (None, [])
     used = None if options.skip_memory else _memory(options, prepared.folder)
-    search = searching.measure(options, split, console) if options.trials else None
+    search = searching.measure(options, dataset, console) if options.trials else None
     result = Result(
         command=shlex.join(["python", *sys.argv]),
         dataset=options.data.dataset,
-        digest=split.digest,
-        users=min(options.users or split.n_users, split.n_users),
-        items=split.n_items,
-        interactions=split.train.nnz,
+        digest=dataset.digest,
+        users=min(options.users or dataset.n_users, dataset.n_users),
+        items=dataset.n_items,
+        interactions=dataset.train.nnz,
         hidden=options.hidden,
         batch_size=options.batch_size,
         machine=machine(options.threads),
@@ -55,36 +55,36 @@ def run(options: BenchmarkOptions, console: Console) -> None:
         console.print(f"written to {options.output}", markup=False)
 
 
-def _speed(options: BenchmarkOptions, split: Split, console: Console) -> tuple[Training, list[Evaluation]]:
-    split = some_users(split, options.users)
+def _speed(options: BenchmarkOptions, dataset: Dataset, console: Console) -> tuple[Training, list[Evaluation]]:
+    dataset = some_users(dataset, options.users)
     with ExitStack() as stack:
-        ours = Ours(split, options.hidden, options.batch_size)
+        ours = Ours(dataset, options.hidden, options.batch_size)
         contestants: dict[str, Contestant] = {
             "ours": ours,
-            "textbook": Textbook(split, options.hidden, options.batch_size, options.textbook),
+            "textbook": Textbook(dataset, options.hidden, options.batch_size, options.textbook),
         }
         if options.peer == "recbole":
             sizes = (options.hidden, options.batch_size, options.threads)
-            contestants["recbole"] = stack.enter_context(recbole(split, *sizes, options.peer_cache, console))
-        products = Products(split.n_users, split.n_items, options.hidden, options.batch_size)
+            contestants["recbole"] = stack.enter_context(recbole(dataset, *sizes, options.peer_cache, console))
+        products = Products(dataset.n_users, dataset.n_items, options.hidden, options.batch_size)
         training = speed.training(contestants, products, ours, options.T[0], options.rounds)
         weights = ours.weights()  # trained, so that the metrics that are compared are not those of chance
         evaluation = [speed.evaluation(contestants, weights, steps, options.rounds) for steps in options.T]
     return training, evaluation
 
 
-def some_users(split: Split, count: int | None) -> Split:
+def some_users(dataset: Dataset, count: int | None) -> Dataset:
     """`count` users of a split, evenly spread; all of them when there are no more, or for None."""
-    if count is None or count >= split.n_users:
-        return split
-    rows = np.linspace(0, split.n_users - 1, count).astype(np.int64)
+    if count is None or count >= dataset.n_users:
+        return dataset
+    rows = np.linspace(0, dataset.n_users - 1, count).astype(np.int64)
     return replace(
-        split,
-        train=split.train[rows],
-        valid=split.valid[rows],
+        dataset,
+        train=dataset.train[rows],
+        valid=dataset.valid[rows],
         train_rank=None,
         valid_rank=None,
-        users=split.users[rows],
+        users=dataset.users[rows],
     )
 
 

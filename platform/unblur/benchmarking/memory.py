@@ -24,22 +24,22 @@ def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, th
     """What a trial does in an epoch that ends with an evaluation and a checkpoint."""
     import torch
 
-    from unblur.data.store import load_split
+    from unblur.data.store import load_dataset
     from unblur.evaluation.ranking import validate
-    from unblur.models import diffrec
+    from unblur.models.diffusion import diffrec
     from unblur.training.checkpoints import Checkpoints
     from unblur.training.loop import Plan, Training
     from unblur.training.workers import Workers
 
     torch.set_num_threads(threads)
-    split = load_split(Path(folder))
+    dataset = load_dataset(Path(folder))
     config = diffrec.Config(dims=(hidden,), batch_size=batch_size, T=steps)
-    model = diffrec.Model(config, split.n_users, split.n_items)
+    model = diffrec.Model(config, dataset.n_users, dataset.n_items)
     with tempfile.TemporaryDirectory() as kept:
         checkpoints = Checkpoints(kept)
-        training = Training(model, split, Plan(), lambda epoch, metrics: False, checkpoints, Workers())
+        training = Training(model, dataset, Plan(), lambda epoch, metrics: False, checkpoints, Workers())
         training.train_epoch()
-        validate(model, split)
+        validate(model, dataset)
         checkpoints.save(training.state())
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from unblur.benchmarking.contestants import Metrics, Weights
-from unblur.data.split import Split
+from unblur.benchmarking.implementations import Metrics, Weights
+from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed, UserError
 
 REQUIREMENTS = ("recbole==1.2.1", "numpy<2", "scipy<1.13", "pandas<2.2", "setuptools<81")
@@ -54,13 +54,13 @@ class RecBole:
 
 @contextmanager
 def recbole(
-    split: Split, hidden: int, batch_size: int, threads: int, cache: Path, console: Console
+    dataset: Dataset, hidden: int, batch_size: int, threads: int, cache: Path, console: Console
 ) -> Iterator[RecBole]:
     """RecBole on `split`'s train and validation parts."""
     python = environment(cache.expanduser(), console)
     with TemporaryDirectory(prefix="unblur-recbole-") as kept:
         folder = Path(kept)
-        write_data(split, folder / "unblur")
+        write_data(dataset, folder / "unblur")
         sizes = {"hidden": hidden, "batch_size": batch_size, "threads": threads}
         with subprocess.Popen(
             [python, "-P", SCRIPT, json.dumps(sizes)],  # -P: nothing of this folder may be found there
@@ -102,12 +102,12 @@ def _install(python: Path, packages: Sequence[str], home: Path) -> None:
         )
 
 
-def write_data(split: Split, folder: Path) -> None:
+def write_data(dataset: Dataset, folder: Path) -> None:
     """RecBole's own files, one for each part, and one that names every item, so that the catalogues are the same."""
     folder.mkdir()
-    for name, part in (("train", split.train), ("valid", split.valid)):
+    for name, part in (("train", dataset.train), ("valid", dataset.valid)):
         rows, columns = part.nonzero()
         lines = (f"{user}\t{item}\n" for user, item in zip(rows.tolist(), columns.tolist(), strict=True))
         (folder / f"unblur.{name}.inter").write_text("user_id:token\titem_id:token\n" + "".join(lines))
-    items = "".join(f"{item}\n" for item in range(split.n_items))
+    items = "".join(f"{item}\n" for item in range(dataset.n_items))
     (folder / "unblur.item").write_text("item_id:token\n" + items)

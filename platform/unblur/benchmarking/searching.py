@@ -10,37 +10,37 @@ import ray
 import torch
 from rich.console import Console
 
-from unblur.benchmarking.contestants import timed
+from unblur.benchmarking.implementations import timed
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.result import Search, SearchRun
-from unblur.data.split import Split
-from unblur.models import diffrec
-from unblur.tracking.runs import Dataset
+from unblur.data.dataset import Dataset
+from unblur.experiments.context import open_session, ray_cluster, study_url
+from unblur.experiments.options import SearchOptions
+from unblur.experiments.recording import Recorder
+from unblur.experiments.study_run import identity_of
+from unblur.models.diffusion import diffrec
+from unblur.running.cleanup import Janitor
+from unblur.running.run import search as run_search
+from unblur.running.trainable import Work, trial
+from unblur.search.identity import trial_seed
+from unblur.search.space import Choice, SearchSpace
+from unblur.search.study import Study
+from unblur.tracking.runs import LoggedDataset
 from unblur.training.checkpoints import under
 from unblur.training.loop import Plan, fit
-from unblur.tuning.identity import trial_seed
-from unblur.tuning.janitor import Janitor
-from unblur.tuning.options import SearchOptions
-from unblur.tuning.parameters import Choice, SearchSpace
-from unblur.tuning.recording import Recorder
-from unblur.tuning.session import open_session, ray_cluster, study_url
-from unblur.tuning.single import identity_of
-from unblur.tuning.study import Study
-from unblur.tuning.trial import Work, trial
-from unblur.tuning.tuner import search as run_search
 
 BARE = 3
 """Trainings in the plain loop."""
 
 
-def measure(options: BenchmarkOptions, split: Split, console: Console) -> Search:
+def measure(options: BenchmarkOptions, dataset: Dataset, console: Console) -> Search:
     """Search `options.trials` trials with one thread each, all of one configuration and a seed of their own."""
     params = {"dims": [options.hidden], "batch_size": options.batch_size, "T": options.T[0]}
     with _threads(1):
         epochs = 2
         for _ in range(2):  # the second time without what a first training costs
-            epochs = max(1, round(epochs * options.trial_seconds / _bare(split, params, epochs, 0)))
-        bare = [_bare(split, params, epochs, number) for number in range(BARE)]
+            epochs = max(1, round(epochs * options.trial_seconds / _bare(dataset, params, epochs, 0)))
+        bare = [_bare(dataset, params, epochs, number) for number in range(BARE)]
     runs = []
     for concurrency in (1, 2):
         # a cluster each: when Tune drops an actor that is just being made, Ray may keep its CPU reserved
@@ -51,10 +51,10 @@ def measure(options: BenchmarkOptions, split: Split, console: Console) -> Search
     return Search(epochs=epochs, runs=runs, bare_seconds=bare, overhead=overhead, speedup=one.seconds / two.seconds)
 
 
-def _bare(split: Split, params: dict[str, Any], epochs: int, number: int) -> float:
-    model = diffrec.Model(diffrec.Config(**params), split.n_users, split.n_items, trial_seed(0, number))
+def _bare(dataset: Dataset, params: dict[str, Any], epochs: int, number: int) -> float:
+    model = diffrec.Model(diffrec.Config(**params), dataset.n_users, dataset.n_items, trial_seed(0, number))
     plan = Plan(epochs=epochs, eval_every=epochs)
-    return timed(lambda: fit(model, split, plan, lambda epoch, metrics: False))[0]
+    return timed(lambda: fit(model, dataset, plan, lambda epoch, metrics: False))[0]
 
 
 def _search(
@@ -79,11 +79,13 @@ def _search(
         space = SearchSpace(model="diffrec", parameters={"lr": Choice(type="choice", values=[1e-3])}, fixed=params)
         study = Study.open(identity_of(session, space), study_url(asked, folder))
         tracker = session.tracker()
-        tracker.open_study(study.name, "benchmark", {}, {}, Dataset(session.dataset, session.prepared.digest))
+        tracker.open_study(
+            study.name, "benchmark", {}, {}, LoggedDataset(session.dataset_name, session.prepared.digest)
+        )
         work = Work("diffrec", session.plan, session.resources, session.trainer(), under(folder, "trials"))
         try:
             run_search(
-                trial(work, ray.put(session.split)),
+                trial(work, ray.put(session.dataset)),
                 study,
                 options.trials,
                 concurrency=concurrency,

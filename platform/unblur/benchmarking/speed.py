@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import median
 
-from unblur.benchmarking.contestants import Contestant, Metrics, Ours, Products, Weights
+from unblur.benchmarking.implementations import Contestant, Metrics, Ours, Products, Weights
 from unblur.benchmarking.result import Evaluation, Timing, Training
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unblur.data import download, protocols, splitting, store
+from unblur.data import download, protocols, store
+from unblur.data import splits as splitting
 from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
 from unblur.data.interactions import Interactions
@@ -22,7 +23,7 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Prepared:
-    """Prepared data: `folder` is for `store.load_split`, storage and `digest` for `store.load_test`."""
+    """Prepared data: `folder` is for `store.load_dataset`, storage and `digest` for `store.load_test`."""
 
     request: DataRequest
     digest: str

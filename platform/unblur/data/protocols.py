@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
-from unblur.data.splitting import positions, time_order
+from unblur.data.splits import positions, time_order
 from unblur.errors import UserError
 
 LOW = 4.0

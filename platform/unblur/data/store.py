@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import load, save
 from scipy.sparse import csr_matrix
 
+from unblur.data.dataset import Dataset
 from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID, Interactions
-from unblur.data.split import Split
-from unblur.data.splitting import positions, time_order
+from unblur.data.splits import positions, time_order
 from unblur.errors import UserError
 
 SEARCH, LOCKED, META = "search.safetensors", "test.safetensors", "meta.json"
@@ -170,12 +170,12 @@ def _matrix(arrays: Arrays, name: str, meta: Mapping[str, Any]) -> csr_matrix:
     return csr_matrix((np.ones(len(indices), dtype=np.float32), indices, arrays[f"{name}_indptr"]), shape=shape)
 
 
-def load_split(folder: Path) -> Split:
+def load_dataset(folder: Path) -> Dataset:
     """Train and validation from `<storage>/data/<digest>`; the test file is not opened. Raises UserError if damaged."""
     folder = folder.absolute()
     meta = _meta(folder)
     arrays = load(_checked(folder, SEARCH, meta))
-    return Split(
+    return Dataset(
         train=_matrix(arrays, "train", meta),
         valid=_matrix(arrays, "valid", meta),
         train_rank=arrays.get("train_rank"),

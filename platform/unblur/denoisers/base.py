@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unblur.diffusion.layers import linear_layer, matrix
-from unblur.diffusion.onednn import linear, tanh
-from unblur.diffusion.rows import dropped, normalized, project, row_squares
 from unblur.diffusion.sampling import LinearNetwork
+from unblur.nn.layers import linear_layer, matrix
+from unblur.nn.onednn import linear, tanh
+from unblur.nn.sparse import dropped, normalized, project, row_squares
 
 TIME_DIM = 10
 MAX_PERIOD = 10_000

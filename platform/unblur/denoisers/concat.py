@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from unblur.denoisers.base import Layers
-from unblur.diffusion.layers import matrix
-from unblur.diffusion.rows import normalized, project
+from unblur.nn.layers import matrix
+from unblur.nn.sparse import normalized, project
 
 
 class Network(Layers):

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur.denoisers.base import Layers
-from unblur.diffusion.layers import linear_layer, matrix
-from unblur.diffusion.rows import owners, row_softmax, row_sums
+from unblur.nn.layers import linear_layer, matrix
+from unblur.nn.sparse import owners, row_softmax, row_sums
 
 
 class Network(Layers):

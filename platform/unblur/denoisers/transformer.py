@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur.denoisers.base import TIME_DIM, LinearEnds, time_embedding
-from unblur.diffusion.layers import linear_layer, matrix
-from unblur.diffusion.rows import normalized, project
+from unblur.nn.layers import linear_layer, matrix
+from unblur.nn.sparse import normalized, project
 
 MAX_TOKENS = 4
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from unblur.diffusion.rows import with_values
+from unblur.nn.sparse import with_values
 
 
 def guide(weak: Tensor, strong: Tensor, scale: float) -> Tensor:

@@ -11,9 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from unblur.diffusion.onednn import Packed
 from unblur.diffusion.process import Prediction, Process, x0_from
-from unblur.diffusion.rows import TINY, dense, project, row_squares
+from unblur.nn.onednn import Packed
+from unblur.nn.sparse import TINY, dense, project, row_squares
 
 Sampler = Literal["posterior_mean", "ancestral", "ddim"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from unblur.data.split import History, Split
+from unblur.data.dataset import Dataset, History
 from unblur.errors import UserError
 from unblur.evaluation.metrics import CUTOFFS, all_metrics, average
 
@@ -54,22 +54,22 @@ class Evaluation:
         return average(self.per_user(), self.n_relevant)
 
 
-def validate(model: Scorer, split: Split, users: Users | None = None) -> Evaluation:
+def validate(model: Scorer, dataset: Dataset, users: Users | None = None) -> Evaluation:
     """Rank all items but the user's train, from train; the truth is valid."""
-    return evaluate(model, split, truth=split.valid, exclude=split.train, users=users)
+    return evaluate(model, dataset, truth=dataset.valid, exclude=dataset.train, users=users)
 
 
 def final(
-    model: Scorer, split: Split, test: csr_matrix, history: Literal["train", "train+valid"] = "train"
+    model: Scorer, dataset: Dataset, test: csr_matrix, history: Literal["train", "train+valid"] = "train"
 ) -> Evaluation:
     """Rank all items but the user's train and valid, whichever of them the model sees; the truth is test."""
-    exclude = (split.train + split.valid).tocsr()
-    return evaluate(model, split, truth=test, exclude=exclude, with_valid_history=history == "train+valid")
+    exclude = (dataset.train + dataset.valid).tocsr()
+    return evaluate(model, dataset, truth=test, exclude=exclude, with_valid_history=history == "train+valid")
 
 
 def evaluate(
     model: Scorer,
-    split: Split,
+    dataset: Dataset,
     truth: csr_matrix,
     exclude: csr_matrix,
     with_valid_history: bool = False,
@@ -80,11 +80,11 @@ def evaluate(
     Raises UserError when nobody has one, ScoresNotFinite when the model is broken.
     """
     n_relevant = np.diff(truth.indptr).astype(np.int64)
-    users = np.arange(split.n_users) if users is None else users
+    users = np.arange(dataset.n_users) if users is None else users
     users = users[n_relevant[users] > 0]
     if not len(users):
         raise UserError("no user has a held-out item, so there is nothing to evaluate; keep more data or users")
-    items = rank(model, split.history(with_valid_history), exclude, users, max(CUTOFFS))
+    items = rank(model, dataset.history(with_valid_history), exclude, users, max(CUTOFFS))
     return Evaluation(users, hits_of(items, truth[users]), items, n_relevant[users])
 
 

@@ -1,9 +1,9 @@
-"""One module per recommender, found by its name: `Config` (a ModelConfig) and `Model` (a Recommender)."""
+"""One module per recommender, in a folder by family, found by its name: `Config` and `Model` (a Recommender)."""
 
 import json
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,13 +11,21 @@ from pydantic import ValidationError
 from unblur.errors import UserError, explain, unknown
 from unblur.models.base import ModelConfig, Recommender
 
-_HELPERS = {"ablations", "autoencoder", "base", "clusters", "dislikes", "files", "linear", "pairwise", "presets"}
-_HELPERS |= {"reverse", "trained"}
+
+def _modules() -> dict[str, str]:
+    """Where each model is; a module whose name begins with an underscore is a helper."""
+    found = (module.name for module in walk_packages(__path__, f"{__name__}.") if not module.ispkg)
+    depth = __name__.count(".") + 2
+    return {
+        name.rpartition(".")[2]: name
+        for name in found
+        if name.count(".") == depth and not name.rpartition(".")[2].startswith("_")
+    }
 
 
 def names() -> list[str]:
     """All known models."""
-    return sorted(module.name for module in iter_modules(__path__) if module.name not in _HELPERS)
+    return sorted(_modules())
 
 
 def config_class(name: str) -> type[ModelConfig]:
@@ -52,6 +60,7 @@ def name_in(folder: Path) -> str:
 
 
 def _module(name: str) -> Any:
-    if name not in names():
-        raise unknown("model", name, names())
-    return import_module(f"{__name__}.{name}")
+    modules = _modules()
+    if name not in modules:
+        raise unknown("model", name, modules)
+    return import_module(modules[name])

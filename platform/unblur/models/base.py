@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from unblur.data.split import History, Split
+from unblur.data.dataset import Dataset, History
 
 
 class ModelConfig(BaseModel):
@@ -84,11 +84,11 @@ class Recommender(ABC, Generic[C]):
         """Read what `save` wrote; raises UserError when a file is missing or damaged."""
 
     @abstractmethod
-    def footprint(self, split: Split) -> int:
+    def footprint(self, dataset: Dataset) -> int:
         """Estimated peak bytes that fitting and scoring take above the interpreter's own."""
 
     @abstractmethod
-    def operations(self, split: Split) -> Operations:
+    def operations(self, dataset: Dataset) -> Operations:
         """Estimated work of fitting (closed form) or of one epoch (trained by gradient)."""
 
     @property
@@ -101,7 +101,7 @@ class ClosedFormRecommender(Recommender[C]):
     """A model that is fitted in one go."""
 
     @abstractmethod
-    def fit(self, split: Split) -> None:
+    def fit(self, dataset: Dataset) -> None:
         """Learn from `split.train`."""
 
 
@@ -125,7 +125,7 @@ class TrainableRecommender(Recommender[T], nn.Module):
         """Per-example training losses (b,) of one rank's share of a batch."""
 
     @abstractmethod
-    def batches(self, split: Split, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+    def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """The epoch's batches, the same on every run with this seed; each is cut into `world` shares."""
 
     @abstractmethod
@@ -141,13 +141,15 @@ class TrainableRecommender(Recommender[T], nn.Module):
         """Weights, gradients, two moments, the best copy, and the running average where there is one."""
         return 4 * (6 if self.config.ema else 5) * self.parameter_count
 
-    def operations(self, split: Split) -> Operations:
+    def operations(self, dataset: Dataset) -> Operations:
         """Two or three products per layer and user, forwards and backwards; AdamW visits all weights in each step."""
-        steps = -(-split.n_users // max(1, getattr(self.config, "batch_size", split.n_users)))
+        steps = -(-dataset.n_users // max(1, getattr(self.config, "batch_size", dataset.n_users)))
         weights = self.parameter_count
-        return Operations(2.5 * weights * split.n_users, 0.2 * weights * steps + 1.5 * split.n_users * split.n_items)
+        return Operations(
+            2.5 * weights * dataset.n_users, 0.2 * weights * steps + 1.5 * dataset.n_users * dataset.n_items
+        )
 
-    def setup(self, split: Split) -> None:
+    def setup(self, dataset: Dataset) -> None:
         """Called once before training: whatever the model learns of the data without gradients."""
 
     @property

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from unblur.models.ablations import Ablation, Measured
+from unblur.experiments.ablation import Ablation, Measured
 from unblur.reporting import ablation_tables as tables
 from unblur.reporting.ablation_tables import mean_and_spread, metrics, text
 from unblur.reporting.figure import Plot, palette, safe, styled
+from unblur.reporting.formatting import shown
 from unblur.reporting.page import Report, Section, to_html, to_markdown
 from unblur.reporting.report import save
-from unblur.reporting.wording import shown
 
 PARTS = {"valid": "validation", "test": "test"}
 

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from unblur.evaluation.metrics import parse_metric
-from unblur.models.ablations import Ablation
+from unblur.experiments.ablation import Ablation
+from unblur.reporting.formatting import NONE, shown, with_spread
 from unblur.reporting.tables import Table
-from unblur.reporting.wording import NONE, shown, with_spread
 
 BEYOND = ("coverage_at_10", "novelty_at_10", "popularity_at_10")
 COSTS = {"seconds": "seconds of training", "memory_mib": "its memory, MiB"}

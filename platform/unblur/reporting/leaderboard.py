@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from unblur.evaluation.significance import CONFIDENCE, Comparison, bootstrap_interval, compare, holm, welch
-from unblur.reporting.groups import Pair, letters
+from unblur.reporting.letters import Pair, letters
 from unblur.reporting.runs import StudyRuns
 
 Values = NDArray[np.float64]

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from unblur.reporting.figure import Plot, safe, styled
-from unblur.reporting.importance import Importance
+from unblur.reporting.formatting import shown
+from unblur.reporting.parameter_importance import Importance
 from unblur.reporting.runs import StudyRuns, Trial
-from unblur.reporting.wording import shown
 
 AXES, LINES = 10, 300  # that a page has room for
 BANDS = 6

@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from scipy import stats
 
 from unblur.reporting.figure import Plot, palette, safe, styled
+from unblur.reporting.formatting import shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.papers import Beside
-from unblur.reporting.wording import shown
 
 SECONDS = "train/seconds"
 PARAMETERS = "model/parameters"  # a metric of retrains, where it is logged

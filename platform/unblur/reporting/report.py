@@ -9,14 +9,14 @@ from rich.console import Console
 from unblur.errors import UserError
 from unblur.reporting import papers, plots, search_plots, tables
 from unblur.reporting.figure import Plot
+from unblur.reporting.formatting import counted
 from unblur.reporting.leaderboard import Leaderboard, leaderboard
 from unblur.reporting.loading import load
 from unblur.reporting.options import ReportOptions
 from unblur.reporting.page import Report, Section, to_html, to_markdown
-from unblur.reporting.reproduction import commands, definitions
+from unblur.reporting.provenance import commands, definitions
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.verdict import reservations, verdict
-from unblur.reporting.wording import counted
 from unblur.tracking.reader import Reader, existing_store
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from unblur.reporting.figure import Plot, described, palette, safe, styled
-from unblur.reporting.importance import Importance, importance
+from unblur.reporting.formatting import shown
 from unblur.reporting.parallel import parallel
+from unblur.reporting.parameter_importance import Importance, importance
 from unblur.reporting.runs import StudyRuns, Trial
-from unblur.reporting.wording import shown
 
 SCALE = "guidance_scale"
 BINS = 8

@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from unblur.evaluation.significance import Comparison
+from unblur.reporting.formatting import NONE, duration, probability, shown, with_spread
 from unblur.reporting.leaderboard import Leaderboard
 from unblur.reporting.papers import Beside
 from unblur.reporting.runs import StudyRuns
 from unblur.reporting.verdict import GUIDED, UNGUIDED
-from unblur.reporting.wording import NONE, duration, probability, shown, with_spread
 from unblur.tracking.runs import text
 
 OVERVIEW = ("recall_at_10", "recall_at_20", "ndcg_at_10", "ndcg_at_20", "mrr_at_10", "precision_at_10")

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from unblur import models
 from unblur.evaluation.significance import CONFIDENCE, welch
+from unblur.reporting.formatting import counted, duration, shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
-from unblur.reporting.wording import counted, duration, shown
 
 GUIDED, UNGUIDED = ("cfg_diffrec", "generative_cfg"), "diffrec"
 COVERAGE = "coverage_at_10"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from unblur import models
-from unblur.data.split import History
+from unblur.data.dataset import History
 from unblur.errors import UserError
 
 BLOCK = 512  # users scored at once

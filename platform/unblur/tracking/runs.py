@@ -30,7 +30,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class LoggedDataset:
     """The study's data as MLflow shows it: a name, a digest, and facts (users, items, train, ...)."""
 
     name: str

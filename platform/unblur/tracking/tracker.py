@@ -8,7 +8,7 @@ from typing import Any
 from unblur.tracking.address import redact
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import Delivery
-from unblur.tracking.runs import STATUS, Dataset, Kind, Record, Run, State, finite, spread, text
+from unblur.tracking.runs import STATUS, Kind, LoggedDataset, Record, Run, State, finite, spread, text
 from unblur.tracking.writer import Writer
 
 
@@ -35,7 +35,7 @@ class Tracker:
         name: str,
         tags: Mapping[str, Any],
         params: Mapping[str, Any],
-        dataset: Dataset,
+        dataset: LoggedDataset,
         description: str = "",
     ) -> str:
         """Find the study's runs, or make its parent run; returns the parent's id. Raises UserError."""

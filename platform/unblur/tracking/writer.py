@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unblur.tracking.client import Store
-from unblur.tracking.runs import Dataset, Kind, Run, from_mlflow, text
+from unblur.tracking.runs import Kind, LoggedDataset, Run, from_mlflow, text
 
 BATCH = 100  # parameters that MLflow takes at once
 PAGE = 1000  # runs that MLflow gives at once
@@ -71,7 +71,7 @@ class Writer:
     def ended(self, run: Run, status: str, when: int, again: bool = False) -> None:
         self._client.set_terminated(run.id, status, when)
 
-    def dataset(self, run: Run, dataset: Dataset, again: bool = False) -> None:
+    def dataset(self, run: Run, dataset: LoggedDataset, again: bool = False) -> None:
         from mlflow import entities
 
         digest = dataset.digest[:36]  # all that MLflow takes; the tag has the rest

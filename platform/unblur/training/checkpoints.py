@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from unblur.training.pieces import Piece, pieces
+from unblur.training.safetensors_stream import Piece, pieces
 
 logger = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from unblur.data.split import Split
+from unblur.data.dataset import Dataset
 from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
 from unblur.training.allocator import keep_freed_memory
-from unblur.training.average import Average
 from unblur.training.checkpoints import Checkpoint, Checkpoints
-from unblur.training.efficiency import efficiency
+from unblur.training.ema import Average
+from unblur.training.parallel_efficiency import efficiency
 from unblur.training.validation import Settings, best_of, sample, validated
 from unblur.training.workers import Workers
 
@@ -77,7 +77,7 @@ class Outcome:
 
 def fit(
     model: Recommender[Any],
-    split: Split,
+    dataset: Dataset,
     plan: Plan,
     report: Report,
     checkpoints: Checkpoints | None = None,
@@ -93,19 +93,19 @@ def fit(
     """
     try:
         if isinstance(model, ClosedFormRecommender):
-            return _fit_at_once(model, split, plan, report, workers)
+            return _fit_at_once(model, dataset, plan, report, workers)
         assert isinstance(model, TrainableRecommender)
-        return Training(model, split, plan, report, checkpoints, workers, grid).run()
+        return Training(model, dataset, plan, report, checkpoints, workers, grid).run()
     except ScoresNotFinite as error:
         raise TrainingFailed(str(error)) from error
 
 
 def _fit_at_once(
-    model: ClosedFormRecommender[Any], split: Split, plan: Plan, report: Report, workers: Workers
+    model: ClosedFormRecommender[Any], dataset: Dataset, plan: Plan, report: Report, workers: Workers
 ) -> Outcome:
     started = time.monotonic()
-    model.fit(split)
-    metrics = validated(model, split, workers)
+    model.fit(dataset)
+    metrics = validated(model, dataset, workers)
     facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
     report(1, {**metrics, f"best_{plan.metric}": metrics[plan.metric], **facts})
     return Outcome(1, metrics[plan.metric], metrics)
@@ -117,20 +117,20 @@ class Training:
     def __init__(
         self,
         model: TrainableRecommender[Any],
-        split: Split,
+        dataset: Dataset,
         plan: Plan,
         report: Report,
         checkpoints: Checkpoints | None,
         workers: Workers,
         grid: Sequence[Settings] = (),
     ) -> None:
-        self.model, self.split, self.plan, self.report = model, split, plan, report
+        self.model, self.dataset, self.plan, self.report = model, dataset, plan, report
         self.checkpoints, self.workers, self.grid = checkpoints, workers, grid
         keep_freed_memory()
-        model.setup(split)
-        self.efficiency = efficiency(model, split, workers)
+        model.setup(dataset)
+        self.efficiency = efficiency(model, dataset, workers)
         self.optimizer = model.optimizer()
-        self.users = sample(split, plan.validation_users)
+        self.users = sample(dataset, plan.validation_users)
         self.average = Average(model, model.config.ema) if model.config.ema else None
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
         self._resume()
@@ -162,15 +162,15 @@ class Training:
 
     def _validate_on_all(self) -> None:
         """The trained model's own metrics, in place of the sample's by which it was chosen."""
-        metrics = validated(self.model, self.split, self.workers)
+        metrics = validated(self.model, self.dataset, self.workers)
         self.best = replace(self.best, value=metrics[self.plan.metric], metrics=metrics)
         self.report(self.epoch, {f"best_{self.plan.metric}": self.best.value})
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
         """The settings of inference that do best, if there are several, and the metrics with them."""
         if self.grid:
-            return best_of(self.grid, self.model, self.split, self.plan.metric, self.workers, self.users)
-        return {}, validated(self.model, self.split, self.workers, self.users)
+            return best_of(self.grid, self.model, self.dataset, self.plan.metric, self.workers, self.users)
+        return {}, validated(self.model, self.dataset, self.workers, self.users)
 
     def _facts(self, loss: float, seconds: float) -> dict[str, float]:
         """What an evaluation tells beside its metrics; the best value so far is the trial's when it ends here."""
@@ -208,7 +208,7 @@ class Training:
         total += torch.stack([losses.sum().double(), total.new_tensor(len(losses))])
 
     def _batches(self) -> Iterator[Batch]:
-        return self.model.batches(self.split, self.epoch, self.workers.rank, self.workers.world)
+        return self.model.batches(self.dataset, self.epoch, self.workers.rank, self.workers.world)
 
     def _keep_best(self, metrics: dict[str, float], settings: dict[str, Any]) -> None:
         value = metrics[self.plan.metric]

@@ -11,7 +11,7 @@ from pyarrow import fs
 from pydantic import BaseModel, ConfigDict
 
 from unblur import models
-from unblur.data.split import Split
+from unblur.data.dataset import Dataset
 from unblur.training.checkpoints import Checkpoints, filesystem, under, write_atomically
 from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
 from unblur.training.memory import Peak, gigabytes, room
@@ -41,7 +41,7 @@ class Task(BaseModel):
     """Settings of inference, of which each evaluation takes the best."""
 
 
-def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) -> Outcome:  # noqa: B008 - frozen
+def run(task: Task, dataset: Dataset, report: Report, workers: Workers = Workers()) -> Outcome:  # noqa: B008 - frozen
     """Train as `task` says, resuming from its checkpoints; TrainingFailed when it cannot succeed.
 
     Running out of memory is such a failure too: the same configuration would again.
@@ -49,13 +49,13 @@ def run(task: Task, split: Split, report: Report, workers: Workers = Workers()) 
     config = models.configure(task.model, task.params, f"model {task.model}")
     checkpoints, peak = Checkpoints(under(task.folder, "checkpoints")), Peak()
     try:
-        model = models.model_class(task.model)(config, split.n_users, split.n_items, task.seed)
+        model = models.model_class(task.model)(config, dataset.n_users, dataset.n_items, task.seed)
         device = best_device(model)
-        needs, (has, where) = model.footprint(split), room(device)
+        needs, (has, where) = model.footprint(dataset), room(device)
         if needs > has:
             raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
         told = _with_memory(report, peak, device)
-        outcome = fit(on_best_device(model), split, task.plan, told, checkpoints, workers, task.grid)
+        outcome = fit(on_best_device(model), dataset, task.plan, told, checkpoints, workers, task.grid)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unblur.data.split import Split
+from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.evaluation.ranking import ScoresNotFinite, evaluating, validate
 from unblur.models.base import Recommender, TrainableRecommender
@@ -20,27 +20,29 @@ Settings = Mapping[str, Any]
 Users = NDArray[np.int64]
 
 
-def sample(split: Split, size: int | None) -> Users | None:
+def sample(dataset: Dataset, size: int | None) -> Users | None:
     """The same `size` users of validation (size,) in every training on these data; None for all, if these are no more.
 
     UserError when nobody has a validation item.
     """
-    users = _users(split)
+    users = _users(dataset)
     return None if size is None or size >= len(users) else _drawn(users, size)
 
 
-def validated(model: Recommender[Any], split: Split, workers: Workers, users: Users | None = None) -> dict[str, float]:
+def validated(
+    model: Recommender[Any], dataset: Dataset, workers: Workers, users: Users | None = None
+) -> dict[str, float]:
     """Every validation metric, means over `users` (default: all); each worker ranks its share of them.
 
     Raises ScoresNotFinite on all workers.
     """
-    return _metrics(model, split, workers, _users(split) if users is None else users)
+    return _metrics(model, dataset, workers, _users(dataset) if users is None else users)
 
 
 def best_of(
     grid: Sequence[Settings],
     model: Recommender[Any],
-    split: Split,
+    dataset: Dataset,
     metric: str,
     workers: Workers,
     users: Users | None = None,
@@ -51,13 +53,13 @@ def best_of(
     for a few users, then the FINALISTS for all of `users` (default: everyone). A setting whose scores are not finite
     loses; raises ScoresNotFinite when all do.
     """
-    users = _users(split) if users is None else users
+    users = _users(dataset) if users is None else users
     with evaluating(model):
         if len(grid) > FINALISTS:
             few = _drawn(users, SAMPLE)
-            values = [_tried(settings, model, split, workers, few).get(metric, -np.inf) for settings in grid]
+            values = [_tried(settings, model, dataset, workers, few).get(metric, -np.inf) for settings in grid]
             grid = [grid[place] for place in np.argsort(-np.array(values), kind="stable")[:FINALISTS]]
-        found = [_tried(settings, model, split, workers, users) for settings in grid]
+        found = [_tried(settings, model, dataset, workers, users) for settings in grid]
     best = max(range(len(grid)), key=lambda place: found[place].get(metric, -np.inf))
     if not found[best]:
         raise ScoresNotFinite("the model's scores are not finite with any setting of inference")
@@ -66,18 +68,18 @@ def best_of(
 
 
 def _tried(
-    settings: Settings, model: Recommender[Any], split: Split, workers: Workers, users: Users
+    settings: Settings, model: Recommender[Any], dataset: Dataset, workers: Workers, users: Users
 ) -> dict[str, float]:
     """The metrics with these settings; none where the scores are not finite."""
     model.infer_with(settings)
     try:
-        return _metrics(model, split, workers, users)
+        return _metrics(model, dataset, workers, users)
     except ScoresNotFinite:
         return {}
 
 
-def _users(split: Split) -> Users:
-    users = np.flatnonzero(np.diff(split.valid.indptr)).astype(np.int64)
+def _users(dataset: Dataset) -> Users:
+    users = np.flatnonzero(np.diff(dataset.valid.indptr)).astype(np.int64)
     if not len(users):
         raise UserError("no user has an interaction in the validation set, so nothing can be selected on it")
     return users
@@ -87,14 +89,14 @@ def _drawn(users: Users, size: int) -> Users:
     return np.sort(np.random.default_rng(0).permutation(users)[:size])
 
 
-def _metrics(model: Recommender[Any], split: Split, workers: Workers, users: Users) -> dict[str, float]:
+def _metrics(model: Recommender[Any], dataset: Dataset, workers: Workers, users: Users) -> dict[str, float]:
     """The means over `users`. A worker whose scores are not finite says so to the others, which wait for its sums."""
     share = users[workers.rank :: workers.world]
     ranked = share if len(share) else users[:1]  # of more workers than users some rank one that does not count
     broken: ScoresNotFinite | None = None
     sums: dict[str, float] = {}
     try:
-        found = validate(model, split, ranked).per_user()
+        found = validate(model, dataset, ranked).per_user()
         sums = {name: float(values[: len(share)].sum()) for name, values in found.items()}
     except ScoresNotFinite as error:
         broken = error

@@ -1,0 +1,115 @@
+"""What a model may see of a dataset: training and validation interactions, and the order they came in."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from unblur.errors import UserError
+
+Ranks = NDArray[np.int32]
+WeightForm = Literal["linear", "exponential"]
+
+
+@dataclass(frozen=True)
+class History:
+    """Interactions of B users, with their order in time.
+
+    `matrix` is a binary CSR float32 (B, n_items). `rank` is aligned with `matrix.indices`: the 0-based position
+    of each entry in its user's time order, or None where the data carry no order. `disliked` is a binary CSR
+    (B, n_items) of what the users rated too low for a hit, or None where nothing is known of that.
+    """
+
+    matrix: csr_matrix
+    rank: Ranks | None
+    disliked: csr_matrix | None = None
+
+    def rows(self, users: NDArray[np.int64]) -> "History":
+        """The histories of `users` (B,), in that order."""
+        matrix = self.matrix[users]
+        disliked = None if self.disliked is None else self.disliked[users]
+        if self.rank is None:
+            return History(matrix, None, disliked)
+        starts, ends = self.matrix.indptr[users], self.matrix.indptr[users + 1]
+        lengths = ends - starts
+        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return History(matrix, self.rank[np.repeat(starts, lengths) + offsets], disliked)
+
+    def weighted(self, w_min: float, w_max: float, form: WeightForm = "linear") -> csr_matrix:
+        """T-DiffRec's weights (eq. 16): the m-th of M weighs w_min + (m-1)/(M-1) (w_max - w_min); w_min for M = 1.
+
+        `exponential` grows by a constant factor instead: w_min (w_max / w_min)^((m-1)/(M-1)).
+        """
+        if w_min == w_max == 1:
+            return self.matrix
+        if self.rank is None:
+            raise UserError("w_min and w_max weigh interactions by time, and this dataset has no order in time")
+        lengths = np.diff(self.matrix.indptr)
+        steps = np.repeat(np.maximum(lengths - 1, 1), lengths)
+        age = self.rank / steps  # 0 the oldest, 1 the newest
+        weights = w_min + age * (w_max - w_min) if form == "linear" else w_min ** (1 - age) * w_max**age
+        return csr_matrix(
+            (weights.astype(np.float32), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape
+        )
+
+    def signed(self, weighted: csr_matrix, dislike_weight: float) -> csr_matrix:
+        """`weighted` (B, n_items) with -dislike_weight at every disliked item."""
+        if dislike_weight == 0 or self.disliked is None:
+            return weighted
+        hits, low = weighted.tocoo(), self.disliked.tocoo()
+        # a difference of matrices would drop hits of weight 0
+        values = np.concatenate([hits.data, np.full(low.nnz, -dislike_weight)]).astype(np.float32)
+        places = (np.concatenate([hits.row, low.row]), np.concatenate([hits.col, low.col]))
+        signed = csr_matrix((values, places), shape=weighted.shape)
+        signed.sort_indices()
+        return signed
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and validation parts; the test part is locked away (`data.store.load_test`).
+
+    train, valid: binary CSR float32 (n_users, n_items), indices sorted in each row, no entry in both.
+    train_rank, valid_rank: 0-based time rank of each entry *within its part*, aligned with `.indices`; None where
+    the data carry no order. users, items: raw ids by row and column. digest: the hash of the whole prepared
+    dataset, the test part included. disliked: binary CSR (n_users, n_items) of the items that users rated too low for
+    a hit, before their last training interaction in time; none of a user's items in any part is in it. None where
+    every interaction is a hit or ratings are unknown.
+    """
+
+    train: csr_matrix
+    valid: csr_matrix
+    train_rank: Ranks | None
+    valid_rank: Ranks | None
+    users: NDArray[np.str_]
+    items: NDArray[np.str_]
+    digest: str
+    disliked: csr_matrix | None = None
+
+    @property
+    def n_users(self) -> int:
+        return int(self.train.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        return int(self.train.shape[1])
+
+    def history(self, with_valid: bool = False) -> History:
+        """The input of every user: train, or (`--history train+valid`) train followed by valid."""
+        if not with_valid:
+            return History(self.train, self.train_rank, self.disliked)
+        both = (self.train + self.valid).tocsr()
+        both.sort_indices()
+        if self.train_rank is None or self.valid_rank is None:
+            return History(both, None, self.disliked)
+        shift = np.repeat(np.diff(self.train.indptr), np.diff(self.valid.indptr))
+        # + 1 keeps rank 0 an explicit entry while the two parts are added
+        first = csr_matrix((self.train_rank + 1, self.train.indices, self.train.indptr), shape=self.train.shape)
+        second = csr_matrix(
+            (self.valid_rank + shift + 1, self.valid.indices, self.valid.indptr), shape=self.valid.shape
+        )
+        ranks = (first + second).tocsr()
+        ranks.sort_indices()
+        return History(both, (ranks.data - 1).astype(np.int32), self.disliked)

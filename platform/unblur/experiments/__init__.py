@@ -1,0 +1,1 @@
+"""What a person runs: tune, train, evaluate, ablate, reproduce."""

@@ -1,0 +1,229 @@
+"""What must be in order before the first trial: data, storage, MLflow, Ray. Found wrong, it is a UserError."""
+
+import os
+import shlex
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import ray
+from pyarrow import fs
+from rich.console import Console
+
+from unblur.data import store as data_store
+from unblur.data.dataset import Dataset
+from unblur.data.download import directory
+from unblur.data.prepare import Prepared, prepare
+from unblur.errors import UserError
+from unblur.evaluation.metrics import parse_metric
+from unblur.experiments.options import RunOptions, SearchOptions
+from unblur.experiments.test_once import Locked
+from unblur.running.ray_train import Resources
+from unblur.running.trainable import Trainer
+from unblur.search.storage import local_url
+from unblur.tracking.address import redact
+from unblur.tracking.client import Store, connect
+from unblur.tracking.tracker import Tracker
+from unblur.training.checkpoints import filesystem
+from unblur.training.loop import Plan
+
+WORKERS_ENVIRONMENT = {
+    "env_vars": {
+        # every report of a Ray Train worker waits for this poll, which takes 2 s by default
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+        "PYTHONWARNINGS": "ignore",
+    },
+    "worker_process_setup_hook": "unblur.running.own_cluster.know_own_cluster",
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a run works with."""
+
+    options: RunOptions
+    plan: Plan
+    prepared: Prepared
+    dataset: Dataset
+    resources: Resources
+    """Of each training; GPUs that are chosen (`tuning.gpus`) are 0 until the cluster is known."""
+    root: str
+    """Absolute path or URI of the storage."""
+    local: Path
+    """A local folder for what must be local: prepared data."""
+    store: Store
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset, as experiments and models are called."""
+        return Path(self.options.data.dataset).stem
+
+    def trainer(self, final: bool = False) -> Trainer:
+        """Where a trial runs, or (`final`) a retrain of a search's best."""
+        if self.options.trainer != "auto":
+            return self.options.trainer
+        return "ray" if final or self.resources.workers > 1 or self.resources.gpus else "local"
+
+    def tracker(self) -> Tracker:
+        """A new tracker in the experiment of this dataset and protocol."""
+        return Tracker(self.store, f"{self.dataset_name}/{self.options.data.protocol}")
+
+    def load_test(self) -> Locked:
+        """Unlock the test part, for the final evaluation."""
+        return Locked(self.dataset, data_store.load_test(self.local, self.prepared.digest), self.options.history)
+
+
+def open_session(options: RunOptions, console: Console) -> Session:
+    """Check and prepare; nothing of the search has happened when this raises UserError."""
+    plan = Plan(
+        epochs=options.epochs,
+        eval_every=options.eval_every,
+        patience=options.patience,
+        metric=parse_metric(options.metric),
+    )
+    root = absolute(options.storage)
+    check_writable(root)
+    if options.summary:
+        check_summary(options.summary)
+    local = directory(None) if "://" in root else Path(root)
+    store = connect(options.tracking_uri)
+    prepared = prepare(options.data, options.data_dir, local)
+    for line in prepared.report:
+        console.print(line, markup=False)
+    dataset = data_store.load_dataset(prepared.folder)
+    console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
+    return Session(options, plan, prepared, dataset, asked_for(options), root, local, store)
+
+
+def asked_for(options: RunOptions) -> Resources:
+    """What the flags give a training: with `--gpus-per-worker auto` no GPU yet."""
+    gpus = 0.0 if options.gpus_per_worker == "auto" else options.gpus_per_worker
+    return Resources(options.workers_per_trial, options.cpus_per_worker, gpus)
+
+
+def absolute(storage: str) -> str:
+    """The storage as an absolute path, or the URI that it is."""
+    return storage.rstrip("/") if "://" in storage else str(Path(storage).expanduser().absolute())
+
+
+def check_writable(root: str) -> None:
+    """Write, read and remove a small file; UserError names --storage when that fails."""
+    try:
+        files, path = filesystem(root)
+        probe = f"{path}/.unblur-{uuid4().hex}"
+        files.create_dir(path, recursive=True)
+        with files.open_output_stream(probe) as stream:
+            stream.write(b"unblur")
+        with files.open_input_stream(probe) as stream:
+            stream.read()
+        files.delete_file(probe)
+    except (OSError, ValueError) as error:  # pyarrow's errors are both
+        raise _unwritable(root, redact(str(error).splitlines()[0])) from None
+    if isinstance(files, fs.LocalFileSystem) and not os.access(path, os.W_OK):
+        raise _unwritable(root, "it is read-only")
+
+
+def _unwritable(root: str, reason: str) -> UserError:
+    remedy = "Name a folder that you may write to."
+    if "://" in root:
+        remedy = (
+            "Name a bucket that exists and that you may write to; credentials come from the environment "
+            "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or the machine's role, and the address of a store that is "
+            "not Amazon's from ?endpoint_override=HOST:PORT&scheme=http."
+        )
+    return UserError(f"--storage {redact(root)} cannot be written: {reason}. {remedy}")
+
+
+def study_url(options: SearchOptions, root: str) -> str:
+    """The study's database; an object store cannot hold one, so it needs --study-url."""
+    if options.study_url:
+        return options.study_url
+    if "://" in root:
+        raise UserError(
+            f"--storage {redact(root)} cannot hold the study's SQLite file; name a database: "
+            "--study-url postgresql://user:password@host/database"
+        )
+    return local_url(Path(root))
+
+
+def check_summary(file: Path) -> None:
+    """Make the folder of the summary; UserError now rather than after hours when it cannot be written."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--summary {file} cannot be written: {error.strerror}") from None
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise UserError(f"--summary {file} cannot be written: name a file in a folder that you may write to")
+
+
+def command() -> str:
+    """The command line of this run, as it can be typed again; nothing secret in it."""
+    return redact(shlex.join(["python", *sys.argv]))
+
+
+@contextmanager
+def ray_cluster() -> Iterator[None]:
+    """Join the cluster that RAY_ADDRESS or a running head names, or start one on this machine for as long as needed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # otherwise every CPU-only actor of a trial would be told that it has no GPU
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    mine = not ray.is_initialized()
+    if mine:
+        _join(os.environ.get("RAY_ADDRESS", ""))
+    try:
+        with _sigterm_as_ctrl_c():
+            yield
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """With Ray's own handler a job that is told to end (`ray job stop`) would exit without closing its runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _join(address: str) -> None:
+    _try_address(address)
+    try:
+        ray.init(log_to_driver=False, logging_level="error", runtime_env=WORKERS_ENVIRONMENT)
+    except ValueError as error:  # an address that is none
+        raise UserError(
+            f"RAY_ADDRESS={address} is no address of a Ray cluster: {str(error).partition('. ')[0]}. Give HOST:PORT of "
+            "its head (6379), auto, or unset it for a cluster on this machine; a dashboard's http:// address is for "
+            "`ray job submit`."
+        ) from None
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        raise UserError(
+            f"the Ray cluster {f'at {address} ' if address else ''}cannot be joined: {str(error).partition('. ')[0]}. "
+            "If it asks for a token (ray start with RAY_AUTH_MODE=token), set RAY_AUTH_MODE=token here too and give "
+            "its token in RAY_AUTH_TOKEN or ~/.ray/auth_token; RAY_ADDRESS names another cluster."
+        ) from None
+
+
+def _try_address(address: str) -> None:
+    """Knock at the cluster's door: Ray itself waits two minutes, and then ends the process."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}). Correct RAY_ADDRESS, start one there "
+            "(ray start --head), or unset it for a cluster on this machine."
+        ) from None

@@ -1,0 +1,56 @@
+"""`jobs/evaluate.py`: one model, one look at the test set."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from unblur import models
+from unblur.data.download import directory
+from unblur.data.prepare import prepare
+from unblur.data.store import load_dataset, load_test
+from unblur.errors import UserError
+from unblur.evaluation.metrics import CUTOFFS, DEFINITION, METRICS
+from unblur.experiments.context import absolute
+from unblur.experiments.options import EvaluateOptions
+from unblur.experiments.results import write_summary
+from unblur.experiments.test_once import evaluate_folder, popularity
+from unblur.tracking.client import connect
+from unblur.tracking.registry import load_registered
+
+
+def evaluate(options: EvaluateOptions, console: Console) -> None:
+    """Print every metric of the model on the test set, popularity's beside it. Raises UserError."""
+    root = absolute(options.storage)
+    local = directory(None) if "://" in root else Path(root)
+    prepared = prepare(options.data, options.data_dir, local)
+    name, folder = _find(options, prepared.digest)
+    dataset, test = load_dataset(prepared.folder), load_test(local, prepared.digest)
+    metrics = evaluate_folder(folder, dataset, test, options.history).metrics()
+    least = popularity(dataset, test, options.history)
+    model = f"{name} ({models.name_in(folder)})"
+    console.print(f"{model} on the test set of {options.data.dataset} ({options.data.protocol})", markup=False)
+    table = Table("metric", *(f"@{k}" for k in CUTOFFS), "popularity @10")
+    for metric in METRICS:
+        values = [f"{metrics[f'{metric}_at_{k}']:.4f}" for k in CUTOFFS]
+        table.add_row(metric, *values, f"{least[f'{metric}_at_10']:.4f}")
+    console.print(table)
+    console.print(f"{DEFINITION}; history here: {options.history}", markup=False)
+    if options.summary:
+        write_summary(options.summary, {"model": name, "history": options.history, "test": metrics})
+
+
+def _find(options: EvaluateOptions, digest: str) -> tuple[str, Path]:
+    """The model's name and folder; a registered one must have been trained on these very data."""
+    if options.model and not options.model.startswith("models:/"):
+        return options.model, Path(options.model)
+    dataset = Path(options.data.dataset).stem
+    registered = load_registered(connect(options.tracking_uri), options.model or dataset)
+    trained_on = registered.tags.get("unblur.dataset_digest", "")
+    if trained_on != digest:
+        raise UserError(
+            f"{registered.uri} was trained on the data with digest {trained_on[:12]}, and these have {digest[:12]}: "
+            f"give the flags of its training, {registered.tags.get('unblur.data_request', '')}, or name another model "
+            "with --model, such as the latest one, models:/NAME@candidate"
+        )
+    return registered.uri, registered.folder

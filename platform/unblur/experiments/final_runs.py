@@ -1,0 +1,98 @@
+"""The retrains of one configuration, one per seed: a record like a study's, kept as files beside the models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from unblur.search.identity import trial_seed
+from unblur.search.space import Parameter
+from unblur.search.study import TrialRecord
+from unblur.training.checkpoints import under
+from unblur.training.task import OUTCOME, read
+
+PER_CONFIGURATION = 100
+"""Retrain numbers are configuration * 100 + index, so that those of another best trial get runs of their own."""
+
+
+@dataclass(frozen=True)
+class RetrainIdentity:
+    """What the search needs to know: the seed from which those of the retrains follow, and the metric."""
+
+    seed: int
+    metric: str
+
+
+class Retrains:
+    """What is done, and what is left to do; the outcome file that a finished retrain leaves is the truth."""
+
+    def __init__(
+        self,
+        folder: str,
+        configuration: int,
+        params: dict[str, Any],
+        seed: int,
+        metric: str,
+        swept: Mapping[str, Parameter] | None = None,
+    ) -> None:
+        self.folder, self.params, self.swept = folder, params, dict(swept or {})
+        self.first = configuration * PER_CONFIGURATION
+        self.identity = RetrainIdentity(trial_seed(seed, configuration, "retrain"), metric)
+        self._asked: set[int] = set()
+        self._failed: dict[int, str] = {}
+
+    def numbers(self, seeds: int) -> list[int]:
+        """The retrains of the first `seeds` seeds."""
+        return list(range(self.first, self.first + seeds))
+
+    def is_one(self, number: int) -> bool:
+        """Whether the number is that of a retrain of this configuration, whatever its seed."""
+        return self.first <= number < self.first + PER_CONFIGURATION
+
+    def outcome(self, number: int) -> dict[str, Any] | None:
+        """The epoch, value, validation metrics and parameter count of a finished retrain."""
+        return read(self.home(number), OUTCOME)
+
+    def home(self, number: int) -> str:
+        """The folder of a retrain."""
+        return under(self.folder, f"{number:05d}")
+
+    def failures(self) -> dict[int, str]:
+        """Why retrains failed in this process, by number."""
+        return dict(self._failed)
+
+    # what Ray Tune's hooks ask of a study
+
+    def missing(self, seeds: int) -> int:
+        return sum(self.outcome(number) is None for number in self.numbers(seeds))
+
+    def settle(self) -> list[TrialRecord]:
+        return []
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        number = self.first
+        while number in self._asked or self.outcome(number) is not None:
+            number += 1
+        self._asked.add(number)
+        return number, self.params
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        return False
+
+    def complete(self, number: int, value: float | None = None) -> TrialRecord:
+        if self.outcome(number) is None:
+            return self.fail(number, "it ended without leaving a model")
+        return self._ended(number, "complete")
+
+    def prune(self, number: int) -> TrialRecord:
+        raise AssertionError("retrains are not pruned")
+
+    def fail(self, number: int, reason: str) -> TrialRecord:
+        self._failed[number] = reason
+        return self._ended(number, "failed", reason)
+
+    def release(self) -> None:
+        self._asked.clear()
+
+    def _ended(self, number: int, state: str, reason: str | None = None) -> TrialRecord:
+        return TrialRecord(number, state, self.params, None, {}, reason, None, datetime.now())

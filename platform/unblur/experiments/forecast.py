@@ -1,0 +1,168 @@
+"""What a run will do, said before it does it."""
+
+import os
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ray
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from unblur import models
+from unblur.data.dataset import Dataset
+from unblur.errors import UserError
+from unblur.experiments.context import Session
+from unblur.experiments.options import SearchOptions
+from unblur.experiments.speed import measured
+from unblur.models.base import Operations, TrainableRecommender
+from unblur.running.cleanup import projected
+from unblur.running.gpus import choice, gpu_memory
+from unblur.running.resources import cluster_nodes
+from unblur.search.inference_grid import points, settings_of, written
+from unblur.search.space import Choice, FloatRange, IntRange, Parameter, SearchSpace
+from unblur.training.memory import gigabytes, physical_memory
+
+DRAWS = 60
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the training of one configuration needs."""
+
+    memory: int
+    """Peak bytes above the interpreter's own."""
+    weights: int
+    """Bytes of what a checkpoint holds once."""
+    operations: Operations
+    """Of the fit, or of one epoch."""
+
+
+def announce(
+    session: Session,
+    space: SearchSpace,
+    swept: Mapping[str, Parameter],
+    drawn: Sequence[Estimate],
+    concurrency: int,
+    console: Console,
+) -> None:
+    """Print the data, what is searched and swept, where trials will run and what memory one needs at most."""
+    options, resources, facts = session.options, session.resources, session.prepared.facts
+    console.print(
+        f"data {session.dataset_name} ({options.data.protocol}): train {facts.train:,}, valid {facts.valid:,}, "
+        f"test {facts.test:,} (locked); digest {session.prepared.digest[:12]}",
+        markup=False,
+    )
+    if space.parameters:
+        console.print(_table(space))
+    if swept:
+        tried = written({name: points(parameter) for name, parameter in swept.items()})
+        console.print(f"swept on each trained network ({settings_of(swept)} settings at most): {tried}", markup=False)
+    if space.fixed:
+        console.print("fixed: " + ", ".join(f"{name}={value}" for name, value in space.fixed.items()), markup=False)
+    what = f"{options.trials} trials, then " if isinstance(options, SearchOptions) else ""
+    each = f"{resources.workers} worker(s) of {resources.cpus:g} CPU and {resources.gpus:g} GPU"
+    console.print(
+        f"{what}{options.seeds} seed(s) of at most {options.epochs} epochs; {concurrency} at a time, each on {each}; "
+        f"trainer {session.trainer()}, retrains {session.trainer(final=isinstance(options, SearchOptions))}",
+        markup=False,
+    )
+    memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
+    disk = projected(disk, max(concurrency, 1), options.seeds)
+    console.print(
+        f"memory of one beside PyTorch's own: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}; "
+        f"{_duration(session, drawn)}",
+        markup=False,
+    )
+
+
+def _duration(session: Session, drawn: Sequence[Estimate]) -> str:
+    """About how long a fit or an epoch takes on a CPU like this one."""
+    speed = measured(max(1, int(session.resources.cpus)))
+    seconds = sorted(speed.seconds(each.operations) for each in drawn)
+    trained = issubclass(models.model_class(session.options.model), TrainableRecommender)
+    what = "an epoch" if trained else "a fit"
+    middle, most = duration(seconds[len(seconds) // 2]), duration(seconds[-1])
+    return f"{what} on {session.resources.cpus:g} CPU: about {middle}, at most {most}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def refuse_infeasible(spaces: Iterable[SearchSpace], dataset: Dataset) -> None:
+    """UserError when even the smallest configuration of a space needs more memory than this machine has.
+
+    A cluster's nodes may have more than this one, so there each training is held against its own node's.
+    """
+    if os.environ.get("RAY_ADDRESS") or ray.is_initialized():
+        return
+    least = {space.model: min(each.memory for each in estimates(space, dataset)) for space in spaces}
+    has = physical_memory()
+    if too_large := {model: needs for model, needs in least.items() if needs > has}:
+        told = ", ".join(f"{model} needs at least {gigabytes(needs)}" for model, needs in too_large.items())
+        raise UserError(
+            f"by estimate {told} for {dataset.n_users:,} users and {dataset.n_items:,} items, and this machine has "
+            f"{gigabytes(has)}: leave the model out (--model), take less data (--min-rating, a smaller dataset), or "
+            "run where there is more memory"
+        )
+
+
+def with_gpus(session: Session, drawn: Sequence[Estimate]) -> tuple[Session, str]:
+    """The session with the GPUs of each worker, and a line that says why; empty when there is nothing to say.
+
+    Ray must be up. drawn: what configurations of the search need.
+    """
+    model = models.model_class(session.options.model)
+    if session.options.gpus_per_worker != "auto" or not issubclass(model, TrainableRecommender):
+        return session, ""
+    largest = max(each.memory for each in drawn)
+    gpus, why = choice(session.resources, largest, cluster_nodes(), gpu_memory)
+    return replace(session, resources=replace(session.resources, gpus=gpus)), why
+
+
+def side_by_side(drawn: Sequence[Estimate], places: int) -> int:
+    """How many of `places` trainings the nodes' memory holds at a time; one at least, which may still be small."""
+    largest = max(each.memory for each in drawn)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    # what Ray found free at its start is divided between these two
+    fits = sum(int((node.get("memory", 0) + node.get("object_store_memory", 0)) // largest) for node in nodes)
+    return max(1, min(places, fits))
+
+
+def estimates(space: SearchSpace, dataset: Dataset) -> list[Estimate]:
+    """What some random configurations of the space need; always the same ones."""
+    rng = random.Random(0)
+    drawn = [dict(space.fixed)] if not space.parameters else []
+    drawn += [space.assemble(lambda _, parameter: parameter.sample(rng)) for _ in range(DRAWS * bool(space.parameters))]
+    return [estimate(space.model, params, dataset) for params in drawn]
+
+
+def estimate(name: str, params: dict[str, Any], dataset: Dataset) -> Estimate:
+    """What one configuration needs, found without allocating its weights."""
+    config = models.configure(name, params, "search space")
+    with torch.device("meta"):
+        model = models.model_class(name)(config, dataset.n_users, dataset.n_items)
+    tensors = model.state_dict().values() if isinstance(model, TrainableRecommender) else []
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return Estimate(model.footprint(dataset), weights, model.operations(dataset))
+
+
+def _table(space: SearchSpace) -> Table:
+    table = Table(title=f"search space of {space.model}", title_justify="left")
+    for heading in ("parameter", "values", "when", "stage"):
+        table.add_column(heading)
+    for name, parameter in space.parameters.items():
+        when = ", ".join(f"{other} = {value}" for other, value in parameter.when.items())
+        table.add_row(name, _values(parameter), when, parameter.stage)
+    return table
+
+
+def _values(parameter: FloatRange | IntRange | Choice) -> str:
+    if isinstance(parameter, Choice):
+        return ", ".join(map(str, parameter.values))
+    return f"{parameter.low:g} to {parameter.high:g}" + (", log" if parameter.log else "")

@@ -1,0 +1,115 @@
+"""`jobs/reproduce.py`: rows of the papers' tables, each trained and tested as `jobs/train.py` does it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from unblur.checkout import beside
+from unblur.data import download
+from unblur.data.presets import resolve
+from unblur.data.request import DataRequest
+from unblur.errors import RunFailed, UserError
+from unblur.experiments.context import absolute, check_writable, ray_cluster
+from unblur.experiments.experiment_options import ReproduceOptions
+from unblur.experiments.options import TrainOptions
+from unblur.experiments.paper_rows import Preset, Reproduction, load_presets
+from unblur.experiments.tune import train
+from unblur.tracking.client import connect
+
+Save = Callable[[Sequence[Reproduction]], None]
+
+
+def reproduce(options: ReproduceOptions, save: Save, console: Console) -> list[Reproduction]:
+    """Run the chosen rows, calling `save` at the start and after each. UserError before any of them is begun.
+
+    A row that fails is told as such, and the others are run.
+    """
+    rows = [_look(preset, options.data_dir) for preset in chosen(options.dataset, options.model)]
+    _announce(rows, options.seeds, console)
+    if options.dry_run:
+        console.print("dry run: nothing was started")
+        return rows
+    check_writable(absolute(options.storage))
+    connect(options.tracking_uri)
+    save(rows)
+    with ray_cluster():
+        for i, row in enumerate(rows):
+            if row.state == "waiting":
+                console.rule(f"{row.preset.name} ({i + 1} of {len(rows)})")
+                rows[i] = _run(row, options, console)
+                save(rows)
+    return rows
+
+
+def chosen(datasets: str, models: str | None) -> list[Preset]:
+    """The rows of `datasets`, of them those of `models` (models or names of rows); UserError when a word fits none."""
+    presets = load_presets(preset_folder())
+    wanted = _words(datasets)
+    _known(wanted, {preset.dataset for preset in presets}, "--dataset", "no row of a paper is on")
+    rows = [preset for preset in presets if preset.dataset in wanted]
+    if models is None:
+        return rows
+    names = _words(models)
+    _known(names, {name for row in rows for name in (row.model, row.name)}, "--model", f"no row on {datasets} is")
+    return [row for row in rows if {row.model, row.name} & set(names)]
+
+
+def preset_folder() -> Path:
+    """search_spaces/papers in the working directory, else in the checkout that unblur was installed from."""
+    return beside(Path("search_spaces") / "papers")
+
+
+def _words(text: str) -> list[str]:
+    return [word for part in text.split(",") if (word := part.strip())]
+
+
+def _known(words: Sequence[str], known: set[str], flag: str, wrong: str) -> None:
+    unknown = [word for word in words if word not in known]
+    if unknown or not words:
+        raise UserError(f"{flag}: {wrong} {', '.join(unknown) or 'nothing'}; there are: {', '.join(sorted(known))}")
+
+
+def _look(preset: Preset, data_dir: Path | None) -> Reproduction:
+    """The row, and whether its data are at hand (or can be fetched)."""
+    try:
+        download.find(resolve(DataRequest(dataset=preset.dataset)), data_dir)
+    except UserError as error:
+        return Reproduction(preset, "not at hand", str(error))
+    return Reproduction(preset)
+
+
+def _announce(rows: Sequence[Reproduction], seeds: int, console: Console) -> None:
+    for row in rows:
+        preset = row.preset
+        what = f"{seeds} seed(s) of at most {preset.epochs} epochs" if row.state == "waiting" else "data not at hand"
+        console.print(f"{preset.name}: {preset.row}, {preset.table} on {preset.dataset}: {what}", markup=False)
+    for reason in dict.fromkeys(row.reason for row in rows if row.reason):
+        console.print(reason, markup=False)
+
+
+def _run(row: Reproduction, options: ReproduceOptions, console: Console) -> Reproduction:
+    try:
+        summary = train(training(row.preset, options), console)
+    except (RunFailed, UserError) as error:
+        console.print(f"{row.preset.name} failed: {error}", markup=False)
+        return replace(row, state="failed", reason=str(error))
+    assert summary is not None  # that is for dry runs
+    test = {metric: each["values"] for metric, each in summary["test"].items()}
+    return replace(row, state="done", test=test, parameters=summary["parameters"], memory_mib=summary["memory_mib"])
+
+
+def training(preset: Preset, options: ReproduceOptions) -> TrainOptions:
+    """What the preset's command asks of `jobs/train.py`."""
+    shared = {"seeds", "concurrency", "cpus_per_worker", "gpus_per_worker", "data_dir", "storage", "tracking_uri"}
+    return TrainOptions(
+        data=DataRequest(dataset=preset.dataset),
+        model=preset.model,
+        epochs=preset.epochs,
+        eval_every=preset.eval_every,
+        patience=preset.patience,
+        metric=preset.metric,
+        set=preset.assignments(),
+        **options.model_dump(include=shared),
+    )

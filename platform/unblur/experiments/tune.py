@@ -1,0 +1,122 @@
+"""The jobs: search, and train one configuration. Each says what it does, does it, and says what is next."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from unblur import models
+from unblur.checkout import beside
+from unblur.errors import RunFailed, UserError
+from unblur.experiments.budget import share_out
+from unblur.experiments.configuration import parameters
+from unblur.experiments.context import Session, open_session, study_url
+from unblur.experiments.forecast import refuse_infeasible
+from unblur.experiments.options import SearchOptions, TrainOptions
+from unblur.experiments.results import tell_comparison, write_summary
+from unblur.experiments.study_run import search_one, train_one
+from unblur.models.diffusion._dislikes import need
+from unblur.search.inference_grid import without_swept
+from unblur.search.space import Parameter, SearchSpace
+from unblur.search.space_file import load_space
+
+RECENCY = ("w_min", "w_max", "condition_w_min", "recent_share")
+"""The parameters, of whichever model, that weigh a user's interactions by their age; 1 means not to."""
+RATED = ("dislike_weight", "triplet_weight")
+"""Those that learn from ratings too low for a hit; 0 means not to."""
+
+
+def search(options: SearchOptions, console: Console) -> None:
+    """`jobs/tune.py`: search, retrain, test, register. Run again, it goes on where it was.
+
+    Several models get a study each, one after the other, all with the same budget. One that fails does not keep the
+    others from being searched; RunFailed names it at the end.
+    """
+    names = share_out(options)
+    spaces = {name: _space(name, options.search_space) for name in names}
+    session = open_session(options, console)
+    if session.dataset.train_rank is None:
+        told = "the data have no order in time"
+        spaces = {name: _without(space, RECENCY, 1.0, told, console) for name, space in spaces.items()}
+    if session.dataset.disliked is None:
+        told = "the data know no ratings too low for a hit"
+        spaces = {name: _without(space, RATED, 0.0, told, console) for name, space in spaces.items()}
+    url = study_url(options, session.root)
+    refuse_infeasible(spaces.values(), session.dataset)
+    sweep = without_swept if options.sweep_inference == "on" else _all_drawn
+    if len(names) > 1:
+        limit = f" and {options.time_budget:g} s of search" if options.time_budget else ""
+        console.print(
+            f"equal budget: each of {len(names)} models gets {options.trials} trials of at most {options.epochs} "
+            f"epochs{limit}, then {options.seeds} seed(s): {', '.join(names)}",
+            markup=False,
+        )
+    found: dict[str, dict[str, Any] | None] = {}
+    failed: dict[str, str] = {}
+    with ExitStack() as cluster:
+        for name, space in spaces.items():
+            if len(names) > 1:
+                console.rule(name)
+            try:
+                found[name] = search_one(_of(session, name), *sweep(space), url, cluster, console)
+            except RunFailed as error:
+                failed[name] = str(error)
+    _conclude(session, {name: each for name, each in found.items() if each}, failed, len(names) > 1, console)
+
+
+def _conclude(
+    session: Session, found: dict[str, dict[str, Any]], failed: dict[str, str], several: bool, console: Console
+) -> None:
+    if several and found:
+        tell_comparison(session, found, console)
+    if session.options.summary and found:
+        write_summary(session.options.summary, {"models": found} if several else next(iter(found.values())))
+    if failed:
+        raise RunFailed("\n".join(f"{name}: {reason}" if several else reason for name, reason in failed.items()))
+
+
+def train(options: TrainOptions, console: Console) -> dict[str, Any] | None:
+    """`jobs/train.py`: the end of a search without the search. Returns its summary, None after a dry run."""
+    params = parameters(options.set, options.config)
+    where = " and ".join([*([f"--config {options.config}"] if options.config else []), "--set"])
+    config = models.configure(options.model, params, where)
+    session = open_session(options, console)
+    need(session.dataset, **{name: getattr(config, name, 0.0) for name in RATED})
+    space = SearchSpace(model=options.model, parameters={}, fixed=config.model_dump(mode="json"))
+    refuse_infeasible([space], session.dataset)
+    with ExitStack() as cluster:
+        summary = train_one(session, space, cluster, console)
+    if options.summary and summary:
+        write_summary(options.summary, summary)
+    return summary
+
+
+def _of(session: Session, model: str) -> Session:
+    return replace(session, options=session.options.model_copy(update={"model": model}))
+
+
+def _space(model: str, file: Path | None) -> SearchSpace:
+    config = models.config_class(model)
+    space = load_space(file or default_space(model), config)
+    if space.model != model:
+        raise UserError(f"the search space is for {space.model}, and --model is {model}: give --model {space.model}")
+    return space
+
+
+def _all_drawn(space: SearchSpace) -> tuple[SearchSpace, dict[str, Parameter]]:
+    return space, {}
+
+
+def _without(space: SearchSpace, names: tuple[str, ...], off: float, reason: str, console: Console) -> SearchSpace:
+    """The space with those of the parameters fixed at what turns them off, since the data lack what they need."""
+    constants = {name: off for name in names if name in space.parameters}
+    if constants:
+        console.print(f"{space.model}: {reason}: {', '.join(constants)} fixed at {off:g}", markup=False)
+    return space.fixing(constants)
+
+
+def default_space(model: str) -> Path:
+    """search_spaces/<model>.yaml in the working directory, else in the checkout that unblur was installed from."""
+    return beside(Path("search_spaces") / f"{model}.yaml")

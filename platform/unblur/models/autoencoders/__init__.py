@@ -1,0 +1,1 @@
+"""Models that complete a history through a narrow middle."""

@@ -1,0 +1,1 @@
+"""Models of user and item embeddings."""

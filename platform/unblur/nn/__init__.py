@@ -1,0 +1,1 @@
+"""Layers that networks share: sparse rows, linear layers, oneDNN's products."""

@@ -1,0 +1,1 @@
+"""A list of trainings on Ray. Knows neither Optuna nor MLflow."""

@@ -1,0 +1,149 @@
+"""Run a study's missing trials on Ray Tune: one Tune run per start of the driver, fed by the study's record."""
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from types import FrameType
+from typing import Any
+
+from ray import tune
+
+from unblur.running.scheduler import Conductor, Listener, Record
+from unblur.running.tune_hooks import StudyScheduler, StudySearcher, StudyStopper, StudyWatch
+
+ON_THE_HEAD = {"node:__internal_head__": 0.001}
+"""What a trial reserves that only drives others: no CPU, and a place that no spot market takes away. Tune refuses an
+empty request."""
+THREAD_SECONDS = "60"
+"""How long a stopped trial function may take to clean up before its process is given up."""
+
+
+def search(
+    trainable: Callable[[dict[str, Any]], None],
+    study: Record,
+    n_trials: int,
+    *,
+    concurrency: int,
+    resources: Mapping[str, float],
+    listeners: Sequence[Listener] = (),
+    time_budget: float | None = None,
+    trial_timeout: float | None = None,
+) -> None:
+    """Run trials until `n_trials` of the study are finished or `time_budget` seconds have passed.
+
+    `trainable(config)` gets `number`, `params` and `seed`, and calls `ray.tune.report` with `epoch` and the study's
+    metric at each evaluation, and at last with `finished: True`, or with `failed: <reason>` for a failure that
+    would only come again (NaN, out of memory). `resources` is what its process reserves, nothing for one that only
+    drives workers which reserve for themselves. It may be stopped in any report. A trial that goes wrong is begun
+    again as `retries` says, and failed after that; one that does not report for `trial_timeout` seconds, the time in
+    which its workers come up included, is failed and its process killed. Ray must be up, unless nothing is missing.
+
+    Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and RunFailed when
+    the study's database is lost. In both cases running trials stay in the record as interrupted, and the next search
+    goes on with them; so do those that run when the time is up.
+    """
+    if study.missing(n_trials) == 0:
+        return
+    conductor = Conductor(study, n_trials, concurrency, listeners)
+    conductor.settle()
+    if conductor.left <= 0:
+        return
+    watch = StudyWatch(conductor, trial_timeout)
+    reserved = {kind: amount for kind, amount in resources.items() if amount > 0} or ON_THE_HEAD
+    with _quiet(concurrency), _interruptible(conductor), _scratch() as folder:
+        try:
+            tune.Tuner(
+                tune.with_resources(_patient_cleanup(trainable), reserved),
+                tune_config=tune.TuneConfig(
+                    num_samples=-1,  # as many as the searcher gives: a trial begun again is a new one to Tune
+                    search_alg=StudySearcher(conductor),
+                    scheduler=StudyScheduler(conductor),
+                    time_budget_s=time_budget,
+                    # a trial that waits for workers of its own is not in a report when it is stopped
+                    reuse_actors=bool(reserved.keys() & {"CPU", "GPU"}),
+                    trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}-{trial.trial_id}",
+                ),
+                run_config=tune.RunConfig(
+                    name="search",
+                    storage_path=folder,
+                    verbose=0,
+                    stop=StudyStopper(conductor, watch),
+                    callbacks=[watch],
+                    failure_config=tune.FailureConfig(max_failures=0),  # of a preemption, Tune counts nothing
+                ),
+            ).fit()
+        finally:
+            study.release()
+    if conductor.error is not None:
+        raise conductor.error
+
+
+def _patient_cleanup(trainable: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    @wraps(trainable)
+    def trial(config: dict[str, Any]) -> None:
+        # read by Tune in the trial's process when the next trial takes it over
+        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
+        trainable(config)
+
+    return trial
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A folder for Tune's own files: nothing in them is needed after the run."""
+    folder = tempfile.mkdtemp(prefix="unblur-tune-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _quiet(concurrency: int) -> Iterator[None]:
+    """No tables, log files or advice from Tune: the listeners tell what happens."""
+    os.environ |= {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+        "TUNE_MAX_PENDING_TRIALS_PG": str(concurrency),
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    }
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible(conductor: Conductor) -> Iterator[None]:
+    """Let a first Ctrl-C (or SIGTERM) stop the search cleanly and a second one at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = conductor.stopping = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if interrupted:
+        raise KeyboardInterrupt

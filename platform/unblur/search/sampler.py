@@ -1,0 +1,24 @@
+"""TPE whose draws depend on the record and a seed alone, not on what was drawn before in this process."""
+
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+from unblur.search.identity import trial_seed
+
+
+class Sampler(optuna.samplers.TPESampler):
+    """One trial's sampler. Each lone draw has a stream of its own, named after the parameter, so that a trial whose
+    driver died between two draws is completed as it would have been."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._seed = seed
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        own = optuna.samplers.TPESampler(seed=trial_seed(self._seed, trial.number, param_name))
+        return own.sample_independent(study, trial, param_name, param_distribution)

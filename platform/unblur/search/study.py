@@ -1,0 +1,191 @@
+"""The record of truth: one Optuna study per search, which the driver alone writes and every resume reads.
+
+Whatever a driver needs to go on after any death is here: which trials are finished, which were interrupted, what was
+reported, which stay in the race. Sampler and pruner keep no state of their own: a trial is drawn with a seed made of
+the study's seed and the trial's number, and rungs are compared through the record. So a search of one trial at a
+time gives the same trials whether or not it was interrupted.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from unblur.search.identity import StudyIdentity, trial_seed
+from unblur.search.pruner import Asha
+from unblur.search.sampler import Sampler
+from unblur.search.storage import open_storage, patient
+
+REDUCTION = 3
+"""ASHA's eta: about one trial in three passes a rung."""
+FIRST_RUNG = 2
+"""Evaluations before the first rung, since one evaluation says more of the learning rate than of the model."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as the record holds it; `values` are the reported ones by epoch."""
+
+    number: int
+    state: str
+    """running, complete, pruned or failed."""
+    params: dict[str, Any]
+    value: float | None
+    values: dict[int, float]
+    reason: str | None
+    started: datetime | None
+    ended: datetime | None
+
+
+_STATES = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+class Study:
+    """A search's trials. Only one driver may hold it at a time (`lock`)."""
+
+    def __init__(self, identity: StudyIdentity, study: optuna.Study) -> None:
+        self.identity, self.optuna = identity, study
+        self._live: dict[int, optuna.Trial] = {}
+        self._values: dict[int, dict[int, float]] = {}
+
+    @classmethod
+    def open(cls, identity: StudyIdentity, url: str, fresh: bool = False) -> Self:
+        """Create the study of `identity` or resume it; `fresh` starts anew beside the old one.
+
+        Raises UserError when the database cannot be opened.
+        """
+        with open_storage(url) as storage:
+            names = set(optuna.get_all_study_names(storage))
+            base, generation = f"{identity.model}-{identity.hash}", 1
+            while f"{base}-{generation + 1}" in names:
+                generation += 1
+            name = f"{base}-{generation + (fresh and f'{base}-{generation}' in names)}"
+            pruner = Asha(FIRST_RUNG * identity.eval_every, REDUCTION, identity.epochs)
+            study = optuna.create_study(
+                storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
+            )
+            study.set_user_attr("identity", identity.model_dump_json())
+        return cls(identity, study)
+
+    def _enqueue(self) -> None:
+        """Queue the space's starting configurations, once, also when an earlier start died between two of them."""
+        parameters = self.identity.space.parameters
+        for entry in self.identity.space.enqueue[len(self._trials()) :]:
+            self.optuna.enqueue_trial({name: parameters[name].encode(value) for name, value in entry.items()})
+
+    @patient
+    def _trials(self) -> list[FrozenTrial]:
+        return self.optuna.get_trials(deepcopy=False)
+
+    @property
+    def name(self) -> str:
+        return self.optuna.study_name
+
+    @patient
+    def settle(self) -> list[TrialRecord]:
+        """Prune the interrupted trials whose driver died between the verdict and the act; returns them."""
+        beaten = [t for t in self._interrupted() if self.optuna.pruner.prune(self.optuna, t)]
+        for trial in beaten:
+            self.optuna.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
+        numbers = {trial.number for trial in beaten}
+        return [record for record in self.records() if record.number in numbers]
+
+    @patient
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        """The next trial: an interrupted one with its number and parameters, then an enqueued, then a sampled one."""
+        self._enqueue()  # here and not when it is opened: two may open it, and one drives it
+        dead = next(iter(self._interrupted()), None)
+        number = dead.number if dead else sum(t.state != TrialState.WAITING for t in self._trials())
+        self.optuna.sampler = Sampler(trial_seed(self.identity.seed, number, "sampling"))
+        trial = optuna.Trial(self.optuna, dead._trial_id) if dead else self.optuna.ask()
+        params = self.identity.space.suggest(trial)
+        self._live[number], self._values[number] = trial, dict(dead.intermediate_values) if dead else {}
+        return number, params
+
+    def _interrupted(self) -> list[FrozenTrial]:
+        return [t for t in self._trials() if t.state == TrialState.RUNNING and t.number not in self._live]
+
+    @patient
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Record a validation value; True means stop. A value already recorded for this epoch stays."""
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a value")
+        trial, values = self._live[number], self._values[number]
+        if epoch not in values:
+            trial.report(value, epoch)
+            values[epoch] = value
+        return trial.should_prune()
+
+    def complete(self, number: int, value: float | None = None) -> TrialRecord:
+        """Finish a trial; its score is `value`, or the best that it reported, as training keeps the best weights."""
+        values = self._values[number].values()
+        if not values:
+            return self.fail(number, "it ended without reporting a validation value")
+        return self._tell(number, TrialState.COMPLETE, max(values) if value is None else value)
+
+    def prune(self, number: int) -> TrialRecord:
+        """Finish a trial that was stopped early; its reported values stay."""
+        return self._tell(number, TrialState.PRUNED)
+
+    def fail(self, number: int, reason: str) -> TrialRecord:
+        """Finish a trial that went wrong; the first line of `reason` says why, a traceback may follow."""
+        return self._tell(number, TrialState.FAIL, reason=reason)
+
+    @patient
+    def _tell(
+        self, number: int, state: TrialState, value: float | None = None, reason: str | None = None
+    ) -> TrialRecord:
+        if reason is not None and state == TrialState.FAIL:
+            self._live[number].set_user_attr("reason", reason)
+        # an attempt before this one may have arrived and its answer been lost: then the trial is finished already
+        told = self.optuna.tell(number, value, state=state, skip_if_finished=True)
+        del self._live[number], self._values[number]
+        return self._record(told)
+
+    def release(self) -> None:
+        """Let go of the running trials: they count as interrupted, and the next `ask` returns them."""
+        self._live.clear()
+        self._values.clear()
+
+    def is_live(self, number: int) -> bool:
+        """True while this driver runs trial `number`."""
+        return number in self._live
+
+    def records(self) -> list[TrialRecord]:
+        """All trials that have begun, by number."""
+        return [self._record(t) for t in self._trials() if t.state != TrialState.WAITING]
+
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        return TrialRecord(
+            number=trial.number,
+            state=_STATES[trial.state],
+            params=self.identity.space.decode(trial.params),
+            value=trial.value if trial.state == TrialState.COMPLETE else None,
+            values=dict(sorted(trial.intermediate_values.items())),
+            reason=trial.user_attrs.get("reason"),
+            started=trial.datetime_start,
+            ended=trial.datetime_complete,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many trials are complete, pruned, failed and running (or interrupted)."""
+        states = [record.state for record in self.records()]
+        return {state: states.count(state) for state in ("complete", "pruned", "failed", "running")}
+
+    def missing(self, n_trials: int) -> int:
+        """How many trials a search of `n_trials` has still to finish."""
+        counts = self.counts()
+        return max(0, n_trials - counts["complete"] - counts["pruned"] - counts["failed"])
+
+    def best(self) -> TrialRecord | None:
+        """The complete trial with the highest value, the earliest of equals."""
+        complete = [record for record in self.records() if record.value is not None]
+        return max(complete, key=lambda record: (record.value, -record.number), default=None)

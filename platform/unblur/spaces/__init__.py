@@ -1,0 +1,1 @@
+"""What is diffused: one module per space."""

@@ -1,1 +1,0 @@
-"""The search: space, study, trial, tuner."""

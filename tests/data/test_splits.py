@@ -1,0 +1,120 @@
+"""Splits: exact sizes against a naive reference, order, nothing lost, nothing twice."""
+
+import numpy as np
+import pytest
+from hypothesis import given as everything
+from hypothesis import strategies as st
+
+from unblur.data import splits as splitting
+from unblur.data.interactions import TEST, TRAIN, VALID
+from unblur.errors import UserError
+
+RATIOS = {"70/20/10": (0.7, 0.2, 0.1), "80/10/10": (0.8, 0.1, 0.1)}
+users = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=120)
+
+
+def naive(times, ratios):
+    """One user's parts by the definition, written as a loop would."""
+    n = len(times)
+    order = sorted(range(n), key=lambda row: times[row])
+    train = min(int(ratios[0] * n) + 1, n)
+    test = round((n - train) * ratios[2] / (ratios[1] + ratios[2]))
+    parts = [TRAIN] * train + [VALID] * (n - train - test) + [TEST] * test
+    return dict(zip(order, parts, strict=True))
+
+
+@everything(rows=users, ratios=st.sampled_from(sorted(RATIOS)))
+def test_per_user_time_is_the_definition(make, rows, ratios):
+    data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
+    part = splitting.per_user_time(data, ratios).frame.part.to_numpy()
+    for user in {user for user, _ in rows}:
+        mine = [row for row, (owner, _) in enumerate(rows) if owner == user]
+        expected = naive([rows[row][1] for row in mine], RATIOS[ratios])
+        assert [part[row] for row in mine] == [expected[place] for place in range(len(mine))]
+
+
+@pytest.mark.parametrize(
+    ("n", "train", "test"), [(1, 1, 0), (2, 2, 0), (3, 3, 0), (4, 3, 0), (6, 5, 0), (7, 5, 1), (10, 8, 1), (20, 15, 2)]
+)
+def test_sizes_of_70_20_10(n, train, test):
+    assert [int(size[0]) for size in splitting.sizes(np.array([n]), (0.7, 0.2, 0.1))] == [train, test]
+
+
+def test_sizes_follow_double_precision_for_every_length():
+    n = np.arange(1, 5000)
+    train, test = splitting.sizes(n, (0.7, 0.2, 0.1))
+    assert train.tolist() == [min(int(0.7 * k) + 1, k) for k in n.tolist()]
+    assert test.tolist() == [round((k - t) / 3) for k, t in zip(n.tolist(), train.tolist(), strict=True)]
+
+
+def test_80_20_takes_validation_from_the_last_tenth_of_train(make):
+    data = make([("u", item, 5, item) for item in range(20)])
+    part = splitting.per_user_time(data, "80/20").frame.part.tolist()
+    assert part == [TRAIN] * 15 + [VALID] * 2 + [TEST] * 3  # train int(16) + 1 = 17, of which round(1.7) = 2
+
+
+@everything(rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), min_size=10, max_size=120))
+def test_global_time_never_looks_ahead(make, rows):
+    data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
+    try:
+        split = splitting.global_time(data)
+    except UserError:
+        return  # too few different times
+    frame = split.frame
+    time, part = frame.timestamp, frame.part
+    assert time[part == TRAIN].max() < time[part == VALID].min() <= time[part == VALID].max() < time[part == TEST].min()
+    assert set(frame.user) == set(frame.user[part == TRAIN])
+    gone = data.frame[~data.frame.index.isin(frame.index)]
+    assert not set(gone.user) & set(frame.user)  # only whole users without history leave
+
+
+def test_global_time_cuts_at_the_shares(make):
+    data = make([(item % 2, item, 5, item) for item in range(100)])
+    assert np.bincount(splitting.global_time(data).frame.part).tolist() == [70, 20, 10]
+    assert np.bincount(splitting.global_time(data, "80/20").frame.part).tolist() == [72, 8, 20]
+
+
+@everything(rows=users, ratios=st.sampled_from(["70/20/10", "80/10/10", "80/20"]), seed=st.integers(0, 9))
+def test_per_user_random_has_the_sizes_of_per_user_time(make, rows, ratios, seed):
+    data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
+    drawn = splitting.per_user_random(data, np.random.default_rng(seed), ratios).frame
+    timed = splitting.per_user_time(data, ratios).frame
+    assert drawn.drop(columns="part").equals(timed.drop(columns="part"))
+    for user in drawn.user.unique():
+        sizes = [np.bincount(frame[frame.user == user].part, minlength=3).tolist() for frame in (drawn, timed)]
+        assert sizes[0] == sizes[1]
+    again = splitting.per_user_random(data, np.random.default_rng(seed), ratios).frame
+    assert again.part.tolist() == drawn.part.tolist()
+
+
+def test_per_user_random_draws_everyone_alike(make):
+    """Every place in a user's time is test as often as any other: 1,000 of 10,000 draws, with a deviation of 30."""
+    data = make([(user, item, 5, item) for user in range(10_000) for item in range(10)])
+    part = splitting.per_user_random(data, np.random.default_rng(0)).frame.part.to_numpy().reshape(-1, 10)
+    assert np.abs((part == TEST).sum(0) - 1000).max() < 150
+
+
+def test_time_is_refused_where_there_is_none(make):
+    with pytest.raises(UserError, match=r"has no order in time, which .* use --split per_user_random"):
+        splitting.per_user_time(make([("a", "x")]))
+    with pytest.raises(UserError, match="too few different times"):
+        splitting.global_time(make([("a", item, 5, 1) for item in range(9)]))
+
+
+def test_given_keeps_the_parts(make):
+    data = make([("a", 1), ("a", 2), ("a", 3)], part=[TRAIN, VALID, TEST])
+    assert splitting.given(data, np.random.default_rng(0)).frame.part.tolist() == [TRAIN, VALID, TEST]
+
+
+@everything(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=8), seed=st.integers(0, 9))
+def test_given_without_validation_draws_a_tenth_of_train(make, sizes, seed):
+    rows = [(user, item) for user, size in enumerate(sizes) for item in range(size)]
+    parts = [TEST if item == 0 else TRAIN for _, item in rows]
+    data = make(rows, part=parts)
+    frame = splitting.given(data, np.random.default_rng(seed)).frame
+    for user, size in enumerate(sizes):
+        mine = frame[frame.user == user].part
+        assert (mine == TEST).sum() == 1
+        assert (mine == VALID).sum() == round((size - 1) / 10)
+    again = splitting.given(data, np.random.default_rng(seed)).frame
+    assert again.part.tolist() == frame.part.tolist()

@@ -1,0 +1,169 @@
+"""Ablations on a real local Ray cluster: every cell once, resumable, and the test set opened only when asked."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from rich.console import Console
+from tests.helpers.synthetic import communities
+from tests.models.test_contract import trained
+
+from unblur import models
+from unblur.data.request import DataRequest
+from unblur.data.store import load_dataset
+from unblur.errors import RunFailed, UserError
+from unblur.evaluation.ranking import validate
+from unblur.experiments.ablate import ablate, load_study, pieces_of
+from unblur.experiments.ablation import Ablation, Measured
+from unblur.experiments.cells import projection
+from unblur.experiments.experiment_options import AblateOptions
+from unblur.reporting.ablation import write
+from unblur.training.task import write as write_file
+
+SPLIT = communities()
+SPLITS = {DataRequest(dataset="sample"): SPLIT}
+STUDY: dict[str, Any] = {
+    "question": "Does guidance help?",
+    "dataset": "sample",
+    "model": "generative_cfg",
+    "parameters": {"lr": 0.01, "dims": [8], "T": 2, "guidance_scale": 1.0},
+    "grid": {"p_uncond": [0.0, 0.3]},
+    "inference": {"guidance_scale": [0.0, 1.0, 3.0]},
+    "x": "guidance_scale",
+    "seeds": 1,
+    "epochs": 2,
+    "eval_every": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"guidance_scale": 3.0},
+        {"t_prime_share": 0.5},
+        {"sampler": "ddim", "reverse_steps": 2},
+        {"guidance_scale": 3.0, "guidance_ramp": "cosine"},
+    ],
+    ids=str,
+)
+def test_a_swept_parameter_scores_as_if_the_model_had_been_trained_with_it(point: dict[str, Any]) -> None:
+    users = np.arange(10)
+    base = {"noise_scale": 1.0, "noise_min": 0.1, "noise_max": 0.99, "t_prime_share": 1.0, "T": 4}
+    model, other = (trained("cfg_diffrec", SPLIT, epochs=3, **own) for own in (base, base | point))
+    before, expected = (each.score(SPLIT.history().rows(users), users) for each in (model, other))
+    model.infer_with(point)
+    found = model.score(SPLIT.history().rows(users), users)
+    torch.testing.assert_close(found, expected)
+    assert not before.allclose(expected)
+
+
+def test_a_pieces_folder_follows_from_all_that_decides_its_result_and_from_nothing_else() -> None:
+    def homes(**changes: Any) -> set[str]:
+        return {each.home for each in pieces_of(Ablation(name="s", **{**STUDY, **changes}), SPLITS, "/x")}
+
+    assert len(homes(seeds=3)) == 6 and homes() < homes(seeds=3)
+    assert homes() < homes(grid={"p_uncond": [0.3, 0.5, 0.0]}), "a study that grows keeps what is done"
+    assert homes() == homes(inference={"guidance_scale": [2.0, 1.0]}, question="Another?"), "the network is the same"
+    for changes in ({"epochs": 3}, {"metric": "recall@20"}, {"parameters": {**STUDY["parameters"], "lr": 0.02}}):
+        assert not homes() & homes(**changes)
+
+
+def test_the_projection_is_the_mean_of_what_is_done_times_what_is_left(tmp_path: Path) -> None:
+    pieces = pieces_of(Ablation(name="s", **{**STUDY, "seeds": 4}), SPLITS, str(tmp_path))
+    assert projection(pieces, 2) is None
+    for each, seconds in zip(pieces, (100.0, 200.0, 300.0), strict=False):
+        write_file(each.home, "outcome.json", {"epoch": 1})
+        points = {json.dumps({"guidance_scale": scale}): {} for scale in (0.0, 1.0, 3.0)}
+        write_file(each.home, "valid.json", points)
+        write_file(each.home, "timing.json", {"seconds": seconds})
+    assert projection(pieces, 2) == (5 * 200 / 2, 3)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local_ray: None) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(STUDY))
+    return tmp_path
+
+
+def run(**options: Any) -> str:
+    console = Console(record=True, width=300)
+
+    def save(study: Ablation, results: Sequence[Measured]) -> None:
+        write(study, results, Path("out.html"))
+
+    try:
+        ablate(AblateOptions(study=options.pop("study", "small.yaml"), **options), save, console)
+    except RunFailed as error:
+        return console.export_text() + str(error)
+    return console.export_text()
+
+
+def files(home: Path, name: str) -> dict[Path, int]:
+    return {file: file.stat().st_mtime_ns for file in (home / "unblur-runs" / "ablations").rglob(name)}
+
+
+def test_every_cell_is_trained_once_and_tested_once_and_only_when_asked(home: Path) -> None:
+    assert "none is timed yet" in run(dry_run=True)
+    assert not files(home, "*")
+    assert "1 cells are left" in run(at_most=1)
+    first = files(home, "outcome.json")
+    assert len(first) == 1 and "by the mean of the 1 timed" in run()
+    outcomes = files(home, "outcome.json")
+    assert len(outcomes) == 2 and first.items() < outcomes.items()
+    assert files(home, "test.json") == {}
+
+    told = run(final=True)
+    tested = files(home, "test.json")
+    assert told.count(": tested\n") == 2 and "up to" not in told, "nobody picks the best of the test set"
+    assert "testing 2 cells" in told and len(tested) == 2 and files(home, "outcome.json") == outcomes
+    assert "testing 0 cells" in run(final=True) and files(home, "test.json") == tested
+
+    frame = pd.read_csv("out.csv")
+    counts = frame.groupby(["part", "p_uncond"]).size().to_dict()
+    assert counts == {("valid", 0.0): 1, ("valid", 0.3): 3, ("test", 0.0): 1, ("test", 0.3): 3}
+    page = Path("out.html").read_text()
+    assert "Does guidance help?" in page and "On validation" in page and "On test" in page
+    _are_the_stored_models_own(home, frame)
+
+
+def _are_the_stored_models_own(home: Path, frame: pd.DataFrame) -> None:
+    (search,) = (home / "unblur-runs" / "data").glob("*/search.safetensors")
+    dataset = load_dataset(search.parent)
+    for folder in files(home, "model"):
+        model: Any = models.load(folder)
+        mine = frame[(frame.part == "valid") & (frame.p_uncond == model.config.p_uncond)]
+        for row in mine.itertuples():
+            model.config = model.config.model_copy(update={"guidance_scale": row.guidance_scale})
+            assert validate(model, dataset).metrics()["ndcg_at_10"] == pytest.approx(row.ndcg_at_10, rel=1e-6)
+
+
+def test_a_longer_sweep_trains_nothing_again(home: Path) -> None:
+    run()
+    outcomes = files(home, "outcome.json")
+    (home / "small.yaml").write_text(yaml.safe_dump({**STUDY, "inference": {"guidance_scale": [1.0, 2.0, 3.0]}}))
+    run()
+    assert files(home, "outcome.json") == outcomes
+    assert pd.read_csv("out.csv").groupby("p_uncond").guidance_scale.apply(list).to_dict() == {
+        0.0: [1.0],
+        0.3: [1.0, 2.0, 3.0],
+    }
+
+
+def test_a_cell_that_cannot_be_trained_does_not_keep_the_others_from_it(home: Path) -> None:
+    (home / "small.yaml").write_text(yaml.safe_dump({**STUDY, "grid": {"lr": [1e30, 0.01]}}))
+    told = run()
+    assert "lr 1e+30, seed 0 failed: the " in told and len(files(home, "outcome.json")) == 1
+
+
+def test_an_unknown_study_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(UserError, match=r"unknown ablation 'steps_t'.*Did you mean 'steps_T'.*scale_curve_toys"):
+        load_study("steps_t")
+    with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read: No such file"):
+        load_study("nowhere.yaml")

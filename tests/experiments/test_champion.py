@@ -1,0 +1,85 @@
+"""Who is the champion of a dataset: real models, a real registry, the validation set as the judge."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from tests.helpers.synthetic import communities
+
+from unblur import models
+from unblur.experiments.champion import challenge
+from unblur.experiments.context import Session
+from unblur.models.base import ClosedFormRecommender
+from unblur.tracking.client import Store, connect
+from unblur.tracking.registry import register
+from unblur.tracking.runs import LoggedDataset
+from unblur.tracking.tracker import Tracker
+
+SPLIT = communities()
+ITEMS = [str(item) for item in SPLIT.items]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return connect(None, tmp_path)
+
+
+@pytest.fixture
+def session(store: Store) -> Session:
+    plan, options = SimpleNamespace(metric="ndcg_at_10"), SimpleNamespace(metric="ndcg@10")
+    return cast(Session, SimpleNamespace(store=store, dataset="toys", split=SPLIT, plan=plan, options=options))
+
+
+@pytest.fixture
+def registered(store: Store, tmp_path: Path) -> Callable[..., str]:
+    tracker = Tracker(store, "toys/clean")
+    tracker.open_study("s1", "toys", {}, {}, LoggedDataset("toys", SPLIT.digest, {}))
+
+    def registered(name: str, digest: str = SPLIT.digest, **params: Any) -> str:
+        model = models.model_class(name)(models.configure(name, params, "test"), SPLIT.n_users, SPLIT.n_items)
+        assert isinstance(model, ClosedFormRecommender)
+        model.fit(SPLIT)
+        folder = tmp_path / f"{name}-{len(params)}-{digest}"
+        model.save(folder)
+        tags = {"unblur.model": name, "unblur.dataset_digest": digest}
+        return register(store, folder, "toys", ITEMS, [ITEMS[:2]], tracker.parent_run_id, tags)
+
+    return registered
+
+
+def champion(store: Store) -> str:
+    return f"models:/unblur-toys/{store.client.get_model_version_by_alias('unblur-toys', 'champion').version}"
+
+
+def test_only_a_significantly_better_model_takes_the_title(
+    store: Store, session: Session, registered: Callable[..., str]
+) -> None:
+    popular = registered("popularity")
+    assert "first of this dataset" in challenge(session, popular) and champion(store) == popular
+    ease = registered("ease")
+    said = challenge(session, ease)
+    assert "it is the champion: +" in said and "against the one before it, models:/unblur-toys/1 (popularity)" in said
+    assert champion(store) == ease
+    much_the_same = registered("ease", l2=3001.0)
+    assert "does not become the champion" in (said := challenge(session, much_the_same)) and "not significant" in said
+    worse = registered("popularity", recent_share=0.5)
+    assert "significantly worse" in challenge(session, worse)
+    assert champion(store) == ease
+
+
+def test_a_decision_is_made_once(store: Store, session: Session, registered: Callable[..., str]) -> None:
+    popular = registered("popularity")
+    said = challenge(session, popular)
+    ease = registered("ease")
+    challenge(session, ease)
+    assert challenge(session, popular) == said and champion(store) == ease
+
+
+def test_models_of_other_data_are_not_compared(store: Store, session: Session, registered: Callable[..., str]) -> None:
+    first = registered("popularity", digest="other data")
+    challenge(session, first)
+    assert "trained on other data" in challenge(session, registered("ease")) and champion(store) == first

@@ -1,0 +1,61 @@
+"""The files of the papers' rows."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from unblur.data.presets import PRESETS
+from unblur.errors import UserError
+from unblur.evaluation.metrics import CUTOFFS, METRICS
+from unblur.experiments.paper_rows import Preset, load_preset, load_presets
+from unblur.models import config_class
+
+FOLDER = Path(__file__).parents[2] / "search_spaces" / "papers"
+ROWS = load_presets(FOLDER)
+
+
+@pytest.mark.parametrize("preset", ROWS, ids=lambda preset: preset.name)
+def test_a_row_builds_its_config_and_states_its_command(preset: Preset) -> None:
+    assert type(preset.config) is config_class(preset.model)
+    assert preset.dataset in PRESETS
+    assert preset.expected.keys() <= {f"{name}@{k}" for name in METRICS for k in CUTOFFS}
+    assert all(0 < value < 1 for value in preset.expected.values())
+    assert shlex.split(preset.command) == shlex.split(preset.built_command())
+
+
+def test_every_member_of_the_family_has_rows() -> None:
+    assert {preset.model for preset in ROWS} == {"diffrec", "l_diffrec", "t_diffrec", "lt_diffrec", "cfg_diffrec"}
+    cells = [(preset.paper, preset.table, preset.row, preset.dataset) for preset in ROWS]
+    assert len(set(cells)) == len(cells)
+
+
+def test_a_row_is_held_against_one_of_the_same_table_and_data() -> None:
+    rows = {preset.name: preset for preset in ROWS}
+    held = [(preset, rows[preset.against]) for preset in ROWS if preset.against]
+    assert [preset.model for preset, _ in held] == ["cfg_diffrec"] * 8, "the CFG paper's claim"
+    for preset, other in held:
+        assert (preset.paper, preset.table, preset.dataset) == (other.paper, other.table, other.dataset)
+        assert preset.expected.keys() == other.expected.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a list", ": found list, expected fields"),
+        ("a: 1\npaper: [", ":2: not valid YAML"),
+        ("paper: x", "field table is missing"),
+        ("colour: red", "unknown field 'colour'"),
+    ],
+)
+def test_other_files_are_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "row.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"(?s)row.yaml.*{message}"):
+        load_preset(tmp_path / "row.yaml")
+
+
+def test_a_row_that_is_held_against_none_that_there_is_is_named(tmp_path: Path) -> None:
+    row = (FOLDER / "cfg_diffrec_amazon_toys.yaml").read_text()
+    (tmp_path / "lonely.yaml").write_text(row)
+    with pytest.raises(UserError, match=r"lonely\.yaml: against: no row original_amazon_toys; there are: lonely"):
+        load_presets(tmp_path)

@@ -1,0 +1,119 @@
+"""Made-up studies, written to MLflow by the real Tracker."""
+
+import sqlite3
+import uuid
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from unblur.tracking.client import Store
+from unblur.tracking.runs import LoggedDataset
+from unblur.tracking.tracker import Tracker
+
+USERS = 400
+TOYS = LoggedDataset("amazon_toys", "ab" * 32, {"users": USERS, "items": 50, "train": 4000})
+METRICS = ("ndcg_at_10", "recall_at_10")
+
+
+@dataclass
+class Made:
+    """A study to write. `level`: how far the model is ahead of the others, in nDCG."""
+
+    model: str
+    level: float
+    trials: int = 3
+    seeds: int = 3
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    history: str = "train"
+    dataset: LoggedDataset = TOYS
+    finished: bool = True
+    per_user: bool = True
+
+
+def made_users(level: float, seed: int) -> pd.DataFrame:
+    """Users of very different difficulty, the same for all models, and a little luck of each seed."""
+    difficulty = np.random.default_rng(0).uniform(0.05, 0.6, USERS)
+    luck = np.random.default_rng([seed, int(level * 1e6)]).normal(0, 0.02, USERS)
+    ndcg = np.clip(difficulty + level + luck, 0, 1).astype(np.float32)
+    counts = np.random.default_rng(1).integers(1, 30, USERS)
+    users = [f"user {number}" for number in range(USERS)]
+    return pd.DataFrame({"user": users, "n_relevant": counts, "ndcg_at_10": ndcg, "recall_at_10": ndcg / 2})
+
+
+def trial_params(number: int) -> dict[str, Any]:
+    random = np.random.default_rng(number)
+    return {
+        "lr": float(10 ** random.uniform(-5, -2)),
+        "dims": [[200], [600], [200, 600]][number % 3],
+        "normalize": bool(number % 2),
+        "guidance_scale": float(random.uniform(0, 4)),
+        **({"embedding_dim": 16 + number} if number % 4 == 0 else {}),
+    }
+
+
+def write_study(store: Store, made: Made, folder: Path, experiment: str = "amazon_toys/clean") -> str:
+    """Write a study as a search does; returns the id of its parent run."""
+    tracker = Tracker(store, experiment)
+    study_id = f"{made.model}-{'' if made.trials else 'train-'}{uuid.uuid4().hex[:6]}"
+    params = {"metric": "ndcg_at_10", "epochs": 100, "patience": 20, "seed": 0, "history": made.history}
+    run_id = tracker.open_study(study_id, f"toys {made.model}", {"unblur.model": made.model}, params, made.dataset)
+    for number in range(made.trials):
+        value = 0.1 + made.level + np.random.default_rng(number).uniform(0, 0.05)
+        tracker.start("trial", number, {**trial_params(number), **made.params})
+        tracker.log("trial", number, 5, {"valid/ndcg_at_10": float(value), "train/loss": 0.5})
+        tracker.log("trial", number, 10, {"valid/ndcg_at_10": float(value) / 2, "train/loss": 0.4})
+        tracker.end("trial", number, "pruned" if number % 3 == 2 else "complete")
+    if made.finished:
+        _finish(tracker, made, folder / study_id)
+    assert tracker.close() is None
+    return run_id
+
+
+def _finish(tracker: Tracker, made: Made, folder: Path) -> None:
+    values: dict[str, list[float]] = {}
+    for seed in range(made.seeds):
+        users = made_users(made.level, seed)
+        metrics = {name: float(users[name].to_numpy(np.float64).mean()) for name in METRICS}
+        metrics["coverage_at_10"] = 0.4 + made.level + 0.01 * seed
+        home = folder / f"{100 + seed:05d}"
+        home.mkdir(parents=True)
+        if made.per_user:
+            users.to_parquet(home / "per_user.parquet", index=False)
+        tracker.start("retrain", 100 + seed, {**trial_params(1), **made.params})
+        tracker.log("retrain", 100 + seed, 0, {f"test/{name}": value for name, value in metrics.items()})
+        tracker.end("retrain", 100 + seed, "complete")
+        for name, value in metrics.items():
+            values.setdefault(f"test/{name}", []).append(value)
+    artifacts = {"per_user": folder} if made.per_user else {}
+    tags = {"unblur.history": made.history, "unblur.metrics": "as always", **made.tags}
+    tracker.finish({"test/popularity/ndcg_at_10": 0.01}, values, artifacts, tags)
+
+
+def multiply_trials(store: Store, run_id: str, copies: int) -> None:
+    """Copies of a study's trials, written into the database: through MLflow a thousand take a minute."""
+    tables = {"runs": "run_uuid", "tags": "run_uuid", "params": "run_uuid"}
+    tables |= {"metrics": "run_uuid", "latest_metrics": "run_uuid"}
+    with closing(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as database, database:
+        child = "SELECT run_uuid FROM tags WHERE key = 'unblur.kind' AND value = 'trial' AND run_uuid IN "
+        child += "(SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId' AND value = ?)"
+        originals = [row[0] for row in database.execute(child, (run_id,))]
+        for copy in range(1, copies + 1):
+            for position, original in enumerate(originals):
+                new, number = uuid.uuid4().hex, copy * len(originals) + position
+                for table, key in tables.items():
+                    _copy(database, table, key, original, new)
+                number_tag = (str(number), new)
+                database.execute("UPDATE tags SET value = ? WHERE key = 'unblur.number' AND run_uuid = ?", number_tag)
+
+
+def _copy(database: sqlite3.Connection, table: str, key: str, original: str, new: str) -> None:
+    columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+    others = ", ".join(f'"{column}"' for column in columns if column != key)
+    copy = f"INSERT INTO {table} ({key}, {others}) SELECT ?, {others} FROM {table} WHERE {key} = ?"
+    database.execute(copy, (new, original))

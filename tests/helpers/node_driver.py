@@ -1,0 +1,58 @@
+"""A search on a cluster that loses machines: python node_driver.py FOLDER TRIALS. Prints `lost` for each."""
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.cluster_utils import Cluster
+
+from tests.helpers.toy_study import identity, value
+from unblur.running.run import search
+from unblur.search.storage import local_url
+from unblur.search.study import Study
+
+LOSSES = {(0, 4), (1, 2), (1, 5), (1, 8)}  # one trial loses more machines than its process might die
+MEMORY = 100 << 20
+
+
+def trial(config: dict[str, Any]) -> None:
+    for epoch in range(1, 10):
+        tune.report({"epoch": epoch, "ndcg_at_10": value(config["params"], epoch)})
+        time.sleep(0.2)
+
+
+class Storm:
+    """A listener that takes the only worker away, without notice, and brings another."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster, self.left = cluster, set(LOSSES)
+        self.node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        """Nothing yet."""
+
+    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+        if (number, epoch) in self.left:
+            self.left.remove((number, epoch))
+            self.cluster.remove_node(self.node, allow_graceful=False)
+            self.node = self.cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+            print("lost", flush=True)
+
+    def ended(self, number: int, state: str, reason: str | None) -> None:
+        """Nothing yet."""
+
+
+if __name__ == "__main__":
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    storm = Storm(cluster)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    study = Study.open(identity(), local_url(Path(sys.argv[1])))
+    search(trial, study, int(sys.argv[2]), concurrency=1, resources={"CPU": 1}, listeners=[storm])
+    ray.shutdown()
+    cluster.shutdown()

@@ -1,0 +1,55 @@
+"""A driver to be killed: python toy_driver.py FOLDER TRIALS EPOCH_SECONDS. Prints what its listener hears;
+FOLDER/trial holds the process and the number of the running trial."""
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from tests.helpers.toy_study import identity, value
+from unblur.running.run import search
+from unblur.search.lock import driving
+from unblur.search.storage import local_url
+from unblur.search.study import Study
+
+folder, seconds = Path(sys.argv[1]), float(sys.argv[3])
+
+
+def trial(config: dict[str, Any]) -> None:
+    (folder / "trial").write_text(f"{os.getpid()} {config['number']}")
+    for epoch in range(1, 10):
+        time.sleep(seconds)
+        tune.report({"epoch": epoch, "ndcg_at_10": value(config["params"], epoch)})
+
+
+class Shout:
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        print("started", number, flush=True)
+
+    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+        pass
+
+    def ended(self, number: int, state: str, reason: str | None) -> None:
+        print("ended", number, flush=True)
+
+
+if __name__ == "__main__":
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    url = local_url(folder)
+    study = Study.open(identity(), url)
+    with driving(url, study.name):
+        ray.init(
+            address="local", num_cpus=1, object_store_memory=100 << 20, log_to_driver=False, logging_level=logging.ERROR
+        )
+        try:
+            search(trial, study, int(sys.argv[2]), concurrency=1, resources={"CPU": 1}, listeners=[Shout()])
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the jobs do
+            print("interrupted", flush=True)
+            sys.exit(130)

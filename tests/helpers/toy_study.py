@@ -1,0 +1,40 @@
+"""A small study for tests: its identity, and the value of a configuration after some epochs."""
+
+from typing import Any
+
+from unblur.search.identity import StudyIdentity
+from unblur.search.space import SearchSpace
+
+SPACE = {
+    "model": "toy",
+    "parameters": {
+        "x": {"type": "float", "low": -1.0, "high": 1.0},
+        "dims": {"type": "choice", "values": [[1], [1, 2]]},
+        "kind": {"type": "choice", "values": ["flat", "deep"]},
+        "depth": {"type": "int", "low": 1, "high": 4, "when": {"kind": "deep"}},
+    },
+    "fixed": {"y": 3},
+    "enqueue": [{"x": 0.5, "dims": [1, 2], "kind": "flat"}, {"x": -0.5}],
+}
+
+
+def identity(**changes: Any) -> StudyIdentity:
+    base: dict[str, Any] = {
+        "dataset": "d" * 8,
+        "split": "per_user_time",
+        "protocol": "clean",
+        "history": "train",
+        "model": "toy",
+        "space": SearchSpace.model_validate(SPACE),
+        "metric": "ndcg_at_10",
+        "epochs": 9,
+        "eval_every": 1,
+        "patience": 9,
+        "batch_rule": "global",
+        "seed": 0,
+    }
+    return StudyIdentity(**{**base, **changes})
+
+
+def value(params: dict[str, Any], epoch: int) -> float:
+    return float(1 - (params["x"] - 0.3) ** 2 - 1 / epoch)

@@ -1,0 +1,57 @@
+"""The bound on what trainings leave on the disk, held against real trainings."""
+
+from pathlib import Path
+
+import pytest
+from tests.helpers.synthetic import communities
+
+from unblur.experiments.forecast import estimate
+from unblur.running.cleanup import Janitor, projected, sweep
+from unblur.running.ray_train import Resources
+from unblur.running.trainable import Work
+from unblur.training import loop
+from unblur.training.loop import Plan
+from unblur.training.task import run
+
+SPLIT = communities()
+PARAMS = {"dims": [64], "batch_size": 32}
+HEADERS = 1.1
+"""Names and shapes beside the tensors, in so small a model."""
+
+
+def on_disk(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def work(folder: Path, keep: bool = False) -> Work:
+    return Work("cfg_diffrec", Plan(epochs=8, eval_every=1), Resources(), "local", str(folder), keep)
+
+
+def test_the_projection_is_an_upper_bound_and_no_wild_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+    weights = estimate("cfg_diffrec", PARAMS, SPLIT).weights
+    most = 0
+
+    def report(epoch: int, metrics: dict[str, float]) -> bool:
+        nonlocal most
+        most = max(most, on_disk(tmp_path))
+        return False
+
+    for number in range(3):
+        run(work(tmp_path, keep=True).task(number, PARAMS, number), SPLIT, report)
+    assert 0.4 * projected(weights, 1, 3) < most <= HEADERS * projected(weights, 1, 3)
+    assert on_disk(tmp_path) <= HEADERS * 3 * weights, "what is left are the models"
+
+
+def test_an_ended_trial_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "00003" / "checkpoints").mkdir(parents=True)
+    Janitor(work(tmp_path)).ended(3, "pruned", None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dead_driver_left_is_swept(tmp_path: Path) -> None:
+    for name in ("00001", "00002", "00010", "notes"):
+        (tmp_path / name).mkdir()
+    sweep(str(tmp_path), {2}.__contains__)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00002", "notes"]
+    sweep(str(tmp_path / "never"), {2}.__contains__)

@@ -1,0 +1,74 @@
+"""Whose fault a failure was, and what the conductor makes of it: no Ray is needed for that."""
+
+from pathlib import Path
+
+import pytest
+from tests.helpers.toy_study import identity
+
+from unblur.running.retries import AGAIN, Fault, fault_of
+from unblur.running.scheduler import Conductor
+from unblur.search.storage import local_url
+from unblur.search.study import Study
+
+DEATH = (
+    "The actor died unexpectedly before finishing this task.\nThe actor is dead because its worker process has died."
+)
+NODE = "The actor d2 is unavailable: RpcError: Socket closed. The task may or may not have been executed on the actor."
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("ray::ImplicitFunc.train()\nRuntimeError: boom", "code"),
+        (DEATH, "process"),
+        (NODE, "node"),
+        ("The actor is dead because its node has died. Node Id: 3f", "node"),
+        (
+            "Training failed due to worker errors:\n[Rank 1] ActorDiedError\n[Rank 0] RuntimeError: reset by peer",
+            "process",
+        ),
+    ],
+)
+def test_fault(text: str, fault: Fault) -> None:
+    assert fault_of(text) == fault
+
+
+def test_each_kind_of_fault_has_a_budget_of_its_own(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    conductor = Conductor(study, 1, 1, [])
+    first = conductor.next()
+    assert first is not None and conductor.next() is None
+    faults: list[Fault] = ["node"] * 10 + ["process"] * AGAIN["process"] + ["code"] * AGAIN["code"]
+    for fault in faults:
+        conductor.crashed(0, "gone", fault)
+        assert not conductor.over and conductor.next() == first, "the same number, parameters and seed"
+        assert conductor.next() is None
+    conductor.crashed(0, "boom\ntraceback", "code")
+    assert conductor.over and [(r.state, r.reason) for r in study.records()] == [("failed", "boom\ntraceback")]
+
+
+def test_what_dies_while_the_search_is_stopped_is_interrupted_and_not_failed(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    conductor = Conductor(study, 1, 1, [])
+    conductor.next()
+    conductor.stopping = True
+    for _ in range(1 + AGAIN["process"]):
+        conductor.crashed(0, "gone", "process")
+    assert conductor.over and [record.state for record in study.records()] == ["running"]
+
+
+def test_a_trial_keeps_its_place_until_its_function_has_returned(tmp_path: Path) -> None:
+    conductor = Conductor(Study.open(identity(), local_url(tmp_path)), 4, 1, [])
+    conductor.next()
+    assert not conductor.result(0, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    assert conductor.next() is None
+    conductor.returned(0)
+    assert conductor.next() is not None
+    conductor.result(1, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    conductor.crashed(1, "gone", "process")
+    assert conductor.next() is not None
+    conductor.result(2, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    conductor.hangs(2, 1)
+    assert conductor.next() is not None
+    conductor.result(3, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    assert conductor.over, "the last one's return is not waited for"

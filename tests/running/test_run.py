@@ -1,0 +1,293 @@
+"""The search on a real local Ray cluster: same record as without Ray, failures, retries, deaths, interrupts."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray import tune
+from tests.helpers import HELPERS, driver_environment
+from tests.helpers.toy_study import identity, value
+from tests.search.test_study import run, table
+
+from unblur.errors import UserError
+from unblur.running.run import search
+from unblur.search.storage import local_url
+from unblur.search.study import Study
+
+CPU = {"CPU": 1}
+
+
+@pytest.fixture
+def study(tmp_path: Path, local_ray: None) -> Study:
+    return Study.open(identity(), local_url(tmp_path))
+
+
+class Ear:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        self.heard.append(("started", number))
+
+    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+        self.heard.append(("result", number, epoch, metrics))
+
+    def ended(self, number: int, state: str, reason: str | None) -> None:
+        self.heard.append(("ended", number, state, reason))
+
+
+def make_quadratic() -> Callable[[dict[str, Any]], None]:
+    """A closure: Ray sends it by value, since its processes cannot import this file."""
+
+    def quadratic(config: dict[str, Any]) -> None:
+        x = config["params"]["x"]
+        for epoch in range(1, 10):
+            tune.report({"epoch": epoch, "ndcg_at_10": float(1 - (x - 0.3) ** 2 - 1 / epoch), "loss": 0.5})
+        tune.report({"epoch": epoch, "finished": True})
+
+    return quadratic
+
+
+quadratic = make_quadratic()
+
+
+def test_one_at_a_time_gives_the_record_of_a_plain_loop(study: Study, tmp_path: Path) -> None:
+    whole = Study.open(identity(), local_url(tmp_path / "plain"))
+    run(whole, 15)
+    ear = Ear()
+    search(quadratic, study, 6, concurrency=1, resources=CPU, listeners=[ear])
+    search(quadratic, study, 15, concurrency=1, resources=CPU, listeners=[ear])
+    assert table(study) == table(whole)
+    ends = [heard for heard in ear.heard if heard[0] == "ended"]
+    assert [(n, state) for _, n, state, _ in ends] == [(r.number, r.state) for r in whole.records()]
+    first = [heard for heard in ear.heard if heard[1] == 0]
+    results = [("result", 0, e, {"ndcg_at_10": value({"x": 0.5}, e), "loss": 0.5}) for e in range(1, 10)]
+    assert first == [("started", 0), *results, ("ended", 0, "complete", None)]
+
+
+def test_two_at_a_time_reuse_their_processes(study: Study) -> None:
+    def where(config: dict[str, Any]) -> None:
+        for epoch in range(1, 5):
+            tune.report({"epoch": epoch, "ndcg_at_10": -config["number"], "process": os.getpid()})
+
+    ear = Ear()
+    search(where, study, 30, concurrency=2, resources=CPU, listeners=[ear])
+    assert sum(study.counts().values()) == 30 and study.counts()["pruned"] > 10
+    assert len({heard[3]["process"] for heard in ear.heard if heard[0] == "result"}) <= 4
+
+
+def test_a_finished_search_needs_no_ray(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    run(study, 3)
+    search(quadratic, study, 3, concurrency=1, resources=CPU)
+    search(quadratic, study, 2, concurrency=1, resources=CPU)
+    assert len(study.records()) == 3
+
+
+def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(study: Study) -> None:
+    def fragile(config: dict[str, Any]) -> None:
+        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        match config["number"]:
+            case 0:
+                tune.report({"epoch": 2, "ndcg_at_10": float("nan")})
+            case 1:
+                tune.report({"epoch": 2, "finished": True, "failed": "out of memory: batch of 400"})
+            case 2:
+                raise RuntimeError("boom")
+            case 3:
+                return
+        tune.report({"epoch": 2, "ndcg_at_10": 0.2})
+
+    ear = Ear()
+    search(fragile, study, 6, concurrency=1, resources=CPU, listeners=[ear])
+    records = study.records()
+    assert [r.state for r in records] == ["failed"] * 3 + ["complete"] * 3
+    assert records[0].reason == "ndcg_at_10 became nan at epoch 2" and records[0].values == {1: 0.1}
+    assert records[1].reason == "out of memory: batch of 400"
+    first, _, rest = str(records[2].reason).partition("\n")
+    assert first == "RuntimeError: boom" and "in fragile" in rest, "the traceback is kept"
+    assert [r.value for r in records[3:]] == [0.1, 0.2, 0.2]
+    assert [h[3] for h in ear.heard if h[0] == "ended"] == [r.reason for r in records]
+
+
+def test_a_trial_whose_process_dies_is_begun_again(study: Study, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+
+    def mortal(config: dict[str, Any]) -> None:
+        attempts = Path(folder) / f"attempts-{config['number']}"
+        attempts.write_text((attempts.read_text() if attempts.exists() else "") + ".")
+        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        dies = {0: 0, 1: 2, 2: 99}.get(config["number"], 0)
+        if len(attempts.read_text()) <= dies:
+            os._exit(1)
+        tune.report({"epoch": 2, "ndcg_at_10": 0.2, "finished": True})
+
+    ear = Ear()
+    search(mortal, study, 4, concurrency=1, resources=CPU, listeners=[ear])
+    records = study.records()
+    assert [r.state for r in records] == ["complete", "complete", "failed", "complete"]
+    assert "actor is dead" in str(records[2].reason).partition("\n")[0]
+    assert [(tmp_path / f"attempts-{n}").read_text() for n in range(4)] == [".", "...", "...", "."]
+    assert [h[1] for h in ear.heard if h[0] == "started"] == [0, 1, 2, 3], "once, however often it is begun again"
+
+
+def test_code_that_fails_is_tried_once_more(study: Study, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+
+    def flawed(config: dict[str, Any]) -> None:
+        attempts = Path(folder) / f"attempts-{config['number']}"
+        attempts.write_text((attempts.read_text() if attempts.exists() else "") + ".")
+        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        if len(attempts.read_text()) <= {0: 1, 1: 99}.get(config["number"], 0):
+            raise RuntimeError("boom")
+        tune.report({"epoch": 2, "ndcg_at_10": 0.2, "finished": True})
+
+    search(flawed, study, 3, concurrency=1, resources=CPU)
+    assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
+    assert [(tmp_path / f"attempts-{n}").read_text() for n in range(3)] == ["..", "..", "."]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_trial_that_hangs_is_failed_and_its_process_killed(study: Study, tmp_path: Path, stopped: bool) -> None:
+    folder = str(tmp_path)
+
+    def hanging(config: dict[str, Any]) -> None:
+        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        if config["number"] == 1:
+            (Path(folder) / "pid").write_text(str(os.getpid()))
+            if stopped:  # then not even Python runs in it
+                os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(10_000)
+
+    search(hanging, study, 3, concurrency=1, resources=CPU, trial_timeout=5)
+    assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
+    assert study.records()[1].reason == "no report for 5 s (--trial-timeout)"
+    wait_for_the_end(int((tmp_path / "pid").read_text()))
+
+
+def wait_for_the_end(process: int, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline, f"process {process} lives"
+        time.sleep(0.1)
+
+
+def test_a_stopped_trial_may_clean_up(study: Study) -> None:
+    def tidy(config: dict[str, Any]) -> None:
+        try:
+            for epoch in range(1, 10):
+                tune.report({"epoch": epoch, "ndcg_at_10": -float(config["number"])})
+        finally:
+            time.sleep(3)  # longer than the 2 s that Tune grants by itself
+
+    search(tidy, study, 4, concurrency=1, resources=CPU)
+    assert [r.state for r in study.records()] == ["complete", "complete", "pruned", "pruned"]
+
+
+def test_a_trial_that_only_drives_others_is_stopped_with_its_process(study: Study) -> None:
+    def driver(config: dict[str, Any]) -> None:
+        def reports() -> None:
+            for epoch in range(1, 5):
+                tune.report({"epoch": epoch, "ndcg_at_10": -float(config["number"])})
+
+        thread = threading.Thread(target=reports, daemon=True)  # as Ray Train does, beside a function that waits
+        thread.start()
+        thread.join()
+        while config["number"] >= 2:  # beaten, and busy elsewhere
+            time.sleep(0.1)
+
+    search(driver, study, 4, concurrency=1, resources={"CPU": 0})
+    assert [r.state for r in study.records()] == ["complete", "complete", "pruned", "pruned"]
+
+
+def test_time_budget_leaves_trials_to_go_on_with(study: Study) -> None:
+    def endless(config: dict[str, Any]) -> None:
+        for epoch in range(1, 100_000):
+            tune.report({"epoch": epoch, "ndcg_at_10": 0.1})
+            time.sleep(0.3)
+
+    search(endless, study, 50, concurrency=1, resources=CPU, time_budget=8)
+    assert study.counts()["complete"] == 0 and len(study.records()) <= 1
+    search(quadratic, study, 1, concurrency=1, resources=CPU)
+    assert [record.state for record in study.records()] == ["complete"]
+
+
+def test_what_goes_wrong_in_the_driver_ends_the_search(study: Study) -> None:
+    class Broken(Ear):
+        def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+            raise UserError("the tracking server is gone")
+
+    with pytest.raises(UserError, match="tracking server is gone"):
+        search(quadratic, study, 5, concurrency=1, resources=CPU, listeners=[Broken()])
+    assert study.counts() == {"complete": 0, "pruned": 0, "failed": 0, "running": 1}
+
+
+def test_ctrl_c_leaves_the_running_trial_interrupted(study: Study) -> None:
+    def endless(config: dict[str, Any]) -> None:
+        for epoch in range(1, 10_000):
+            time.sleep(0.1)
+            tune.report({"epoch": epoch, "ndcg_at_10": 0.1})
+
+    class Impatient(Ear):
+        def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+            if epoch == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        search(endless, study, 5, concurrency=1, resources=CPU, listeners=[Impatient()])
+    assert study.counts()["running"] == 1 and signal.getsignal(signal.SIGINT) is before
+    search(quadratic, study, 1, concurrency=1, resources=CPU)
+    assert [r.state for r in study.records()] == ["complete"]
+
+
+def start_driver(folder: Path, trials: int, epoch_seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, str(HELPERS / "toy_driver.py"), str(folder), str(trials), str(epoch_seconds)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=driver_environment()
+    )
+
+
+def until(driver: subprocess.Popen[str], line: str) -> None:
+    assert driver.stdout is not None and driver.stderr is not None
+    for heard in driver.stdout:
+        if heard.strip() == line:
+            return
+    raise AssertionError(driver.stderr.read())
+
+
+def test_kill_9_of_the_driver_and_the_same_command_again(tmp_path: Path) -> None:
+    whole = Study.open(identity(), local_url(tmp_path / "plain"))
+    run(whole, 7)
+    killed = start_driver(tmp_path, 7, 1)
+    until(killed, "started 3")
+    killed.kill()
+    killed.wait(30)
+    again = start_driver(tmp_path, 7, 0.02)
+    output, errors = again.communicate(timeout=600)
+    assert again.returncode == 0, errors
+    ended = [int(line.split()[1]) for line in output.splitlines() if line.startswith("ended")]
+    assert 3 <= ended[0] <= 6 and ended == list(range(ended[0], 7)), "none that was finished before the kill"
+    assert table(Study.open(identity(), local_url(tmp_path))) == table(whole)
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    driver = start_driver(tmp_path, 7, 10_000)
+    until(driver, "started 0")
+    while not (tmp_path / "trial").exists():  # in its first epoch
+        assert driver.poll() is None
+        time.sleep(0.1)
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    driver.send_signal(signal.SIGINT)
+    output, _ = driver.communicate(timeout=600)
+    assert driver.returncode == 130 and "interrupted" in output

@@ -1,0 +1,130 @@
+"""The study on a real PostgreSQL: resumes, one driver, credentials, a restart under the search."""
+
+import itertools
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.helpers.toy_study import identity
+from tests.search.test_study import run, table
+
+from unblur.errors import RunFailed, UserError
+from unblur.search import storage
+from unblur.search.lock import driving
+from unblur.search.storage import local_url
+from unblur.search.study import Study
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+pytestmark = pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server under /usr/lib/postgresql")
+
+
+class Server:
+    """A private server on a free port; it refuses to run as root, so root lends it to another user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.data = folder, folder / "data"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (folder / "password").write_text("p{w}d")
+        user = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+        self.who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+        for path in (folder, folder / "password"):
+            shutil.chown(path, user.pw_uid, user.pw_gid) if os.getuid() == 0 else None
+        self._run("initdb", "-U", "ann", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "-N")
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(BINARIES[-1] / program), "-D", str(self.data), *arguments]
+        subprocess.run(command, check=True, cwd=self.folder, capture_output=True, timeout=600, **self.who)  # type: ignore[call-overload]
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def url(self, password: str = "p%7Bw%7Dd", database: str = "postgres") -> str:
+        return f"postgresql://ann:{password}@127.0.0.1:{self.port}/{database}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    folder = Path(tempfile.mkdtemp(prefix="unblur-pg-", dir="/tmp"))
+    server = Server(folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_same_record_as_sqlite_in_pieces(server: Server, tmp_path: Path) -> None:
+    whole = Study.open(identity(), local_url(tmp_path))
+    run(whole, 12)
+    run(Study.open(identity(), server.url()), 12, die_at=(5, 2))
+    resumed = Study.open(identity(), server.url())
+    run(resumed, 12)
+    assert table(resumed) == table(whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"password": "wrong-secret"}, "password authentication failed"),
+        ({"database": "absent"}, "absent.*does not exist"),
+    ],
+)
+def test_wrong_settings_are_named_and_credentials_are_not(server: Server, changes: dict[str, str], says: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(UserError, match=rf"ann:\*\*\*@127.0.0.1.*\(--study-url\).*{says}") as caught:
+        Study.open(identity(), server.url(**changes))
+    assert "wrong-secret" not in str(caught.value) and "p{w}d" not in str(caught.value)
+    assert time.monotonic() - start < 10
+
+
+def test_one_live_driver(server: Server) -> None:
+    busy = pytest.raises(UserError, match=f"driven by process {os.getpid()} on")
+    with driving(server.url(), "a"), driving(server.url(), "b"), busy, driving(server.url(), "a"):
+        pass
+    with driving(server.url(), "a"):
+        pass
+
+
+def test_a_restart_under_the_search_is_waited_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Study.open(identity(seed=7), local_url(tmp_path))
+    run(whole, 40)
+    study = Study.open(identity(seed=7), server.url())
+    report, count, back = study.report, itertools.count(), threading.Timer(1, server.start)
+
+    def report_and_stop(number: int, epoch: int, value: float) -> bool:
+        if next(count) == 30:
+            server.stop()
+            back.start()
+        return report(number, epoch, value)
+
+    monkeypatch.setattr(study, "report", report_and_stop)
+    run(study, 40)
+    back.join()
+    assert table(study) == table(whole)
+
+
+def test_a_server_that_stays_away(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study.open(identity(seed=8), server.url())
+    monkeypatch.setattr(storage, "RETRY_DELAYS", (0.1, 0.1))
+    server.stop()
+    try:
+        with pytest.raises(RunFailed, match=r"stopped answering.*refused.*run the same command again"):
+            study.ask()
+    finally:
+        server.start()
+    assert study.ask()[0] == 0

@@ -1,0 +1,285 @@
+"""The study as the record of truth: resumes, pruning, determinism, locks and bad databases."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from tests.helpers import driver_environment
+from tests.helpers.toy_study import SPACE, identity, value
+
+from unblur.errors import UserError
+from unblur.search.identity import trial_seed
+from unblur.search.lock import driving
+from unblur.search.space import Choice
+from unblur.search.storage import local_url, open_storage
+from unblur.search.study import Study
+
+
+def run(study: Study, n_trials: int, die_at: tuple[int, int] = (-1, -1)) -> list[int]:
+    """A driver without Ray: one trial at a time, nine epochs each; leaves everything as it is at `die_at`."""
+    done = [record.number for record in study.settle()]
+    while study.missing(n_trials):
+        number, params = study.ask()
+        for epoch in range(1, 10):
+            if (number, epoch) == die_at:
+                return done
+            if study.report(number, epoch, value(params, epoch)):
+                study.prune(number)
+                break
+        else:
+            study.complete(number)
+        done.append(number)
+    return done
+
+
+def table(study: Study) -> list[Any]:
+    return [(r.number, r.state, r.params, r.value, r.values) for r in study.records()]
+
+
+def test_enqueued_come_first_then_sampled_and_all_are_decoded(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    first, second, third = study.ask(), study.ask(), study.ask()
+    assert first == (0, {"y": 3, "x": 0.5, "dims": [1, 2], "kind": "flat"})
+    assert second[0] == 1 and second[1]["x"] == -0.5
+    assert third[0] == 2 and third[1]["x"] not in (0.5, -0.5)
+    assert [record.params for record in study.records()] == [first[1], second[1], third[1]]
+
+
+def test_pruned_trials_keep_their_values_and_are_not_complete(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    run(study, 12)
+    counts = study.counts()
+    assert counts["pruned"] >= 4 and counts["complete"] >= 1 and counts["running"] == 0
+    for record in study.records():
+        if record.state == "pruned":
+            assert record.value is None and record.values and max(record.values) in (2, 6), "stopped on a rung"
+            assert record.values[1] == value(record.params, 1)
+        else:
+            assert record.value == max(record.values.values())
+    best = study.best()
+    assert best is not None and best.value == max(r.value for r in study.records() if r.value is not None)
+
+
+def test_a_score_is_the_best_value_not_the_last(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    number, _ = study.ask()
+    for epoch, reported in enumerate([0.1, 0.9, 0.2], start=1):
+        study.report(number, epoch, reported)
+    study.complete(number)
+    assert study.records()[0].value == 0.9
+
+
+def test_seeded_search_repeats_exactly_and_in_pieces(tmp_path: Path) -> None:
+    whole = Study.open(identity(), local_url(tmp_path / "whole"))
+    run(whole, 25)
+    url = local_url(tmp_path / "pieces")
+    run(Study.open(identity(), url), 25, die_at=(4, 2))
+    run(Study.open(identity(), url), 25, die_at=(14, 1))
+    assert run(Study.open(identity(), url), 20)[0] == 14
+    run(Study.open(identity(), url), 25)
+    assert table(Study.open(identity(), url)) == table(whole)
+    assert len({record.params["x"] for record in whole.records()}) == 25, "no draw is repeated"
+    other = Study.open(identity(seed=1), url)
+    run(other, 5)
+    assert table(other)[2:] != table(whole)[2:5]
+
+
+def test_finished_study_has_nothing_missing_and_more_can_be_asked(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    run(study, 5)
+    again = Study.open(identity(), local_url(tmp_path))
+    assert again.missing(5) == 0 and again.missing(8) == 3 and again.missing(2) == 0
+    assert run(again, 8) == [5, 6, 7]
+
+
+def test_failed_trials_keep_their_reason_and_count(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    number, _ = study.ask()
+    study.fail(number, "the loss became NaN")
+    silent, _ = study.ask()
+    study.complete(silent)
+    assert [(r.state, r.value) for r in study.records()] == [("failed", None)] * 2
+    assert study.records()[0].reason == "the loss became NaN"
+    assert "without reporting" in str(study.records()[1].reason)
+    assert study.missing(3) == 1 and study.best() is None
+
+
+def test_nan_is_never_recorded(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    number, _ = study.ask()
+    with pytest.raises(ValueError, match="nan"):
+        study.report(number, 1, float("nan"))
+    assert study.records()[0].values == {}
+
+
+def test_several_interrupted_trials_come_back_once_each(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    asked = [study.ask() for _ in range(3)]
+    study.report(1, 1, 0.5)
+    again = Study.open(identity(), local_url(tmp_path))
+    assert [again.ask() for _ in range(3)] == asked
+    assert again.ask()[0] == 3
+    again.complete(1)
+    assert again.records()[1].values == {1: 0.5}, "what was reported before the death counts"
+    again.release()
+    assert [again.ask()[0] for _ in range(3)] == [0, 2, 3]
+
+
+def test_death_between_verdict_and_act_is_settled(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    for worth in (0.9, 0.8, 0.1):
+        number, _ = study.ask()
+        verdicts = [study.report(number, epoch, worth) for epoch in (1, 2)]
+        if worth > 0.1:
+            study.complete(number)
+    assert verdicts == [False, True]
+    again = Study.open(identity(), local_url(tmp_path))
+    assert [(r.number, r.state, r.values) for r in again.settle()] == [(2, "pruned", {1: 0.1, 2: 0.1})]
+    assert again.settle() == [] and again.ask()[0] == 3
+
+
+def test_death_between_two_draws_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n_before in (3, 20):
+        whole, broken = (Study.open(identity(), local_url(tmp_path / f"{name}{n_before}")) for name in "ab")
+        run(whole, n_before + 1)
+        run(broken, n_before)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Choice, "suggest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            broken.ask()
+        assert broken.records()[-1].params.keys() == {"y", "x"}
+        run(broken, n_before + 1)
+        assert table(broken) == table(whole)
+
+
+def test_identity_decides_which_study_it_is(tmp_path: Path) -> None:
+    url = local_url(tmp_path)
+    run(Study.open(identity(), url), 2)
+    assert Study.open(identity(epochs=10), url).missing(2) == 2
+    space = {**SPACE, "fixed": {"y": 4}}
+    assert identity(space=space).hash != identity().hash
+    fresh = Study.open(identity(), url, fresh=True)
+    assert fresh.missing(2) == 2 and Study.open(identity(), url).name == fresh.name, "the newest is resumed"
+
+
+def test_trial_seeds() -> None:
+    seeds = {trial_seed(study, number) for study in range(20) for number in range(100)}
+    assert len(seeds) == 2000 and trial_seed(3, 5) == trial_seed(3, 5) and max(seeds) < 2**32
+
+
+DRIVER = """
+import sys, time
+from pathlib import Path
+from tests.helpers.toy_study import identity, value
+from unblur.search.lock import driving
+from unblur.search.storage import local_url
+from unblur.search.study import Study
+url = local_url(Path(sys.argv[1]))
+study = Study.open(identity(), url)
+with driving(url, study.name):
+    study.settle()
+    while study.missing(10):
+        number, params = study.ask()
+        print(number, flush=True)
+        for epoch in range(1, 10):
+            time.sleep(0.03)
+            if study.report(number, epoch, value(params, epoch)):
+                study.prune(number)
+                break
+        else:
+            study.complete(number)
+"""
+
+
+HOLDER = """
+import sys
+from unblur.search.lock import driving
+with driving(*sys.argv[1:]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start(program: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", program, *arguments]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, **pipes, text=True, env=driver_environment())
+
+
+def test_kill_9_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    whole = Study.open(identity(), local_url(tmp_path / "whole"))
+    run(whole, 10)
+    begun: list[list[int]] = []
+    for trials_before_the_kill in (2, 3, 100):
+        driver = start(DRIVER, str(tmp_path))
+        assert driver.stdout is not None and driver.stderr is not None
+        begun.append([])
+        for line in driver.stdout:
+            begun[-1].append(int(line))
+            if len(begun[-1]) == trials_before_the_kill:
+                time.sleep(0.03)
+                driver.send_signal(signal.SIGKILL)
+                break
+        assert driver.wait(60) in (-signal.SIGKILL, 0), driver.stderr.read()
+        begun[-1] += [int(line) for line in driver.stdout]
+    finished = Study.open(identity(), local_url(tmp_path))
+    assert table(finished) == table(whole)
+    for earlier, later in itertools.pairwise(filter(None, begun)):
+        assert later[0] in (earlier[-1], earlier[-1] + 1), "only the interrupted trial is begun again"
+    assert sorted({number for run in begun for number in run}) == list(range(10))
+
+
+def test_one_live_driver(tmp_path: Path) -> None:
+    url, name = local_url(tmp_path), "search"
+    with start(HOLDER, url, name) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"driven by process {holder.pid} on"), driving(url, name):
+            pass
+        holder.kill()
+    with driving(url, name), pytest.raises(UserError, match=str(os.getpid())), driving(url, name):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://ann:secret@127.0.0.1:1/study", r"ann:\*\*\*@127.0.0.1:1/study.*--study-url.*refused"),
+        ("postgresql://ann:secret@localhost:port/study", "--study-url"),
+        ("postgres//ann:secret@localhost/study", "--study-url"),
+        ("mysql://ann:secret@localhost/study", "--study-url"),
+        ("sqlite:////proc/none/study.db", "--storage.*unable to open"),
+    ],
+)
+def test_bad_databases(url: str, says: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(UserError, match=says) as caught:
+        Study.open(identity(), url)
+    assert "secret" not in str(caught.value) and time.monotonic() - start < 15
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_text(json.dumps(["not", "a", "database"]) * 100)
+    with pytest.raises(UserError, match=r"study\.db.*not a database"):
+        Study.open(identity(), local_url(tmp_path))
+
+
+def test_several_that_open_a_new_database_at_once(tmp_path: Path) -> None:
+    """Each finds its tables, whoever of them made which."""
+    together = Barrier(8)
+
+    def opened(folder: Path) -> int:
+        together.wait()
+        with open_storage(local_url(folder)) as storage:
+            return len(storage.get_all_studies())
+
+    with ThreadPoolExecutor(8) as pool:
+        for repeat in range(3):
+            assert list(pool.map(opened, [tmp_path / str(repeat)] * 8)) == [0] * 8
