@@ -2,7 +2,6 @@
 
 import random
 import re
-from importlib import import_module
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from unblur.errors import UserError
+from unblur.models import config_class
 from unblur.search.space_file import SearchSpace, load_space
 
 SPACES_FOLDER = Path(__file__).parents[2] / "search_spaces"
@@ -187,7 +187,7 @@ def test_a_float_range_is_accepted_exactly_when_ordered(
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
 def test_shipped_spaces_fit_their_models(path: Path) -> None:
-    space = load_space(path, import_module(f"unblur.models.{path.stem}").Config)
+    space = load_space(path, config_class(path.stem))
     assert space.model == path.stem
     parameters = space.parameters
     if "noise_min" in parameters:
@@ -197,9 +197,7 @@ def test_shipped_spaces_fit_their_models(path: Path) -> None:
 
 
 def test_cfg_diffrec_reaches_both_regimes() -> None:
-    parameters = load_space(
-        SPACES_FOLDER / "cfg_diffrec.yaml", import_module("unblur.models.diffusion.cfg_diffrec").Config
-    ).parameters
+    parameters = load_space(SPACES_FOLDER / "cfg_diffrec.yaml", config_class("cfg_diffrec")).parameters
     generative = {
         "noise_scale": 1.0,
         "noise_min": 0.1,
