@@ -1,41 +1,31 @@
 """One module per recommender, in a folder by family, found by its name: `Config` and `Model` (a Recommender)."""
 
 import json
-from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 from typing import Any
 
 from pydantic import ValidationError
 
-from unblur.errors import UserError, explain, unknown
+from unblur.errors import UserError, explain
 from unblur.models.base import ModelConfig, Recommender
+from unblur.registry import modules
 
-
-def _modules() -> dict[str, str]:
-    """Where each model is; a module whose name begins with an underscore is a helper."""
-    found = (module.name for module in walk_packages(__path__, f"{__name__}.") if not module.ispkg)
-    depth = __name__.count(".") + 2
-    return {
-        name.rpartition(".")[2]: name
-        for name in found
-        if name.count(".") == depth and not name.rpartition(".")[2].startswith("_")
-    }
+RECOMMENDERS = modules("model", __name__)
 
 
 def names() -> list[str]:
     """All known models."""
-    return sorted(_modules())
+    return RECOMMENDERS.names()
 
 
 def config_class(name: str) -> type[ModelConfig]:
     """The Config of a model; UserError, with the nearest name, when there is none such."""
-    return _module(name).Config  # type: ignore[no-any-return]
+    return RECOMMENDERS.get(name).Config  # type: ignore[no-any-return]
 
 
 def model_class(name: str) -> type[Recommender[Any]]:
     """The class of a model; UserError, with the nearest name, when there is none such."""
-    return _module(name).Model  # type: ignore[no-any-return]
+    return RECOMMENDERS.get(name).Model  # type: ignore[no-any-return]
 
 
 def configure(name: str, params: dict[str, Any], where: str) -> ModelConfig:
@@ -57,10 +47,3 @@ def name_in(folder: Path) -> str:
         return json.loads((folder / "config.json").read_text())["model"]  # type: ignore[no-any-return]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no saved model: {error}") from None
-
-
-def _module(name: str) -> Any:
-    modules = _modules()
-    if name not in modules:
-        raise unknown("model", name, modules)
-    return import_module(modules[name])

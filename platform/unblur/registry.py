@@ -1,0 +1,97 @@
+"""Registries: parts found by their name, in the modules of a package or among the functions of a module.
+
+Adding a part is adding a file or a function; there is no list to edit. A name that begins with an underscore is a
+helper. An installed package can add parts of its own through the entry-point group that is the package's dotted name
+(`[project.entry-points."unblur.denoisers"]`, `film = "my_package.film"`).
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from inspect import getmembers, isfunction
+from pkgutil import walk_packages
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from pydantic import AfterValidator
+
+from unblur.errors import unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Parts of one kind by name. Nothing is imported before a part is asked for."""
+
+    def __init__(self, kind: str, group: str, find: Callable[[], Mapping[str, Callable[[], T]]]) -> None:
+        """kind: the word for a part in messages. group: the entry points that add to it. find: a loader by name."""
+        self.kind, self.group, self._find = kind, group, find
+
+    def names(self) -> list[str]:
+        """All known names, sorted."""
+        return sorted(self._loaders())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._loaders()
+
+    def get(self, name: str) -> T:
+        """The part of that name; UserError, with the nearest name, when there is none."""
+        loaders = self._loaders()
+        if name not in loaders:
+            raise unknown(self.kind, name, loaders)
+        return loaders[name]()
+
+    def _loaders(self) -> dict[str, Callable[[], T]]:
+        return {**{point.name: point.load for point in _installed(self.group)}, **self._find()}
+
+
+def modules(kind: str, package: str) -> Registry[Any]:
+    """The modules in `package` and its subpackages, by the last part of their name.
+
+    A package that has subpackages (families) keeps shared code at its top: only modules inside the families are parts.
+    """
+
+    def find() -> Mapping[str, Callable[[], ModuleType]]:
+        found = list(walk_packages(import_module(package).__path__, f"{package}."))
+        depth = package.count(".") + 1 + any(module.ispkg for module in found)
+        parts = [module.name for module in found if not module.ispkg and module.name.count(".") == depth]
+        named = {name.rpartition(".")[2]: name for name in parts}
+        return {short: _importer(name) for short, name in named.items() if not short.startswith("_")}
+
+    return Registry(kind, package, find)
+
+
+def functions(kind: str, module: str) -> Registry[Callable[..., Any]]:
+    """The public functions that `module` defines."""
+
+    def find() -> Mapping[str, Callable[[], Callable[..., Any]]]:
+        found = getmembers(import_module(module), isfunction)
+        own = {name: f for name, f in found if f.__module__ == module and not name.startswith("_")}
+        return {name: _constant(function) for name, function in own.items()}
+
+    return Registry(kind, module, find)
+
+
+def known(registry: Registry[Any]) -> AfterValidator:
+    """For `Annotated[str, known(schedules)]`: a Config field that holds a registered name."""
+
+    def check(name: str) -> str:
+        if name not in registry:
+            raise ValueError(str(unknown(registry.kind, name, registry.names())))
+        return name
+
+    return AfterValidator(check)
+
+
+def _importer(name: str) -> Callable[[], ModuleType]:
+    return lambda: import_module(name)
+
+
+def _constant(value: T) -> Callable[[], T]:
+    return lambda: value
+
+
+@cache
+def _installed(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
