@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install tune test chaos check clean
+.PHONY: install tune test chaos check format docs clean
 
 install: $(INSTALLED)
 
@@ -24,8 +24,15 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 test: check
 	$(BIN)/pytest -m "not slow"
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 chaos: $(INSTALLED)
 	$(BIN)/pytest tests/chaos
