@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from unblur.data.sequences import Ints, Sequences
 from unblur.errors import UserError
 
 Ranks = NDArray[np.int32]
@@ -53,6 +54,17 @@ class History:
         return csr_matrix(
             (weights.astype(np.float32), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape
         )
+
+    def in_order(self) -> Sequences:
+        """Every user's items, oldest first. Raises UserError where the data carry no order."""
+        if self.rank is None:
+            raise UserError("this model reads histories in their order, and this dataset has no order in time")
+        return Sequences.ordered(self.matrix, self.rank)
+
+    def sequences(self, length: int) -> tuple[Ints, Ints]:
+        """The newest `length` items of each user (B, length), newest last, padded on the left with n_items, and how
+        many there are (B,). Raises UserError where the data carry no order."""
+        return self.in_order().padded(length)
 
     def signed(self, weighted: csr_matrix, dislike_weight: float) -> csr_matrix:
         """`weighted` (B, n_items) with -dislike_weight at every disliked item."""

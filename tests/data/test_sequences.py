@@ -1,0 +1,75 @@
+"""Sequences: a history in its order, against a loop over users."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+
+from unblur.data.dataset import Dataset, History
+from unblur.data.sequences import Sequences
+from unblur.errors import UserError
+
+N_ITEMS = 7
+row = st.lists(st.integers(0, N_ITEMS - 1), unique=True, max_size=N_ITEMS)
+rows = st.lists(row, min_size=1, max_size=8)
+
+
+def part(rows: list[list[int]]) -> tuple[csr_matrix, np.ndarray]:
+    """The rows, which list items oldest first, as CSR with sorted indices and the rank of each entry."""
+    order = [sorted((item, rank) for rank, item in enumerate(items)) for items in rows]
+    indptr = np.cumsum([0, *map(len, rows)])
+    items, ranks = (np.array([pair[i] for pairs in order for pair in pairs], dtype=np.int32) for i in (0, 1))
+    return csr_matrix((np.ones(len(items), np.float32), items, indptr), shape=(len(rows), N_ITEMS)), ranks
+
+
+def loop(rows: list[list[int]], length: int) -> list[list[int]]:
+    return [[N_ITEMS] * (length - len(items)) + items[max(len(items) - length, 0) :] for items in rows]
+
+
+@given(rows=rows, length=st.integers(1, 9))
+def test_padded_sequences_are_the_definition(rows: list[list[int]], length: int) -> None:
+    windows, lengths = History(*part(rows)).sequences(length)
+    assert windows.dtype == np.int64 and windows.tolist() == loop(rows, length)
+    assert lengths.tolist() == [min(len(items), length) for items in rows]
+
+
+@given(rows=rows, data=st.data())
+def test_the_rows_of_a_history_keep_their_order(rows: list[list[int]], data: st.DataObject) -> None:
+    users = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1))), dtype=np.int64)
+    ragged = History(*part(rows)).rows(users).in_order()
+    bounds = zip(ragged.indptr[:-1], ragged.indptr[1:], strict=True)
+    assert [ragged.items[start:end].tolist() for start, end in bounds] == [rows[user] for user in users]
+
+
+@given(rows=rows, data=st.data())
+def test_validation_comes_after_train(rows: list[list[int]], data: st.DataObject) -> None:
+    cuts = [data.draw(st.integers(0, len(items))) for items in rows]
+    train = [items[:cut] for items, cut in zip(rows, cuts, strict=True)]
+    valid = [items[cut:] for items, cut in zip(rows, cuts, strict=True)]
+    (train_matrix, train_rank), (valid_matrix, valid_rank) = part(train), part(valid)
+    ids = np.arange(len(rows)).astype(str)
+    dataset = Dataset(train_matrix, valid_matrix, train_rank, valid_rank, ids, np.arange(N_ITEMS).astype(str), "")
+    assert dataset.history(with_valid=True).sequences(N_ITEMS)[0].tolist() == loop(rows, N_ITEMS)
+    assert dataset.history().sequences(N_ITEMS)[0].tolist() == loop(train, N_ITEMS)
+
+
+@given(rows=rows, data=st.data())
+def test_windows_lie_where_they_are_asked_for(rows: list[list[int]], data: st.DataObject) -> None:
+    ragged = History(*part(rows)).in_order()
+    spans = data.draw(st.lists(st.tuples(*[st.integers(0, len(ragged.items))] * 2).map(sorted), min_size=1))
+    starts, ends = np.array(spans, dtype=np.int64).T
+    windows, lengths = ragged.windows(starts, ends, 3)
+    assert windows.tolist() == loop([ragged.items[start:end].tolist() for start, end in spans], 3)
+    assert lengths.tolist() == [min(end - start, 3) for start, end in spans]
+
+
+def test_repeats_stay_where_they_are() -> None:
+    ragged = Sequences(np.array([4, 2, 4, 4]), np.array([0, 3, 4]), N_ITEMS)
+    assert ragged.padded(4)[0].tolist() == [[7, 4, 2, 4], [7, 7, 7, 4]]
+    assert ragged.lengths.tolist() == [3, 1]
+
+
+def test_data_without_order_are_refused() -> None:
+    with pytest.raises(UserError, match="no order in time"):
+        History(part([[1, 0]])[0], None).sequences(3)
