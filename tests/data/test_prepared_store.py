@@ -1,7 +1,6 @@
 """The store: what goes in comes out, the test part stays locked, damage is found, nothing is half written."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,26 +91,39 @@ def test_damage_is_found_and_mended(dataset, tmp_path, name):
     assert len(list(file.parent.iterdir())) == 3
 
 
-def test_a_failed_write_leaves_nothing_in_place(dataset, tmp_path, monkeypatch):
-    def full(self, content):
-        raise OSError("no space left on device")
+@pytest.mark.parametrize("sound", [0, 1, 2])
+def test_a_failed_write_is_no_data_and_is_mended(dataset, tmp_path, monkeypatch, sound):
+    with monkeypatch.context() as patched:
+        write, left = store.write_bytes, [None] * sound
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(UserError, match=r"cannot be written \(no space left on device\); choose another --storage"):
-        store.write(dataset, tmp_path)
-    assert list((tmp_path / "data").iterdir()) == []
+        def full(place, *content):
+            if not left:
+                raise OSError("no space left on device")
+            left.pop()
+            write(place, *content)
+
+        patched.setattr(store, "write_bytes", full)
+        with pytest.raises(UserError, match=r"cannot be written \(no space left on device\); choose another --storage"):
+            store.write(dataset, tmp_path)
+    folders = list((tmp_path / "data").iterdir()) if sound else []
+    assert len(folders) == bool(sound)
+    for folder in folders:
+        assert not store.is_sound(tmp_path, folder.name)
+        with pytest.raises(UserError, match="prepare the dataset again"):
+            store.load_dataset(folder)
+    assert store.is_sound(tmp_path, store.write(dataset, tmp_path))
 
 
 def test_two_writers_at_once_both_succeed(dataset, tmp_path, monkeypatch):
-    """The other one finishes between our check and our rename."""
-    rename = Path.rename
+    """The other one writes all of it between two files of ours."""
+    write = store.write_bytes
 
-    def late(self, target):
-        monkeypatch.setattr(Path, "rename", rename)
+    def late(place, *content):
+        monkeypatch.setattr(store, "write_bytes", write)
         store.write(dataset, tmp_path)
-        return rename(self, target)
+        write(place, *content)
 
-    monkeypatch.setattr(Path, "rename", late)
+    monkeypatch.setattr(store, "write_bytes", late)
     digest = store.write(dataset, tmp_path)
     assert store.is_sound(tmp_path, digest)
     assert [each.name for each in (tmp_path / "data").iterdir()] == [digest]

@@ -23,8 +23,8 @@ from unblur.experiments.ablate import ablate, load_study, pieces_of
 from unblur.experiments.ablation import Ablation, Measured
 from unblur.experiments.cells import projection
 from unblur.experiments.experiment_options import AblateOptions
+from unblur.files import under, write_json
 from unblur.reporting.ablation import write
-from unblur.training.task import write as write_file
 
 SPLIT = communities()
 SPLITS = {DataRequest(dataset="sample"): SPLIT}
@@ -78,10 +78,10 @@ def test_the_projection_is_the_mean_of_what_is_done_times_what_is_left(tmp_path:
     pieces = pieces_of(Ablation(name="s", **{**STUDY, "seeds": 4}), SPLITS, str(tmp_path))
     assert projection(pieces, 2) is None
     for each, seconds in zip(pieces, (100.0, 200.0, 300.0), strict=False):
-        write_file(each.home, "outcome.json", {"epoch": 1})
+        write_json(under(each.home, "outcome.json"), {"epoch": 1})
         points = {json.dumps({"guidance_scale": scale}): {} for scale in (0.0, 1.0, 3.0)}
-        write_file(each.home, "valid.json", points)
-        write_file(each.home, "timing.json", {"seconds": seconds})
+        write_json(under(each.home, "valid.json"), points)
+        write_json(under(each.home, "timing.json"), {"seconds": seconds})
     assert projection(pieces, 2) == (5 * 200 / 2, 3)
 
 

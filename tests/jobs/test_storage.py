@@ -20,7 +20,8 @@ from tests.search.test_postgres import BINARIES, Server, server
 from unblur.errors import UserError
 from unblur.experiments.check import check
 from unblur.experiments.options import SearchOptions
-from unblur.training.checkpoints import Checkpoints, filesystem, under
+from unblur.files import filesystem, under
+from unblur.training.checkpoints import Checkpoints
 
 __all__ = ["server"]
 needs_postgres = pytest.mark.skipif(not BINARIES, reason="no PostgreSQL server under /usr/lib/postgresql")

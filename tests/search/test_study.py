@@ -17,11 +17,11 @@ from tests.helpers import driver_environment
 from tests.helpers.toy_study import SPACE, identity, value
 
 from unblur.errors import UserError
-from unblur.search.identity import trial_seed
 from unblur.search.lock import driving
 from unblur.search.space import Choice
 from unblur.search.storage import local_url, open_storage
 from unblur.search.study import Study
+from unblur.seeds import derive
 
 
 def run(study: Study, n_trials: int, die_at: tuple[int, int] = (-1, -1)) -> list[int]:
@@ -171,8 +171,8 @@ def test_identity_decides_which_study_it_is(tmp_path: Path) -> None:
 
 
 def test_trial_seeds() -> None:
-    seeds = {trial_seed(study, number) for study in range(20) for number in range(100)}
-    assert len(seeds) == 2000 and trial_seed(3, 5) == trial_seed(3, 5) and max(seeds) < 2**32
+    seeds = {derive("training", study, number) for study in range(20) for number in range(100)}
+    assert len(seeds) == 2000 and derive("training", 3, 5) == derive("training", 3, 5) and max(seeds) < 2**32
 
 
 DRIVER = """

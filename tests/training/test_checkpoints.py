@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from unblur.training.checkpoints import Checkpoint, Checkpoints, under
+from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.safetensors_stream import pieces
 
 
@@ -103,19 +103,6 @@ def test_a_full_disk_costs_a_checkpoint_and_nothing_else(tmp_path: Path, caplog:
         assert len(files(disk / "checkpoints")) == 1
     finally:
         subprocess.run(["umount", disk], check=True)
-
-
-@pytest.mark.parametrize(
-    ("folder", "below"),
-    [
-        ("/runs", "/runs/a/00001"),
-        ("/runs?", "/runs?/a/00001"),
-        ("s3://bucket/x/", "s3://bucket/x/a/00001"),
-        ("s3://bucket/x?endpoint_override=h:1&scheme=http", "s3://bucket/x/a/00001?endpoint_override=h:1&scheme=http"),
-    ],
-)
-def test_folders_below_a_folder(folder: str, below: str) -> None:
-    assert under(folder, "a", "00001") == below
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6 - 1), st.booleans(), st.binary(max_size=400)), max_size=4))

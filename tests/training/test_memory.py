@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers.synthetic import communities
 
+from unblur.files import read_json, under
 from unblur.running import ray_train as distributed
 from unblur.running.ray_train import Resources
 from unblur.training import memory
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.memory import CLEAR_REFS, CUDA_CONTEXT, Peak, fraction, physical_memory, room, take_share
-from unblur.training.task import OUTCOME, Task, read, run
+from unblur.training.task import OUTCOME, Task, run
 
 SPLIT = communities()
 GIB = 2**30
@@ -166,7 +167,7 @@ def test_a_training_tells_and_records_the_memory_that_it_took(tmp_path: Path) ->
             keep=True,
         )
         run(one, SPLIT, lambda epoch, metrics, told=told: bool(told.append(metrics["memory_mib"])))
-        outcome = read(one.folder, OUTCOME) or {}
+        outcome = read_json(under(one.folder, OUTCOME)) or {}
         assert len(told) == 2 and told[0] <= told[1] <= outcome["memory_mib"]
         recorded.append((outcome["memory_mib"], 4 * outcome["parameters"] / 2**20))
     (large, weights), (small, _) = recorded

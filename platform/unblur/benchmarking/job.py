@@ -21,6 +21,7 @@ from unblur.data.dataset import Dataset
 from unblur.data.prepare import prepare
 from unblur.data.store import load_dataset
 from unblur.errors import UserError
+from unblur.files import write_output
 
 
 def run(options: BenchmarkOptions, console: Console) -> None:
@@ -51,7 +52,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
     )
     tell(result, console)
     if options.output:
-        options.output.write_text(result.model_dump_json(indent=2))
+        write_output(options.output, result.model_dump_json(indent=2), "--output")
         console.print(f"written to {options.output}", markup=False)
 
 

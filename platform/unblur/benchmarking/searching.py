@@ -18,15 +18,15 @@ from unblur.experiments.context import open_session, ray_cluster, study_url
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.recording import Recorder
 from unblur.experiments.study_run import identity_of
+from unblur.files import under
 from unblur.models.diffusion import diffrec
 from unblur.running.cleanup import Janitor
 from unblur.running.run import search as run_search
 from unblur.running.trainable import Work, trial
-from unblur.search.identity import trial_seed
 from unblur.search.space import Choice, SearchSpace
 from unblur.search.study import Study
+from unblur.seeds import derive
 from unblur.tracking.runs import LoggedDataset
-from unblur.training.checkpoints import under
 from unblur.training.loop import Plan, fit
 
 BARE = 3
@@ -52,7 +52,7 @@ def measure(options: BenchmarkOptions, dataset: Dataset, console: Console) -> Se
 
 
 def _bare(dataset: Dataset, params: dict[str, Any], epochs: int, number: int) -> float:
-    model = diffrec.Model(diffrec.Config(**params), dataset.n_users, dataset.n_items, trial_seed(0, number))
+    model = diffrec.Model(diffrec.Config(**params), dataset.n_users, dataset.n_items, derive("training", 0, number))
     plan = Plan(epochs=epochs, eval_every=epochs)
     return timed(lambda: fit(model, dataset, plan, lambda epoch, metrics: False))[0]
 

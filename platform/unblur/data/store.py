@@ -10,12 +10,10 @@ The digest is the SHA-256 of meta.json, which holds the checksums of the other t
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +25,7 @@ from unblur.data.dataset import Dataset
 from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID, Interactions
 from unblur.data.splits import positions, time_order
 from unblur.errors import UserError
+from unblur.files import write_bytes, write_text
 
 SEARCH, LOCKED, META = "search.safetensors", "test.safetensors", "meta.json"
 
@@ -76,8 +75,11 @@ def write(data: Interactions, storage: Path) -> str:
     meta = {"sha256": sums, "users": data.users.tolist(), "items": data.items.tolist()}
     files[META] = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
     digest = hashlib.sha256(files[META]).hexdigest()
+    folder = folder_of(storage, digest)
     if not is_sound(storage, digest):
-        _place(storage, digest, files)
+        with writing(folder):
+            for name, content in files.items():  # meta.json is the last: with it the data are complete
+                write_bytes(folder / name, content)
     return digest
 
 
@@ -96,26 +98,6 @@ def _arrays(data: Interactions, parts: Mapping[str, int]) -> Arrays:
         if frame.timestamp.notna().all():
             arrays[f"{name}_rank"] = rank[by_item]
     return arrays
-
-
-def _place(storage: Path, digest: str, files: Mapping[str, bytes]) -> None:
-    """All files or none: they are written aside and renamed together."""
-    folder = folder_of(storage, digest)
-    aside = folder.with_name(f".{uuid4().hex}")
-    with writing(folder):
-        try:
-            aside.mkdir(parents=True)
-            for name, content in files.items():
-                (aside / name).write_bytes(content)
-            if folder.exists():  # damaged: it leaves with what is cleared away below
-                folder.rename(aside.with_suffix(".old"))
-            aside.rename(folder)
-        except OSError:
-            if not is_sound(storage, digest):  # else another process was faster
-                raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-            shutil.rmtree(aside.with_suffix(".old"), ignore_errors=True)
 
 
 @contextmanager
@@ -198,10 +180,7 @@ def remember(storage: Path, key: str, record: Record) -> None:
     """Keeps what a request led to, for `recall`."""
     file = _record(storage, key)
     with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{uuid4().hex}")
-        aside.write_text(record.model_dump_json(indent=1), encoding="utf-8")
-        aside.replace(file)
+        write_text(file, record.model_dump_json(indent=1))
 
 
 def recall(storage: Path, key: str) -> Record | None:

@@ -22,11 +22,11 @@ from unblur.experiments.cells import Piece, piece, projection
 from unblur.experiments.context import absolute, check_writable, ray_cluster
 from unblur.experiments.experiment_options import AblateOptions
 from unblur.experiments.test_once import Locked
+from unblur.files import under
 from unblur.models.diffusion._dislikes import need
 from unblur.running.ray_train import Resources
 from unblur.running.resources import concurrency
-from unblur.search.identity import trial_seed
-from unblur.training.checkpoints import under
+from unblur.seeds import derive
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.task import Task
 
@@ -102,7 +102,7 @@ def pieces_of(study: Ablation, splits: Mapping[DataRequest, Dataset], folder: st
         patience=study.patience,
         metric=parse_metric(study.metric),
     )
-    seeds = [trial_seed(0, index, "ablation") for index in range(study.seeds)]
+    seeds = [derive("ablation", 0, index) for index in range(study.seeds)]
     return [
         piece(cell, index, _task(cell, seed, plan, folder), splits[cell.data].digest)
         for index, seed in enumerate(seeds)  # a first seed of every cell, then a second: the picture comes early

@@ -17,9 +17,9 @@ from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.experiments.ablation import Cell, Measured
 from unblur.experiments.test_once import Locked
+from unblur.files import download, read_json, under, write_json
 from unblur.running.ray_train import Resources
-from unblur.training.checkpoints import under
-from unblur.training.task import OUTCOME, Task, download, read, run, write
+from unblur.training.task import OUTCOME, Task, run
 from unblur.training.workers import on_best_device
 
 TIMING = "timing.json"
@@ -42,22 +42,22 @@ class Piece:
 
     @property
     def trained(self) -> bool:
-        return read(self.home, OUTCOME) is not None
+        return read_json(under(self.home, OUTCOME)) is not None
 
     @property
     def seconds(self) -> float | None:
         """What its training and scoring took; None before."""
-        timing = read(self.home, TIMING)
+        timing = read_json(under(self.home, TIMING))
         return None if timing is None else float(timing["seconds"])
 
     def done(self, part: Part) -> bool:
         """Whether every point of the sweep is scored."""
-        scored = read(self.home, f"{part}.json") or {}
+        scored = read_json(under(self.home, f"{part}.json")) or {}
         return self.trained and all(_key(point) in scored for point in self.cell.points)
 
     def measured(self, part: Part) -> list[Measured]:
         """What is scored so far."""
-        scored, outcome = read(self.home, f"{part}.json") or {}, read(self.home, OUTCOME) or {}
+        scored, outcome = read_json(under(self.home, f"{part}.json")) or {}, read_json(under(self.home, OUTCOME)) or {}
         facts = {name: outcome.get(name) for name in ("epoch", "parameters", "memory_mib")} | {"seconds": self.seconds}
         points = [point for point in self.cell.points if _key(point) in scored]
         return [Measured({**self.cell.labels, **p}, self.seed, part, scored[_key(p)], facts) for p in points]
@@ -80,7 +80,7 @@ def train_and_score(piece: Piece, dataset: Dataset, resources: Resources) -> Non
     if not piece.trained:
         run(piece.task, dataset, lambda *_: False)
     _score(piece, "valid", dataset, lambda model: validate(model, dataset))
-    write(piece.home, TIMING, {"seconds": before + time.monotonic() - started})
+    write_json(under(piece.home, TIMING), {"seconds": before + time.monotonic() - started})
 
 
 def score_on_test(piece: Piece, data: Locked, resources: Resources) -> None:
@@ -91,7 +91,7 @@ def score_on_test(piece: Piece, data: Locked, resources: Resources) -> None:
 
 def _score(piece: Piece, part: Part, dataset: Dataset, evaluate: Callable[[Any], Evaluation]) -> None:
     file = f"{part}.json"
-    scored = read(piece.home, file) or {}
+    scored = read_json(under(piece.home, file)) or {}
     missing = [point for point in piece.cell.points if _key(point) not in scored]
     if not missing:
         return
@@ -103,7 +103,7 @@ def _score(piece: Piece, part: Part, dataset: Dataset, evaluate: Callable[[Any],
         evaluation = evaluate(model)
         beyond = beyond_accuracy(evaluation.items, counts, dataset.n_users)
         scored[_key(point)] = {**evaluation.metrics(), **beyond}
-    write(piece.home, file, scored)
+    write_json(under(piece.home, file), scored)
 
 
 def _key(point: Point) -> str:

@@ -24,13 +24,13 @@ from unblur.errors import UserError
 from unblur.evaluation.metrics import parse_metric
 from unblur.experiments.options import RunOptions, SearchOptions
 from unblur.experiments.test_once import Locked
+from unblur.files import filesystem
 from unblur.running.ray_train import Resources
 from unblur.running.trainable import Trainer
 from unblur.search.storage import local_url
 from unblur.tracking.address import redact
 from unblur.tracking.client import Store, connect
 from unblur.tracking.tracker import Tracker
-from unblur.training.checkpoints import filesystem
 from unblur.training.loop import Plan
 
 WORKERS_ENVIRONMENT = {

@@ -18,13 +18,12 @@ from unblur.experiments.context import Session
 from unblur.experiments.final_runs import Retrains
 from unblur.experiments.recording import Recorder
 from unblur.experiments.test_once import Locked, popularity, results_on_test, tested
+from unblur.files import download, under
 from unblur.running.run import search
 from unblur.running.scheduler import Listener
 from unblur.running.trainable import Trainer, Work, trial
 from unblur.tracking.registry import register
 from unblur.tracking.tracker import Tracker
-from unblur.training.checkpoints import under
-from unblur.training.task import download
 
 EXAMPLES = 3
 

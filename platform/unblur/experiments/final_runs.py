@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from unblur.search.identity import trial_seed
+from unblur.files import read_json, under
 from unblur.search.space import Parameter
 from unblur.search.study import TrialRecord
-from unblur.training.checkpoints import under
-from unblur.training.task import OUTCOME, read
+from unblur.seeds import derive
+from unblur.training.task import OUTCOME
 
 PER_CONFIGURATION = 100
 """Retrain numbers are configuration * 100 + index, so that those of another best trial get runs of their own."""
@@ -37,7 +37,7 @@ class Retrains:
     ) -> None:
         self.folder, self.params, self.swept = folder, params, dict(swept or {})
         self.first = configuration * PER_CONFIGURATION
-        self.identity = RetrainIdentity(trial_seed(seed, configuration, "retrain"), metric)
+        self.identity = RetrainIdentity(derive("retrain", seed, configuration), metric)
         self._asked: set[int] = set()
         self._failed: dict[int, str] = {}
 
@@ -51,7 +51,7 @@ class Retrains:
 
     def outcome(self, number: int) -> dict[str, Any] | None:
         """The epoch, value, validation metrics and parameter count of a finished retrain."""
-        return read(self.home(number), OUTCOME)
+        return read_json(under(self.home(number), OUTCOME))
 
     def home(self, number: int) -> str:
         """The folder of a retrain."""

@@ -12,9 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from unblur.errors import UserError
 from unblur.experiments.context import Session
 from unblur.experiments.final_evaluation import Result
+from unblur.files import write_output
 from unblur.search.inference_grid import written
 from unblur.tracking.address import redact
 from unblur.tracking.tracker import Tracker
@@ -119,10 +119,5 @@ def _with_spread(test: Mapping[str, Any]) -> str:
 
 
 def write_summary(file: Path, summary: dict[str, Any]) -> None:
-    """Write JSON at once; UserError names --summary when that fails."""
-    try:
-        partial = file.with_name(f"{file.name}.partial")
-        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise UserError(f"--summary {file} cannot be written: {error.strerror}") from None
+    """Write the summary as JSON; UserError names --summary when that fails."""
+    write_output(file, json.dumps(summary, indent=2) + "\n", "--summary")

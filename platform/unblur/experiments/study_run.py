@@ -17,6 +17,7 @@ from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
 from unblur.experiments.recording import Recorder, as_record
 from unblur.experiments.results import conclude
+from unblur.files import under
 from unblur.running.cleanup import Janitor, sweep
 from unblur.running.resources import concurrency
 from unblur.running.run import search as run_search
@@ -28,7 +29,6 @@ from unblur.search.storage import shown
 from unblur.search.study import Study
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
-from unblur.training.checkpoints import under
 
 BATCH_RULE = "batch_size is the global batch; workers share it"
 

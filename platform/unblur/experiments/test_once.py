@@ -16,10 +16,9 @@ from unblur.data.dataset import Dataset
 from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
+from unblur.files import download, read_json, under, upload, write_json
 from unblur.running.ray_train import Resources
-from unblur.training.checkpoints import under
 from unblur.training.memory import take_share
-from unblur.training.task import download, read, upload, write
 from unblur.training.workers import on_best_device
 
 HistoryName = Literal["train", "train+valid"]
@@ -37,7 +36,7 @@ class Locked:
 
 def tested(model: str, history: HistoryName) -> bool:
     """Whether the retrain in the folder `model` has had its one test; the test set stays locked."""
-    return read(_results(model, history), METRICS) is not None
+    return read_json(under(_results(model, history), METRICS)) is not None
 
 
 def _results(model: str, history: HistoryName) -> str:
@@ -55,11 +54,11 @@ def results_on_test(model: str, data: Locked, resources: Resources, per_user: Pa
         remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_evaluate)
         metrics, table = ray.get(remote.remote(under(model, "model"), data, resources.gpus))
         upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), home)
-        write(home, METRICS, metrics)  # last: who finds it finds the table too
+        write_json(under(home, METRICS), metrics)  # last: who finds it finds the table too
     per_user.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as fetched:
         shutil.copy(download(home, Path(fetched)) / PER_USER, per_user)
-    return read(home, METRICS) or {}
+    return read_json(under(home, METRICS)) or {}
 
 
 def evaluate_folder(folder: Path, dataset: Dataset, test: csr_matrix, history: HistoryName) -> Evaluation:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
@@ -13,6 +12,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from unblur.errors import UserError
+from unblur.files import replacing, write_json
 from unblur.models.base import ModelConfig
 
 C = TypeVar("C", bound=ModelConfig)
@@ -30,13 +30,9 @@ def save_model(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor],
     (folder / CONFIG).unlink(missing_ok=True)
     # safetensors refuses views and tensors that share memory
     owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    partial = folder / f"{WEIGHTS}.{uuid4().hex}"
-    save_file(owned, partial)
-    partial.replace(folder / WEIGHTS)
-    write_text(
-        folder / CONFIG,
-        json.dumps({"model": name_of(type(config)), "config": config.model_dump(mode="json"), **extra}, indent=2),
-    )
+    with replacing(folder / WEIGHTS) as partial:
+        save_file(owned, partial)
+    write_json(folder / CONFIG, {"model": name_of(type(config)), "config": config.model_dump(mode="json"), **extra})
 
 
 def load_model(folder: Path, config_class: type[C]) -> tuple[C, dict[str, Tensor], dict[str, Any]]:
@@ -68,13 +64,6 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file} is damaged: {error}. Save or train the model again.") from error
     return tensors
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write `file` at once: a reader finds the old text or the new one, never a part."""
-    partial = file.with_name(f"{file.name}.{uuid4().hex}")
-    partial.write_text(text)
-    partial.replace(file)
 
 
 def pack_csr(name: str, matrix: csr_matrix) -> dict[str, Tensor]:

@@ -8,12 +8,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from unblur.experiments.ablation import Ablation, Measured
+from unblur.files import write_output
 from unblur.reporting import ablation_tables as tables
 from unblur.reporting.ablation_tables import mean_and_spread, metrics, text
 from unblur.reporting.figure import Plot, palette, safe, styled
 from unblur.reporting.formatting import shown
 from unblur.reporting.page import Report, Section, to_html, to_markdown
-from unblur.reporting.report import save
 
 PARTS = {"valid": "validation", "test": "test"}
 
@@ -22,9 +22,9 @@ def write(study: Ablation, results: Sequence[Measured], page: Path) -> None:
     """Write `page` and the CSV and Markdown files beside it; UserError when that cannot be done."""
     frame = as_frame(study, results)
     told = report(study, frame)
-    save(page.with_suffix(".csv"), frame.to_csv(index=False), "--output")
-    save(page.with_suffix(".md"), to_markdown(told), "--output")
-    save(page, to_html(told), "--output")
+    write_output(page.with_suffix(".csv"), frame.to_csv(index=False), "--output")
+    write_output(page.with_suffix(".md"), to_markdown(told), "--output")
+    write_output(page, to_html(told), "--output")
 
 
 def as_frame(study: Ablation, results: Sequence[Measured]) -> pd.DataFrame:

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from unblur.errors import RunFailed
 from unblur.experiments.paper_rows import Reproduction
+from unblur.files import write_output
 from unblur.reporting import paper_claims as claims
 from unblur.reporting.formatting import NONE, percent, with_spread
 from unblur.reporting.page import Report, Section, to_markdown
-from unblur.reporting.report import save
 from unblur.reporting.tables import Table
 
 CLOSE = 0.05
@@ -67,8 +67,8 @@ def lines(rows: Sequence[Reproduction]) -> list[Line]:
 def write(rows: Sequence[Reproduction], file: Path) -> None:
     """Write the comparison to `file` (Markdown) and beside it as CSV; UserError when that cannot be done."""
     csv = file.with_suffix(".csv")
-    save(file, to_markdown(report(rows)), "--output")
-    save(csv, pd.DataFrame([_record(line) for line in lines(rows)]).to_csv(index=False), "--output")
+    write_output(file, to_markdown(report(rows)), "--output")
+    write_output(csv, pd.DataFrame([_record(line) for line in lines(rows)]).to_csv(index=False), "--output")
 
 
 def report(rows: Sequence[Reproduction]) -> Report:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unblur.errors import UserError
+from unblur.files import write_output
 from unblur.reporting import papers, plots, search_plots, tables
 from unblur.reporting.figure import Plot
 from unblur.reporting.formatting import counted
@@ -27,10 +27,10 @@ def run(options: ReportOptions, console: Console) -> None:
     report = build(evidence)
     for sentence in report.verdict:
         console.print(sentence, markup=False)
-    save(options.output, to_html(report), "--output")
+    write_output(options.output, to_html(report), "--output")
     console.print(f"wrote {options.output}", markup=False)
     if options.markdown:
-        save(options.markdown, to_markdown(report), "--markdown")
+        write_output(options.markdown, to_markdown(report), "--markdown")
         console.print(f"wrote {options.markdown}", markup=False)
 
 
@@ -86,14 +86,3 @@ def _meaning(evidence: Evidence) -> Section:
 
 def _pick(drawn: dict[str, Plot], *names: str) -> list[Plot]:
     return [drawn[name] for name in names if name in drawn]
-
-
-def save(file: Path, text: str, flag: str) -> None:
-    """Write a file at once; UserError names the flag when that fails."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f"{file.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise UserError(f"{flag} {file} cannot be written: {error.strerror}") from None

@@ -5,8 +5,9 @@ from typing import Any
 
 from pyarrow import fs
 
+from unblur.files import filesystem, under
 from unblur.running.trainable import Work
-from unblur.training.checkpoints import Checkpoints, filesystem, under
+from unblur.training.checkpoints import Checkpoints
 
 STATES = 4
 """A checkpoint holds the weights, the best weights so far, and Adam's two moments."""

@@ -10,7 +10,7 @@ import torch
 from ray.train.torch import TorchTrainer
 
 from unblur.errors import UserError
-from unblur.training.checkpoints import under
+from unblur.files import under
 from unblur.training.loop import TrainingFailed
 from unblur.training.memory import take_share
 from unblur.training.task import Task, run

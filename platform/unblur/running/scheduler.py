@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from ray.tune.result import AUTO_RESULT_KEYS
 
 from unblur.running.retries import Fault, may_try_again
-from unblur.search.identity import trial_seed
 from unblur.search.study import TrialRecord
+from unblur.seeds import derive
 
 _NOT_METRICS = {*AUTO_RESULT_KEYS, "epoch", "finished", "failed", "done", "trial_id", "experiment_tag"}
 
@@ -95,7 +95,8 @@ class Conductor:
         self.running[number] = 0
         for listener in self.listeners:
             listener.started(number, params)
-        self._given[number] = {"number": number, "params": params, "seed": trial_seed(self.study.identity.seed, number)}
+        seed = derive("training", self.study.identity.seed, number)
+        self._given[number] = {"number": number, "params": params, "seed": seed}
         return self._given[number]
 
     @property

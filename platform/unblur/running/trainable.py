@@ -9,10 +9,11 @@ import ray
 from ray import tune
 
 from unblur.errors import UserError
+from unblur.files import under
 from unblur.running.ray_train import Resources, fit_on_workers
 from unblur.search.inference_grid import grid
 from unblur.search.space import Parameter
-from unblur.training.checkpoints import Checkpoints, under
+from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.task import Task, run
 

@@ -1,4 +1,4 @@
-"""Which search this is, and the seeds that follow from it."""
+"""The identity of a study: all that makes two searches the same search."""
 
 from hashlib import sha256
 
@@ -38,8 +38,3 @@ class StudyIdentity(BaseModel):
     @property
     def hash(self) -> str:
         return sha256(self.model_dump_json().encode()).hexdigest()[:12]
-
-
-def trial_seed(study_seed: int, number: int, purpose: str = "training") -> int:
-    """A trial's own seed (32 bits): the same on every run, whatever runs beside it."""
-    return int.from_bytes(sha256(f"{purpose}:{study_seed}:{number}".encode()).digest()[:4])

@@ -6,7 +6,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from unblur.search.identity import trial_seed
+from unblur.seeds import derive
 
 
 class Sampler(optuna.samplers.TPESampler):
@@ -20,5 +20,5 @@ class Sampler(optuna.samplers.TPESampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        own = optuna.samplers.TPESampler(seed=trial_seed(self._seed, trial.number, param_name))
+        own = optuna.samplers.TPESampler(seed=derive(param_name, self._seed, trial.number))
         return own.sample_independent(study, trial, param_name, param_distribution)

@@ -14,10 +14,11 @@ from typing import Any, Self
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from unblur.search.identity import StudyIdentity, trial_seed
+from unblur.search.identity import StudyIdentity
 from unblur.search.pruner import Asha
 from unblur.search.sampler import Sampler
 from unblur.search.storage import open_storage, patient
+from unblur.seeds import derive
 
 REDUCTION = 3
 """ASHA's eta: about one trial in three passes a rung."""
@@ -104,7 +105,7 @@ class Study:
         self._enqueue()  # here and not when it is opened: two may open it, and one drives it
         dead = next(iter(self._interrupted()), None)
         number = dead.number if dead else sum(t.state != TrialState.WAITING for t in self._trials())
-        self.optuna.sampler = Sampler(trial_seed(self.identity.seed, number, "sampling"))
+        self.optuna.sampler = Sampler(derive("sampling", self.identity.seed, number))
         trial = optuna.Trial(self.optuna, dead._trial_id) if dead else self.optuna.ask()
         params = self.identity.space.suggest(trial)
         self._live[number], self._values[number] = trial, dict(dead.intermediate_values) if dead else {}

@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from unblur.training.safetensors_stream import Piece, pieces
+from unblur.files import Piece, filesystem, write_on
+from unblur.training.safetensors_stream import pieces
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Checkpoints:
         data = pieces(checkpoint.tensors, meta)
         name = f"epoch-{checkpoint.epoch:06d}-{_digest(*data)}.safetensors"
         try:
-            write_atomically(self.files, f"{self.root}/{name}", *data)
+            write_on(self.files, f"{self.root}/{name}", *data)
         except OSError as error:
             logger.warning("checkpoint of epoch %d not written to %s: %s", checkpoint.epoch, self.root, error)
             return
@@ -87,36 +88,6 @@ class Checkpoints:
         if meta.pop("epoch", None) != int(matched[1]):
             raise ValueError("it is not of the epoch in its name")
         return Checkpoint(int(matched[1]), tensors, meta)
-
-
-def filesystem(folder: str) -> tuple[Any, str]:
-    """The filesystem of a path or URI and the path on it."""
-    files, root = fs.FileSystem.from_uri(folder)
-    return files, root
-
-
-def under(folder: str, *names: str) -> str:
-    """A folder below `folder`, a path or a URI; what a URI has after its path (?endpoint_override=...) stays last."""
-    path, mark, query = folder.partition("?") if "://" in folder else (folder, "", "")
-    return "/".join([path.rstrip("/"), *names]) + mark + query
-
-
-def write_atomically(files: Any, path: str, *data: Piece) -> None:
-    """Write `data` so that `path` holds all of it or does not exist; OSError when there is no room or no permission."""
-    files.create_dir(path.rpartition("/")[0], recursive=True)
-    if not isinstance(files, fs.LocalFileSystem):  # an object store shows an object only when it is whole
-        with files.open_output_stream(path) as stream:
-            stream.writelines(data)
-        return
-    partial = f"{path}.partial"
-    try:
-        with files.open_output_stream(partial) as stream:
-            stream.writelines(data)
-        files.move(partial, path)
-    except OSError:
-        if files.get_file_info(partial).type != fs.FileType.NotFound:
-            files.delete_file(partial)
-        raise
 
 
 def _metadata(data: bytes) -> dict[str, Any]:

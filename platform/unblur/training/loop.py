@@ -18,6 +18,7 @@ from torch import Tensor
 from unblur.data.dataset import Dataset
 from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
+from unblur.seeds import epoch_seed
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.ema import Average
@@ -184,7 +185,7 @@ class Training:
     def train_epoch(self) -> float:
         """One epoch; the mean loss per example over all workers."""
         workers = self.workers
-        torch.manual_seed(_epoch_seed(self.model.seed, self.epoch, workers.rank))
+        torch.manual_seed(epoch_seed(self.model.seed, self.epoch, workers.rank))
         self.model.train()
         total = torch.zeros(2, dtype=torch.float64, device=self.model.device)
         try:
@@ -251,10 +252,6 @@ def _copy(model: TrainableRecommender[Any]) -> dict[str, Tensor]:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _epoch_seed(seed: int, epoch: int, rank: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
 
 
 CHECKPOINT_SECONDS = 15.0

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Piece = bytes | memoryview
+from unblur.files import Piece
 
 NAMES = {
     torch.float64: "F64",

@@ -1,18 +1,15 @@
 """One training as a value: what to train, from which seed, for how long, and where its files go."""
 
-import json
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
-from pyarrow import fs
 from pydantic import BaseModel, ConfigDict
 
 from unblur import models
 from unblur.data.dataset import Dataset
-from unblur.training.checkpoints import Checkpoints, filesystem, under, write_atomically
+from unblur.files import under, upload, write_json
+from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
 from unblur.training.memory import Peak, gigabytes, room
 from unblur.training.workers import Workers, best_device, on_best_device
@@ -65,7 +62,7 @@ def run(task: Task, dataset: Dataset, report: Report, workers: Workers = Workers
             upload(model.save, under(task.folder, "model"))
             # last: who finds it finds the whole model
             facts = {"parameters": model.parameter_count, **peak.facts(device)}
-            write(task.folder, OUTCOME, {**asdict(outcome), **facts})
+            write_json(under(task.folder, OUTCOME), {**asdict(outcome), **facts})
         checkpoints.clear()
     return outcome
 
@@ -77,42 +74,6 @@ def _with_memory(report: Report, peak: Peak, device: torch.device) -> Report:
         return report(epoch, metrics | peak.facts(device))
 
     return told
-
-
-def write(folder: str, name: str, content: dict[str, Any]) -> None:
-    """Write a JSON file into `folder`, a path or URI, at once."""
-    files, root = filesystem(folder)
-    write_atomically(files, f"{root}/{name}", json.dumps(content, indent=1).encode())
-
-
-def read(folder: str, name: str) -> dict[str, Any] | None:
-    """A JSON file that `write` wrote; None when it is not there."""
-    files, root = filesystem(folder)
-    try:
-        with files.open_input_stream(f"{root}/{name}") as stream:
-            content: dict[str, Any] = json.loads(stream.read())
-    except FileNotFoundError:
-        return None
-    return content
-
-
-def upload(save: Any, folder: str) -> None:
-    """Call `save(path)` with an empty folder and copy what it wrote to `folder`, a path or URI."""
-    files, root = filesystem(folder)
-    with tempfile.TemporaryDirectory() as local:
-        save(Path(local))
-        files.create_dir(root, recursive=True)
-        fs.copy_files(local, root, source_filesystem=fs.LocalFileSystem(), destination_filesystem=files)
-
-
-def download(folder: str, local: Path) -> Path:
-    """`folder` itself when it is a local path, otherwise a copy of it in `local`."""
-    files, root = filesystem(folder)
-    if isinstance(files, fs.LocalFileSystem):
-        return Path(root)
-    local.mkdir(parents=True, exist_ok=True)
-    fs.copy_files(root, str(local), source_filesystem=files, destination_filesystem=fs.LocalFileSystem())
-    return local
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -1,0 +1,125 @@
+"""Files written at once, on this machine or in a bucket: a reader finds the old content or the new, never a part.
+
+A place is a path, or a URI such as s3://bucket/prefix?endpoint_override=... .
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pyarrow import fs
+
+from unblur.errors import UserError
+
+Piece = bytes | memoryview
+PARTIAL = ".partial"
+"""The end of a temporary file's name."""
+
+
+def filesystem(place: str) -> tuple[Any, str]:
+    """The file system of a place, and the path on it."""
+    files, path = fs.FileSystem.from_uri(place if "://" in place else str(Path(place).absolute()))
+    return files, path
+
+
+def under(place: str, *names: str) -> str:
+    """The place below `place`; a URI keeps what follows its path (?endpoint_override=...) at its end."""
+    path, mark, query = place.partition("?") if "://" in place else (place, "", "")
+    return "/".join([path.rstrip("/"), *names]) + mark + query
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """A temporary path beside `file`, whose folder is made. When the block ends, what was written there is `file`.
+
+    It is on the disk before it gets its name, so that a machine that loses power keeps the old file or the new one.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{uuid4().hex}{PARTIAL}")
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    with suppress(OSError):  # some file systems cannot sync a folder
+        _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(place: str | Path, *pieces: Piece) -> None:
+    """Write the pieces one after the other as one file; OSError when there is no room or no permission."""
+    write_on(*filesystem(str(place)), *pieces)
+
+
+def write_on(files: Any, path: str, *pieces: Piece) -> None:
+    """`write_bytes` on a file system that is at hand."""
+    if isinstance(files, fs.LocalFileSystem):
+        with replacing(Path(path)) as partial, partial.open("wb") as stream:
+            stream.writelines(pieces)
+        return
+    files.create_dir(path.rpartition("/")[0], recursive=True)
+    with files.open_output_stream(path) as stream:  # an object store shows an object only when it is whole
+        stream.writelines(pieces)
+
+
+def write_text(place: str | Path, text: str) -> None:
+    """Write a text in UTF-8; OSError as in `write_bytes`."""
+    write_bytes(place, text.encode())
+
+
+def write_output(file: Path, text: str, flag: str) -> None:
+    """Write the text file that a person named by `flag`; UserError, with the flag, when that fails."""
+    try:
+        write_text(file, text)
+    except OSError as error:
+        raise UserError(f"{flag} {file} cannot be written: {error.strerror}") from None
+
+
+def write_json(place: str | Path, content: Any) -> None:
+    """Write a JSON file; OSError as in `write_bytes`."""
+    write_text(place, json.dumps(content, indent=1))
+
+
+def read_json(place: str) -> dict[str, Any] | None:
+    """The object in a JSON file; None when there is no such file."""
+    files, path = filesystem(place)
+    try:
+        with files.open_input_stream(path) as stream:
+            content: dict[str, Any] = json.loads(stream.read())
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def upload(save: Callable[[Path], Any], place: str) -> None:
+    """Call `save(folder)` with an empty folder and copy what it wrote there to `place`."""
+    files, root = filesystem(place)
+    with tempfile.TemporaryDirectory() as local:
+        save(Path(local))
+        files.create_dir(root, recursive=True)
+        fs.copy_files(local, root, source_filesystem=fs.LocalFileSystem(), destination_filesystem=files)
+
+
+def download(place: str, local: Path) -> Path:
+    """The folder `place` itself when it is on this machine, otherwise a copy of it in `local`."""
+    files, root = filesystem(place)
+    if isinstance(files, fs.LocalFileSystem):
+        return Path(root)
+    local.mkdir(parents=True, exist_ok=True)
+    fs.copy_files(root, str(local), source_filesystem=files, destination_filesystem=fs.LocalFileSystem())
+    return local
