@@ -107,7 +107,7 @@ def test_a_search_without_dislikes_says_that_their_weights_are_zero(local_ray: N
     )
     console = Console(record=True, width=300)
     search(SearchOptions(model="diffrec", search_space=Path("rated.yaml"), dry_run=True), console)
-    assert "the data know no ratings too low for a hit: triplet_weight fixed at 0" in console.export_text()
+    assert "the data know no ratings too low for a hit: triplet_weight=0.0 fixed" in console.export_text()
 
 
 def test_set_overrides_the_file_and_numbers_are_numbers() -> None:

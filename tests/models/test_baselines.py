@@ -12,7 +12,8 @@ from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.models import configure, load, model_class, names
 from unblur.models.base import ClosedFormRecommender
-from unblur.models.closed_form._linear import RecencyConfig, gram, inverse, nearest
+from unblur.models.closed_form._linear import gram, inverse, nearest
+from unblur.models.recency import RecencyConfig
 
 N_USERS, N_ITEMS = 60, 25
 BASELINES = [name for name in names() if issubclass(model_class(name), ClosedFormRecommender)]
@@ -91,11 +92,12 @@ def test_another_models_folder_is_refused(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in BASELINES if issubclass(model_class(n).config_class, RecencyConfig)])
-def test_recency_weights_matter_and_need_an_order(name: str) -> None:
-    plain, weighted = (scores(fitted(name, dataset(), w_min=w), dataset()) for w in (1.0, 0.1))
+@pytest.mark.parametrize("recency", [{"w_min": 0.1}, {"w_form": "geometric", "gamma": 0.5}])
+def test_recency_weights_matter_and_need_an_order(name: str, recency: dict[str, Any]) -> None:
+    plain, weighted = (scores(fitted(name, dataset(), **params), dataset()) for params in ({}, recency))
     assert np.abs(plain - weighted).max() > 1e-3
     with pytest.raises(UserError, match="order"):
-        fitted(name, dataset(ordered=False), w_min=0.1)
+        fitted(name, dataset(ordered=False), **recency)
 
 
 # one by one

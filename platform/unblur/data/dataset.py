@@ -11,7 +11,7 @@ from unblur.data.sequences import Ints, Sequences
 from unblur.errors import UserError
 
 Ranks = NDArray[np.int32]
-WeightForm = Literal["linear", "exponential"]
+WeightForm = Literal["linear", "exponential", "geometric"]
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,24 @@ class History:
         offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return History(matrix, self.rank[np.repeat(starts, lengths) + offsets], disliked)
 
-    def weighted(self, w_min: float, w_max: float, form: WeightForm = "linear") -> csr_matrix:
-        """T-DiffRec's weights (eq. 16): the m-th of M weighs w_min + (m-1)/(M-1) (w_max - w_min); w_min for M = 1.
+    def weighted(self, w_min: float, w_max: float, form: WeightForm = "linear", gamma: float = 1.0) -> csr_matrix:
+        """The interactions (B, n_items), weighed by their place in time; UserError where the data have no order.
 
+        `linear` (T-DiffRec, eq. 16): the m-th of M weighs w_min + (m-1)/(M-1) (w_max - w_min); w_min for M = 1.
         `exponential` grows by a constant factor instead: w_min (w_max / w_min)^((m-1)/(M-1)).
+        `geometric` knows no M and neither bound: gamma^k, where k interactions came later.
         """
-        if w_min == w_max == 1:
+        if gamma == 1 if form == "geometric" else w_min == w_max == 1:
             return self.matrix
         if self.rank is None:
-            raise UserError("w_min and w_max weigh interactions by time, and this dataset has no order in time")
+            what = "gamma weighs" if form == "geometric" else "w_min and w_max weigh"
+            raise UserError(f"{what} interactions by time, and this dataset has no order in time")
         lengths = np.diff(self.matrix.indptr)
-        steps = np.repeat(np.maximum(lengths - 1, 1), lengths)
-        age = self.rank / steps  # 0 the oldest, 1 the newest
-        weights = w_min + age * (w_max - w_min) if form == "linear" else w_min ** (1 - age) * w_max**age
+        if form == "geometric":
+            weights = np.power(gamma, np.repeat(lengths, lengths) - 1 - self.rank)
+        else:
+            age = self.rank / np.repeat(np.maximum(lengths - 1, 1), lengths)  # 0 the oldest, 1 the newest
+            weights = w_min + age * (w_max - w_min) if form == "linear" else w_min ** (1 - age) * w_max**age
         return csr_matrix(
             (weights.astype(np.float32), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape
         )

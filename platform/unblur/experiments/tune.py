@@ -18,14 +18,14 @@ from unblur.experiments.options import SearchOptions, TrainOptions
 from unblur.experiments.results import tell_comparison, write_summary
 from unblur.experiments.study_run import search_one, train_one
 from unblur.models.diffusion._dislikes import need
-from unblur.search.inference_grid import without_swept
+from unblur.search.inference_grid import without_swept, written
 from unblur.search.space import Parameter, SearchSpace
 from unblur.search.space_file import load_space
 
-RECENCY = ("w_min", "w_max", "condition_w_min", "recent_share")
-"""The parameters, of whichever model, that weigh a user's interactions by their age; 1 means not to."""
-RATED = ("dislike_weight", "triplet_weight")
-"""Those that learn from ratings too low for a hit; 0 means not to."""
+RECENCY = {"w_form": "linear", **dict.fromkeys(("w_min", "w_max", "gamma", "condition_w_min", "recent_share"), 1.0)}
+"""The parameters, of whichever model, that weigh a user's interactions by their age, with what means not to."""
+RATED = {"dislike_weight": 0.0, "triplet_weight": 0.0}
+"""Those that learn from ratings too low for a hit, with what means not to."""
 
 
 def search(options: SearchOptions, console: Console) -> None:
@@ -39,10 +39,10 @@ def search(options: SearchOptions, console: Console) -> None:
     session = open_session(options, console)
     if session.dataset.train_rank is None:
         told = "the data have no order in time"
-        spaces = {name: _without(space, RECENCY, 1.0, told, console) for name, space in spaces.items()}
+        spaces = {name: _without(space, RECENCY, told, console) for name, space in spaces.items()}
     if session.dataset.disliked is None:
         told = "the data know no ratings too low for a hit"
-        spaces = {name: _without(space, RATED, 0.0, told, console) for name, space in spaces.items()}
+        spaces = {name: _without(space, RATED, told, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
     refuse_infeasible(spaces.values(), session.dataset)
     sweep = without_swept if options.sweep_inference == "on" else _all_drawn
@@ -109,11 +109,11 @@ def _all_drawn(space: SearchSpace) -> tuple[SearchSpace, dict[str, Parameter]]:
     return space, {}
 
 
-def _without(space: SearchSpace, names: tuple[str, ...], off: float, reason: str, console: Console) -> SearchSpace:
+def _without(space: SearchSpace, off: dict[str, Any], reason: str, console: Console) -> SearchSpace:
     """The space with those of the parameters fixed at what turns them off, since the data lack what they need."""
-    constants = {name: off for name in names if name in space.parameters}
+    constants = {name: value for name, value in off.items() if name in space.parameters}
     if constants:
-        console.print(f"{space.model}: {reason}: {', '.join(constants)} fixed at {off:g}", markup=False)
+        console.print(f"{space.model}: {reason}: {written(constants)} fixed", markup=False)
     return space.fixing(constants)
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from unblur.errors import UserError
 from unblur.evaluation.ranking import SCORE_BYTES
 from unblur.models.base import TrainableConfig, TrainableRecommender
-from unblur.models.closed_form._linear import RecencyConfig
 from unblur.models.files import load_model, save_model
+from unblur.models.recency import RecencyConfig
 
 
 class TrainedConfig(RecencyConfig, TrainableConfig):

@@ -175,7 +175,8 @@ class SearchSpace(BaseModel):
         fixed = {name: value for name, value in constants.items() if name in self.parameters}
         rest = {name: parameter for name, parameter in self.parameters.items() if name not in fixed}
         enqueue = [{name: value for name, value in entry.items() if name not in fixed} for entry in self.enqueue]
-        return self.model_copy(update={"parameters": rest, "fixed": {**self.fixed, **fixed}, "enqueue": enqueue})
+        distinct = [entry for i, entry in enumerate(enqueue) if entry not in enqueue[:i]]
+        return self.model_copy(update={"parameters": rest, "fixed": {**self.fixed, **fixed}, "enqueue": distinct})
 
     def allowed(self, name: str, value: Any) -> list[Any]:
         """The values of parameter `name` that a condition `{name: value}` accepts."""

@@ -56,7 +56,7 @@ class Autoencoder(Trained[C]):
         return multinomial_loss(self.predict(examples.rows, examples.users), examples.rows)
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        matrix = dataset.history().weighted(self.config.w_min, self.config.w_max)
+        matrix = self.config.weigh(dataset.history())
         users = np.flatnonzero(np.diff(matrix.indptr))
         order = np.random.default_rng([self.seed, epoch]).permutation(users)
         starts = range(0, len(order), self.config.batch_size)
@@ -69,7 +69,7 @@ class Autoencoder(Trained[C]):
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
-        rows = from_scipy(history.weighted(self.config.w_min, self.config.w_max), self.device)
+        rows = from_scipy(self.config.weigh(history), self.device)
         return self.predict(rows, torch.from_numpy(users).to(self.device))
 
     def corrupted(self, rows: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.linalg import get_lapack_funcs
 from scipy.sparse import csr_matrix, issparse, vstack
 from torch import Tensor
@@ -17,9 +16,10 @@ from unblur.data.dataset import Dataset, History
 from unblur.errors import UserError
 from unblur.models.base import ClosedFormRecommender, ModelConfig
 from unblur.models.files import load_model, pack_csr, save_model, unpack_csr
+from unblur.models.recency import HistoryConfig
 
 C = TypeVar("C", bound=ModelConfig)
-R = TypeVar("R", bound="RecencyConfig")
+H = TypeVar("H", bound=HistoryConfig)
 
 BLOCK = 1024  # items whose row over all items is made dense at a time
 
@@ -55,16 +55,7 @@ class Stored(ClosedFormRecommender[C]):
         return model
 
 
-class RecencyConfig(ModelConfig):
-    """T-DiffRec's recency weights (eq. 16), of what a model learns from and of what it is given."""
-
-    w_min: float = Field(1.0, ge=0, le=1)
-    """Weight of a user's oldest interaction."""
-    w_max: float = Field(1.0, gt=0, le=1)
-    """Weight of a user's most recent interaction."""
-
-
-class ItemItem(Stored[R]):
+class ItemItem(Stored[H]):
     """Scores are the weighted history times a matrix (n_items, n_items), dense or CSR, row = what the user has."""
 
     matrix: NDArray[np.float32] | csr_matrix
@@ -74,10 +65,10 @@ class ItemItem(Stored[R]):
         """The matrix, learned from the weighted train interactions `x` (n_users, n_items)."""
 
     def fit(self, dataset: Dataset) -> None:
-        self.matrix = self.similarity(dataset.history().weighted(self.config.w_min, self.config.w_max))
+        self.matrix = self.similarity(self.config.weigh(dataset.history()))
 
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
-        scores = history.weighted(self.config.w_min, self.config.w_max) @ self.matrix
+        scores = self.config.weigh(history) @ self.matrix
         return torch.from_numpy(scores.toarray() if issparse(scores) else scores)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import Operations
-from unblur.models.closed_form._linear import RecencyConfig, Stored
+from unblur.models.closed_form._linear import Stored
 from unblur.models.files import pack_csr, unpack_csr
+from unblur.models.recency import RecencyConfig
 
 
 class Config(RecencyConfig):
@@ -31,7 +32,7 @@ class Model(Stored[Config]):
     from_factors: NDArray[np.float32]  # (factors, n_items): V^T D_items^1/2
 
     def fit(self, dataset: Dataset) -> None:
-        x = dataset.history().weighted(self.config.w_min, self.config.w_max)
+        x = self.config.weigh(dataset.history())
         users, items = (np.maximum(np.asarray(x.sum(axis=axis)).ravel(), 1e-12) for axis in (1, 0))
         self.normalized = (diags_array(users**-0.5) @ x @ diags_array(items**-0.5)).tocsr().astype(np.float32)
         factors = min(self.config.factors, min(x.shape) - 1)
@@ -42,7 +43,7 @@ class Model(Stored[Config]):
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
         # h (R^T R) as (h R^T) R, since the item-item matrix of a large catalogue would be dense; in the middle, users
         # that share any item, there are so few zeros that a dense block is faster
-        h = history.weighted(self.config.w_min, self.config.w_max)
+        h = self.config.weigh(history)
         linear = (self.normalized.T @ (self.normalized @ h.T).toarray()).T
         return torch.from_numpy(linear + self.config.alpha * ((h @ self.to_factors) @ self.from_factors))
 

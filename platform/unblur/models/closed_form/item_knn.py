@@ -6,7 +6,8 @@ from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import Dataset
 from unblur.models.base import Operations
-from unblur.models.closed_form._linear import BLOCK, ItemItem, RecencyConfig, nearest, pairs
+from unblur.models.closed_form._linear import BLOCK, ItemItem, nearest, pairs
+from unblur.models.recency import RecencyConfig
 
 
 class Config(RecencyConfig):

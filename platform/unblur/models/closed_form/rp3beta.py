@@ -6,8 +6,9 @@ from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import Dataset
 from unblur.models.base import Operations
-from unblur.models.closed_form._linear import ItemItem, RecencyConfig, nearest
+from unblur.models.closed_form._linear import ItemItem, nearest
 from unblur.models.closed_form.item_knn import neighbours_footprint, neighbours_operations
+from unblur.models.recency import RecencyConfig
 
 TINY = 1e-12  # an item or user without interactions
 

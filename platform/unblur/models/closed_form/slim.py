@@ -11,7 +11,8 @@ from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import Dataset
 from unblur.models.base import Operations
-from unblur.models.closed_form._linear import ItemItem, RecencyConfig, gram, inverse, pairs
+from unblur.models.closed_form._linear import ItemItem, gram, inverse, pairs
+from unblur.models.recency import RecencyConfig
 
 
 class Config(RecencyConfig):

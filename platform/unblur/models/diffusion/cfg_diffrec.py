@@ -75,7 +75,9 @@ class Model(diffrec.Model):
         w_min = self.config.condition_w_min
         if w_min is None:
             return rows, rows
-        return rows, history.signed(history.weighted(w_min, 1, self.config.w_form), self.config.dislike_weight)
+        return rows, history.signed(
+            history.weighted(w_min, 1, self.config.w_form, self.config.gamma), self.config.dislike_weight
+        )
 
     def _condition(self, rows: Tensor) -> Tensor:
         if not self.training:

@@ -82,7 +82,9 @@ class Config(TrainableConfig):
     w_max: float = Field(1.0, gt=0)
     """Weight of a user's newest interaction."""
     w_form: WeightForm = "linear"
-    """How the weights grow from w_min to w_max: by a constant step, or by a constant factor."""
+    """From w_min to w_max by a constant step (linear) or factor (exponential), or by gamma alone (geometric)."""
+    gamma: float = Field(1.0, gt=0, le=1)
+    """With w_form = geometric, an interaction weighs gamma^k, where k interactions of the same user came later."""
     dislike_weight: float = Field(0.0, ge=0)
     """A signed x_0: what the user rated too low for a hit is -dislike_weight in it; 0 leaves it out."""
     triplet_weight: float = Field(0.0, ge=0)
@@ -99,6 +101,8 @@ class Config(TrainableConfig):
             raise ValueError(f"noise_min = {self.noise_min:g} must be below noise_max = {self.noise_max:g}")
         if self.w_form == "exponential" and self.w_min == 0:
             raise ValueError("w_min = 0 cannot grow by a constant factor; give w_form = linear, or more than 0")
+        if self.w_form != "geometric" and self.gamma != 1:
+            raise ValueError(f"gamma = {self.gamma:g} weighs nothing with w_form = {self.w_form}; give geometric")
         if self.prediction != "x0" and (self.loss == "multinomial" or self.noise_scale == 0):
             raise ValueError(f"prediction = {self.prediction} needs the squared error and noise (noise_scale > 0)")
         if self.prediction == "eps" and self.schedule == "zero_terminal_snr":
@@ -145,7 +149,8 @@ class Model(TrainableRecommender[Config]):
 
     def _matrices(self, history: History) -> tuple[csr_matrix, csr_matrix]:
         """What is diffused (B, n_items), and the condition (B, n_items)."""
-        weighted = history.weighted(self.config.w_min, self.config.w_max, self.config.w_form)
+        c = self.config
+        weighted = history.weighted(c.w_min, c.w_max, c.w_form, c.gamma)
         rows = history.signed(weighted, self.config.dislike_weight)
         return rows, rows
 

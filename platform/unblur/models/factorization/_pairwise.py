@@ -81,7 +81,7 @@ class Pairwise(Trained[C]):
         return (squared_users[examples.users] + squared_items[examples.positive] + squared_items[examples.negative]) / 2
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        matrix = dataset.history().weighted(self.config.w_min, self.config.w_max)
+        matrix = self.config.weigh(dataset.history())
         rng = np.random.default_rng([self.seed, epoch])
         users, negative = sample_negatives(dataset.train, rng)
         usable = rng.permutation(np.flatnonzero(negative >= 0))

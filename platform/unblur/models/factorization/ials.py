@@ -14,7 +14,8 @@ from torch import Tensor
 from unblur.data.dataset import Dataset, History
 from unblur.errors import UserError
 from unblur.models.base import Operations
-from unblur.models.closed_form._linear import RecencyConfig, Stored
+from unblur.models.closed_form._linear import Stored
+from unblur.models.recency import RecencyConfig
 from unblur.models.trained import RANKING_BYTES
 
 
@@ -46,7 +47,7 @@ class Model(Stored[Config]):
 
     def _confidence(self, history: History) -> csr_matrix:
         """c (B, n_items) of the interactions (eq. 2)."""
-        x = history.weighted(self.config.w_min, self.config.w_max)
+        x = self.config.weigh(history)
         # copies: `implicit` takes no arrays that may not be written, as those of Ray's object store
         return csr_matrix((1 + self.config.alpha * x.data, x.indices.copy(), x.indptr.copy()), shape=x.shape)
 

@@ -34,7 +34,7 @@ class Model(Pairwise[Config]):
     graph: Graph | None = None
 
     def setup(self, dataset: Dataset) -> None:
-        x = dataset.history().weighted(self.config.w_min, self.config.w_max)
+        x = self.config.weigh(dataset.history())
         users, items = (np.maximum(np.asarray(x.sum(axis=axis)).ravel(), 1e-12) for axis in (1, 0))
         r = csr_matrix(diags_array(users**-0.5) @ x @ diags_array(items**-0.5))
         self.graph = from_scipy(r, self.device), from_scipy(csr_matrix(r.T), self.device)
