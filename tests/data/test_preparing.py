@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from unblur.data import presets, sources, store
+from unblur.data.interactions import in_order_of_ties
 from unblur.data.prepare import prepare
-from unblur.data.presets import PRESETS
+from unblur.data.presets import PRESETS, history_of
 from unblur.data.request import DataRequest
 from unblur.data.sources import source
 from unblur.errors import UserError
@@ -118,7 +119,33 @@ def test_the_report_accounts_for_every_row(table, tmp_path, request_):
     assert 240 - sum(rows) == facts.train + facts.valid + facts.test
 
 
+def test_equal_times_are_in_the_order_of_the_file_or_of_the_ids(tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = ["a,12,2", "a,9,2", "a,7,1", "a,100,2", "b,7,1", "b,9,2", "b,12,3", "b,100,4"]
+    file.write_text("user,item,timestamp\n" + "\n".join(rows) + "\n")
+    ask = {"dataset": str(file), "split": "leave_one_out"}
+    told = []
+    for ties in ("file", "item"):
+        dataset = store.load_dataset(prepare(DataRequest(**ask, ties=ties), None, tmp_path).folder)
+        ordered = dataset.history(with_valid=True).sequences(4)[0][0]
+        told.append([None if item == dataset.n_items else str(dataset.items[item]) for item in ordered])
+    assert told == [[None, "7", "12", "9"], [None, "7", "9", "12"]]
+
+
+def test_ids_that_are_no_numbers_are_ordered_as_words(make):
+    data = in_order_of_ties(make([("a", "b10", 5, 1), ("a", "b9", 5, 1), ("a", "c", 5, 0)]), "item")
+    assert data.items[data.frame.item].tolist() == ["c", "b10", "b9"]
+
+
+def test_the_history_at_the_test_follows_the_split():
+    assert history_of(DataRequest(dataset="beauty_5core")) == "train+valid"
+    assert history_of(DataRequest(dataset="beauty_5core", split="per_user_time")) == "train"
+    assert history_of(DataRequest(dataset="yelp2018")) == "train"
+    assert history_of(DataRequest(split="leave_one_out")) == "train+valid"
+
+
 REFUSALS = [
+    ({"split": "leave_one_out", "ratios": "80/20"}, "--ratios 80/20 has no meaning with leave_one_out"),
     ({"dataset": "ml_1n"}, "unknown dataset 'ml_1n'. Did you mean 'ml_1m'"),
     ({"dataset": "no/such.csv"}, r"no/such.csv: no such file"),
     ({"dataset": "/tmp"}, "/tmp: is a folder, expected a file"),
@@ -147,6 +174,7 @@ def test_given_data_refuse_what_needs_time_or_ratings(tmp_path):
     for wrong, message in (
         ({"split": "per_user_time"}, "leave --split out"),
         ({"split": "global_time"}, "leave --split out"),
+        ({"ties": "item"}, "leave --ties out"),
         ({"ratios": "80/20"}, "--ratios needs --split: yelp2018 comes with a division of its own"),
         ({"protocol": "noisy_natural"}, "no ratings"),
     ):

@@ -14,6 +14,10 @@ COUNTS = {
     "ml_1m": (5949, 2810, 571_531),
     "amazon_toys": (4149, 2474, 44_978),
     "amazon_beauty": (5114, 2658, 62_342),
+    "beauty_5core": (22_363, 12_101, 198_502),
+    "toys_5core": (19_412, 11_924, 167_597),
+    "tools_5core": (16_638, 10_217, 134_476),
+    "ml_1m_sequences": (6040, 3706, 1_000_209),
     "amazon_kitchen": (13_692, 7722, 160_256),
     "diffrec_ml_1m_clean": (5949, 2810, 571_531),
     "diffrec_ml_1m_noisy": (5949, 3494, 618_297),
@@ -40,6 +44,25 @@ UNORDERED = {"amazon_kitchen": "per_user_random"}
 def test_counts(name, prepared):
     facts = prepared(dataset=name, split=UNORDERED.get(name))[0].facts
     assert (facts.users, facts.items, facts.train + facts.valid + facts.test) == COUNTS[name]
+
+
+def test_leave_one_out_on_beauty(prepared, data_dir):
+    """The rows of the text, which is in order of time: the last item is the test, the one before it the validation."""
+    _, dataset, test = prepared(dataset="beauty_5core")
+    lines = (data_dir / "amazon_2014_5core" / "Beauty.txt").read_text().splitlines()
+    rows = {user: items for user, *items in map(str.split, lines)}
+    history = dataset.history(with_valid=True).in_order()
+    assert dataset.train.nnz == 198_502 - 2 * 22_363
+    for row in range(0, dataset.n_users, 100):
+        mine = dataset.items[history.items[history.indptr[row] : history.indptr[row + 1]]].tolist()
+        assert [*mine, *dataset.items[test[row].indices]] == rows[dataset.users[row]]
+        assert dataset.items[dataset.valid[row].indices].tolist() == rows[dataset.users[row]][-2:-1]
+
+
+def test_how_ties_are_ordered_changes_the_last_item_of_a_quarter_of_ml_1m(prepared):
+    by_file, by_item = (prepared(dataset="ml_1m_sequences", ties=ties)[2] for ties in ("file", "item"))
+    changed = (by_file != by_item).nnz / 2
+    assert 1000 < changed < 2500
 
 
 def test_our_train_of_ml_1m_has_the_size_of_diffrecs(prepared):

@@ -118,3 +118,26 @@ def test_given_without_validation_draws_a_tenth_of_train(make, sizes, seed):
         assert (mine == VALID).sum() == round((size - 1) / 10)
     again = splitting.given(data, np.random.default_rng(seed)).frame
     assert again.part.tolist() == frame.part.tolist()
+
+
+@everything(rows=users)
+def test_leave_one_out_is_the_definition(make, rows):
+    data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
+    mine = {user: [row for row, (owner, _) in enumerate(rows) if owner == user] for user, _ in rows}
+    expected = {}
+    for own in mine.values():
+        *first, valid, test = sorted(own, key=lambda row: rows[row][1]) if len(own) >= 3 else (None, None)
+        expected |= {**dict.fromkeys(first, TRAIN), valid: VALID, test: TEST} if first else {}
+    if not expected:
+        with pytest.raises(UserError, match="nobody has the 3 interactions"):
+            splitting.leave_one_out(data)
+        return
+    split = splitting.leave_one_out(data)
+    assert split.frame.part.to_dict() == expected
+    few = [len(own) for own in mine.values() if len(own) < 3]
+    assert f"removed {len(few)} users, {sum(few)} items, {sum(few)} rows" in split.notes[-2]
+
+
+def test_leave_one_out_needs_an_order(make):
+    with pytest.raises(UserError, match="no order in time, which --split leave_one_out needs; use --split per_user_r"):
+        splitting.leave_one_out(make([("a", "x"), ("a", "y"), ("a", "z")]))

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unblur.data.reading import Where, numbers
+from unblur.data.request import Ties
 from unblur.errors import UserError
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -93,6 +94,21 @@ def build(
     everything = Interactions(frame, users, items, file, clock)
     count = int(again.sum())
     return everything.select(~again, f"duplicate pairs: {count:,} rows removed, the first of each kept")
+
+
+def in_order_of_ties(data: Interactions, ties: Ties) -> Interactions:
+    """With `item`, each user's rows by time and then item id (numbers as numbers), as if the file had them so.
+
+    Raises UserError without order in time.
+    """
+    if ties == "file":
+        return data
+    if not data.has_order:
+        raise UserError(f"{data.file}: has no order in time, so that there are no ties; leave --ties out")
+    numeric = np.char.isdigit(data.items).all()
+    by_id = np.lexsort((data.items, np.char.str_len(data.items) * numeric))
+    order = np.lexsort((np.argsort(by_id)[data.frame.item], data.frame.timestamp, data.frame.user))
+    return replace(data, frame=data.frame.iloc[order].reset_index(drop=True), notes=(*data.notes, "ties by item id"))
 
 
 def _encode(ids: "pd.Series[str]", where: Where, kind: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:

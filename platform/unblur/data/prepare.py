@@ -10,8 +10,8 @@ from unblur.data import download, protocols, store
 from unblur.data import splits as splitting
 from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
-from unblur.data.interactions import Interactions
-from unblur.data.presets import Preset, resolve
+from unblur.data.interactions import Interactions, in_order_of_ties
+from unblur.data.presets import Preset, resolve, split_of
 from unblur.data.request import DataRequest
 from unblur.data.sources import source
 from unblur.data.store import Facts, Record
@@ -50,7 +50,7 @@ def prepare(request: DataRequest, data_dir: Path | None, storage: Path) -> Prepa
 
 
 def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_digest: str, storage: Path) -> Record:
-    everything = source(preset.source).load(files, request)
+    everything = in_order_of_ties(source(preset.source).load(files, request), request.ties)
     threshold = _threshold(request, preset)
     rating: tuple[Filter, ...] = () if threshold is None else (MinRating(threshold),)
     data = _split(request, preset, apply(everything, rating + preset.filters))
@@ -81,10 +81,14 @@ def _split(request: DataRequest, preset: Preset, data: Interactions) -> Interact
         if request.ratios is not None:
             raise UserError(f"--ratios needs --split: {request.dataset} comes with a division of its own")
         return splitting.given(data, rng)
-    ratios = request.ratios or "70/20/10"
-    if request.split == "global_time":
+    split, ratios = split_of(request), request.ratios or "70/20/10"
+    if split == "leave_one_out":
+        if request.ratios is not None:
+            raise UserError(f"--ratios {request.ratios} has no meaning with leave_one_out, which has one of each")
+        return splitting.leave_one_out(data)
+    if split == "global_time":
         return splitting.global_time(data, ratios)
-    if request.split == "per_user_random":
+    if split == "per_user_random":
         return splitting.per_user_random(data, rng, ratios)
     return splitting.per_user_time(data, ratios)
 

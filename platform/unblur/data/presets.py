@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from unblur.data.filters import Filter, KCore, MinCounts
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, HistoryName, SplitName
 from unblur.data.sources import table
 from unblur.errors import UserError, unknown
 
@@ -24,6 +25,7 @@ class Preset:
 
     `forms`: the raw forms in which it is accepted, each a tuple of files in the data directory; the first that is
     there is taken. `filters` come after the threshold `min_rating`. `given`: train and test come with the data.
+    `split`: how they are divided otherwise, where nothing else is asked for.
     `page`: where a person gets the files. `note`: what everyone who uses it should know.
     """
 
@@ -33,12 +35,14 @@ class Preset:
     min_rating: float | None = None
     filters: tuple[Filter, ...] = ()
     given: bool = False
+    split: SplitName = "per_user_time"
     download: Download | None = None
     note: str = ""
 
 
 AMAZON = "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html"
 DIFFREC = "https://github.com/YiyanXu/DiffRec"
+S3_REC = "https://github.com/RUCAIBox/CIKM2020-S3Rec/tree/master/data"
 TEN_CORE = (KCore(10),)
 
 
@@ -64,6 +68,11 @@ def _amazon(category: str) -> Preset:
     return Preset("amazon", _amazon_forms(category), AMAZON, filters=(MinCounts(users=10, items=8),))
 
 
+def _five_core(category: str) -> Preset:
+    """The sequence text as it is: its rows are the 5-core of all reviews already."""
+    return Preset("amazon", ((f"amazon_2014_5core/{category}.txt",),), S3_REC, split="leave_one_out")
+
+
 def _diffrec(folder: str, note: str = "") -> Preset:
     lists = tuple(f"diffrec/{folder}/{part}_list.npy" for part in ("train", "valid", "test"))
     return Preset("diffrec", (lists,), DIFFREC, given=True, note=note)
@@ -75,6 +84,8 @@ TEST_BEFORE_VALID = (
 )
 
 
+ML_1M_PAGE = "https://grouplens.org/datasets/movielens/1m/"
+ML_1M_FORMS = (("movielens/ml-1m.zip",), ("movielens/ml-1m/ratings.dat",))
 ML_1M = Download(
     file="movielens/ml-1m.zip",
     url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
@@ -82,19 +93,19 @@ ML_1M = Download(
 )
 
 PRESETS = {
-    "ml_1m": Preset(
-        source="movielens",
-        forms=(("movielens/ml-1m.zip",), ("movielens/ml-1m/ratings.dat",)),
-        page="https://grouplens.org/datasets/movielens/1m/",
-        min_rating=4,
-        filters=TEN_CORE,
-        download=ML_1M,
-    ),
+    "ml_1m": Preset("movielens", ML_1M_FORMS, ML_1M_PAGE, min_rating=4, filters=TEN_CORE, download=ML_1M),
+    "ml_1m_sequences": Preset("movielens", ML_1M_FORMS, ML_1M_PAGE, split="leave_one_out", download=ML_1M),
     "amazon_toys": _amazon("Toys_and_Games"),
     "amazon_beauty": _amazon("Beauty"),
     "amazon_office": _amazon("Office_Products"),
     "amazon_kitchen": _amazon("Home_and_Kitchen"),
     "amazon_video_games": _amazon("Video_Games"),
+    "beauty_5core": _five_core("Beauty"),
+    "toys_5core": _five_core("Toys_and_Games"),
+    "tools_5core": _five_core("Tools_and_Home_Improvement"),
+    "sports_5core": _five_core("Sports_and_Outdoors"),
+    "video_games_5core": _five_core("Video_Games"),
+    "office_5core": _five_core("Office_Products"),
     "amazon_book": Preset("amazon", _amazon_forms("Books"), AMAZON, min_rating=4, filters=TEN_CORE),
     "yelp": Preset(
         source="yelp",
@@ -128,6 +139,17 @@ def resolve(request: DataRequest) -> Preset:
     if path.exists() or len(path.parts) > 1 or path.name.endswith(table.SUFFIXES):
         return Preset("table", ((str(path.absolute()),),))
     raise unknown("dataset", request.dataset, PRESETS)
+
+
+def split_of(request: DataRequest) -> SplitName | Literal["given"]:
+    """How the data of a request are divided: as it asks, else in the dataset's own way."""
+    preset = resolve(request)
+    return request.split or ("given" if preset.given else preset.split)
+
+
+def history_of(request: DataRequest) -> HistoryName:
+    """What a model sees of a user at the test where nothing else is asked for: with leave_one_out all but the last."""
+    return "train+valid" if split_of(request) == "leave_one_out" else "train"
 
 
 def _no_columns(request: DataRequest) -> None:

@@ -7,7 +7,9 @@ from pydantic import Field
 from unblur.options import Options
 
 Protocol = Literal["clean", "noisy_natural", "noisy_random"]
-SplitName = Literal["per_user_time", "per_user_random", "global_time"]
+SplitName = Literal["per_user_time", "per_user_random", "global_time", "leave_one_out"]
+HistoryName = Literal["train", "train+valid"]
+Ties = Literal["file", "item"]
 RatiosName = Literal["70/20/10", "80/10/10", "80/20"]
 
 
@@ -21,8 +23,12 @@ class DataRequest(Options):
     noise_share: float | None = None
     """Share of random interactions added by noisy_random, from 0.1 to 0.5."""
     split: SplitName | None = None
-    """How train, valid and test are divided: by time or at random within each user, or at two moments for all users;
-    left out, the dataset's own way, which is per_user_time or a division that comes with it."""
+    """How train, valid and test are divided: by time or at random within each user, at two moments for all users, or
+    with each user's last interaction as test and the one before it as valid; left out, the dataset's own way, which is
+    per_user_time, leave_one_out or a division that comes with it."""
+    ties: Ties = "file"
+    """Which of a user's interactions at equal times is the earlier: the one that the file names first, or the one with
+    the smaller item id."""
     ratios: RatiosName | None = None
     """Shares of train, valid and test, with 80/20 valid being a tenth of train; left out, 70/20/10."""
     min_rating: float | None = None

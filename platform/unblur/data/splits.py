@@ -23,8 +23,7 @@ def per_user_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Intera
     Of n, train is the first int(r_train n) + 1 (at most n) and test the last round((n - train) r_test / (r_valid +
     r_test)). With r_valid = 0 validation is the last tenth of train, rounded. Raises UserError without order in time.
     """
-    why = f" ({data.no_order})" if data.no_order else ""
-    _need(data, data.has_order, "per_user_time", f"no order in time{why}")
+    _need(data, data.has_order, "per_user_time", f"no order in time{_why(data)}")
     return _per_user(data, time_order(data.frame), f"per_user_time {ratios}", RATIOS[ratios])
 
 
@@ -79,6 +78,24 @@ def global_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interact
     return _with_parts(data, part, f"global_time {ratios}, moments {moments[0]:.0f} and {moments[1]:.0f}")
 
 
+def leave_one_out(data: Interactions) -> Interactions:
+    """Each user's last interaction is test, the one before it valid, the rest train; ties stay in file order.
+
+    Users of fewer than 3 are removed, and noted. Raises UserError without order in time, or if nobody has 3.
+    """
+    _need(data, data.has_order, "leave_one_out", f"no order in time{_why(data)}")
+    enough = np.bincount(data.frame.user)[data.frame.user] >= 3
+    gone = [a - b for a, b in zip(data.counts(), data.select(enough).counts(), strict=True)]
+    data = data.select(enough, f"users with fewer than 3 interactions: {removed(*gone)}")
+    if data.frame.empty:
+        raise UserError(f"{data.file}: nobody has the 3 interactions that --split leave_one_out needs of a user")
+    order = time_order(data.frame)
+    from_end = positions(data.frame.user.to_numpy()[order[::-1]])[::-1]
+    part = np.empty(len(order), dtype=np.int8)
+    part[order] = np.select([from_end == 0, from_end == 1], [TEST, VALID], TRAIN)
+    return _with_parts(data, part, "leave_one_out")
+
+
 def given(data: Interactions, rng: np.random.Generator) -> Interactions:
     """The parts that come with the data; without a validation part, a random tenth of each user's train."""
     part = data.frame.part.to_numpy()
@@ -107,6 +124,10 @@ def positions(sorted_ids: Ints) -> Ints:
 def _need(data: Interactions, there: bool, split: str, lacking: str) -> None:
     if not there:
         raise UserError(f"{data.file}: has {lacking}, which --split {split} needs; {_way_out(data)}")
+
+
+def _why(data: Interactions) -> str:
+    return f" ({data.no_order})" if data.no_order else ""
 
 
 def _way_out(data: Interactions) -> str:

@@ -13,6 +13,7 @@ from unblur.data import store
 from unblur.data.dataset import Dataset
 from unblur.data.download import directory
 from unblur.data.prepare import prepare
+from unblur.data.presets import history_of
 from unblur.data.request import DataRequest
 from unblur.errors import RunFailed, UserError, unknown
 from unblur.evaluation.metrics import parse_metric
@@ -61,7 +62,7 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
         failed = crew.work(cells.train_and_score, left[: options.at_most], splits, crew.trained)
         if options.final:
             locked = {
-                data: Locked(dataset, store.load_test(local, dataset.digest), "train")
+                data: Locked(dataset, store.load_test(local, dataset.digest), history_of(data))
                 for data, dataset in splits.items()
             }
             untested = [each for each in pieces if each.done("valid") and not each.done("test")]

@@ -76,7 +76,7 @@ class Session:
 
     def load_test(self) -> Locked:
         """Unlock the test part, for the final evaluation."""
-        return Locked(self.dataset, data_store.load_test(self.local, self.prepared.digest), self.options.history)
+        return Locked(self.dataset, data_store.load_test(self.local, self.prepared.digest), self.options.test_history)
 
 
 def open_session(options: RunOptions, console: Console) -> Session:

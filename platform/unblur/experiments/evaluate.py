@@ -26,8 +26,8 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
     prepared = prepare(options.data, options.data_dir, local)
     name, folder = _find(options, prepared.digest)
     dataset, test = load_dataset(prepared.folder), load_test(local, prepared.digest)
-    metrics = evaluate_folder(folder, dataset, test, options.history).metrics()
-    least = popularity(dataset, test, options.history)
+    metrics = evaluate_folder(folder, dataset, test, options.test_history).metrics()
+    least = popularity(dataset, test, options.test_history)
     model = f"{name} ({models.name_in(folder)})"
     console.print(f"{model} on the test set of {options.data.dataset} ({options.data.protocol})", markup=False)
     table = Table("metric", *(f"@{k}" for k in CUTOFFS), "popularity @10")
@@ -35,9 +35,9 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
         values = [f"{metrics[f'{metric}_at_{k}']:.4f}" for k in CUTOFFS]
         table.add_row(metric, *values, f"{least[f'{metric}_at_10']:.4f}")
     console.print(table)
-    console.print(f"{DEFINITION}; history here: {options.history}", markup=False)
+    console.print(f"{DEFINITION}; history here: {options.test_history}", markup=False)
     if options.summary:
-        write_summary(options.summary, {"model": name, "history": options.history, "test": metrics})
+        write_summary(options.summary, {"model": name, "history": options.test_history, "test": metrics})
 
 
 def _find(options: EvaluateOptions, digest: str) -> tuple[str, Path]:

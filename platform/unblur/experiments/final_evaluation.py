@@ -87,7 +87,7 @@ def finale(
 
 def is_over(session: Session, retrains: Retrains) -> bool:
     """Whether everything is trained and tested, so that Ray is not needed any more."""
-    seeds, history = session.options.seeds, session.options.history
+    seeds, history = session.options.seeds, session.options.test_history
     return not retrains.missing(seeds) and all(tested(retrains.home(n), history) for n in retrains.numbers(seeds))
 
 
@@ -119,7 +119,7 @@ def _test(
         {"per_user": scratch / "per_user"},
         {
             "unblur.metrics": DEFINITION,
-            "unblur.history": session.options.history,
+            "unblur.history": session.options.test_history,
             "unblur.model_uri": uri or "",
             "unblur.champion": champion,
         },

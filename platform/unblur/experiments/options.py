@@ -5,16 +5,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from unblur.data.request import DataRequest
+from unblur.data.presets import history_of
+from unblur.data.request import DataRequest, HistoryName
 from unblur.options import Options
 
 Gpus = Annotated[float, Field(ge=0)] | Literal["auto"]
 
 
-class RunOptions(Options):
-    """What a search and the training of one configuration have in common."""
+class TestOptions(Options):
+    """On which data a model is tested, and what it sees then."""
 
     data: DataRequest = Field(default_factory=DataRequest)
+    history: HistoryName | None = None
+    """What a model sees of a user at the test; candidates are the same [train+valid with leave_one_out, else train]."""
+
+    @property
+    def test_history(self) -> HistoryName:
+        """`history`, or what the split implies."""
+        return self.history or history_of(self.data)
+
+
+class RunOptions(TestOptions):
+    """What a search and the training of one configuration have in common."""
+
     model: str = "cfg_diffrec"
     """The recommender: cfg_diffrec, diffrec, ease, popularity, ..."""
     epochs: int = Field(100, ge=1)
@@ -27,8 +40,6 @@ class RunOptions(Options):
     """The validation metric that decides: precision, recall, ndcg or mrr at 1, 5, 10 or 20."""
     seeds: int = Field(5, ge=1, le=100)
     """How many times the configuration is trained for the test."""
-    history: Literal["train", "train+valid"] = "train"
-    """What a model sees of a user at the test; candidates are the same."""
     trainer: Literal["auto", "local", "ray"] = "auto"
     """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and the retrains of a search."""
     workers_per_trial: int = Field(1, ge=1)
@@ -91,14 +102,11 @@ class TrainOptions(RunOptions):
     """YAML or JSON file of the model's parameters; --set overrides it."""
 
 
-class EvaluateOptions(Options):
+class EvaluateOptions(TestOptions):
     """Tests a registered model or a saved one; the dataset must be the one it was trained on."""
 
-    data: DataRequest = Field(default_factory=DataRequest)
     model: str | None = None
     """models:/NAME@ALIAS, models:/NAME/VERSION, or the folder of a saved model [the dataset's champion]."""
-    history: Literal["train", "train+valid"] = "train"
-    """What the model sees of a user; candidates are the same."""
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: str = "./unblur-runs"

@@ -37,7 +37,7 @@ def conclude(
     over = f"over {options.seeds} seeds" if options.seeds > 1 else "with one seed"
     figure = f"{_with_spread(mine)} {over}"
     console.print(
-        f"test {options.metric}: {figure} (popularity {least:.4f}), history {options.history}",
+        f"test {options.metric}: {figure} (popularity {least:.4f}), history {options.test_history}",
         markup=False,
         style="bold",
     )

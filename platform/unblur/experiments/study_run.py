@@ -8,6 +8,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
+from unblur.data.presets import split_of
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import Session, command, ray_cluster
 from unblur.experiments.final_evaluation import Result, finale, is_over
@@ -112,9 +113,9 @@ def identity_of(
     options, plan = session.options, session.plan
     return StudyIdentity(
         dataset=session.dataset.digest,
-        split=options.data.split or "preset",
+        split=split_of(options.data),
         protocol=options.data.protocol,
-        history=options.history,
+        history=options.test_history,
         model=options.model,
         space=space,
         swept=swept or {},

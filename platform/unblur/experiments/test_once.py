@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from unblur import models
 from unblur.data.dataset import Dataset
+from unblur.data.request import HistoryName
 from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
@@ -21,7 +22,6 @@ from unblur.running.ray_train import Resources
 from unblur.training.memory import take_share
 from unblur.training.workers import on_best_device
 
-HistoryName = Literal["train", "train+valid"]
 METRICS, PER_USER = "metrics.json", "per_user.parquet"
 
 

@@ -80,7 +80,10 @@ def report(rows: Sequence[Reproduction]) -> Report:
         "Reproduction of the papers' tables",
         f"{len(rows)} rows: {counts}.",
         [],
-        ["Test set, selected on validation, history = train; means over users with held-out items."],
+        [
+            "Test set, selected on validation, history = train, with leave_one_out train+valid; means over users with "
+            "held-out items."
+        ],
         [Section(each.title, [each]) for each in tables],
     )
 
