@@ -31,7 +31,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 @pytest.fixture
 def session(store: Store) -> Session:
     plan, options = SimpleNamespace(metric="ndcg_at_10"), SimpleNamespace(metric="ndcg@10")
-    return cast(Session, SimpleNamespace(store=store, dataset="toys", split=SPLIT, plan=plan, options=options))
+    return cast(Session, SimpleNamespace(store=store, dataset_name="toys", dataset=SPLIT, plan=plan, options=options))
 
 
 @pytest.fixture

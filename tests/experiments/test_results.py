@@ -17,7 +17,7 @@ def test_the_best_comes_first_and_one_seed_has_no_spread(std: float | None, said
     session: Any = SimpleNamespace(
         options=SimpleNamespace(metric="ndcg@10", tracking_uri=None),
         plan=SimpleNamespace(metric="ndcg_at_10"),
-        dataset="sample",
+        dataset_name="sample",
     )
     one = {"best": {"valid": 0.1}, "trials": {"complete": 2}, "seconds": {"search": 1.0, "retrain": 2.0}}
     found = {
