@@ -17,6 +17,8 @@ from unblur.benchmarking.job import some_users
 from unblur.benchmarking.speed import timings
 from unblur.errors import RunFailed, UserError
 from unblur.training import memory
+from unblur.training.record import State
+from unblur.training.report import Progress
 
 SPLIT = communities(n_users=90)
 
@@ -46,8 +48,8 @@ def test_the_clock_leaves_out_the_start_up_and_keeps_what_lies_between(monkeypat
     monkeypatch.setattr(searching.time, "monotonic", lambda: next(now))
     clock = searching.Clock()
     for number, seconds in enumerate([5.0, 6.0]):
-        clock.result(number, 1, {"seconds": seconds})
-        clock.ended(number, "complete", None)
+        clock.progressed(number, Progress(1, facts={"seconds": seconds}))
+        clock.ended(number, State.COMPLETE, None)
     run = clock.run(concurrency=1)
     assert (run.start_up, run.seconds, run.training_seconds) == (8, 12, 11)
     assert run.per_hour == pytest.approx(600)

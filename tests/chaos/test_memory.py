@@ -12,10 +12,12 @@ import pytest
 from tests.helpers.faults import Fault
 from tests.helpers.toy_study import identity
 
+from unblur.running.reports import report
 from unblur.running.retries import AGAIN
 from unblur.running.run import search
 from unblur.search.storage import local_url
 from unblur.search.study import Study
+from unblur.training.report import Finished, Progress
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LIMIT, STEP = 64 << 20, 8 << 20
@@ -64,21 +66,20 @@ def group() -> Iterator[Group]:
 def test_the_kernels_out_of_memory_killer(
     fault: Callable[[str], Fault], group: Group, tmp_path: Path, local_ray: None
 ) -> None:
-    from ray import tune
-
     entrance, attempts = str(group.folder / "cgroup.procs"), str(tmp_path)
 
     def greedy(config: dict[str, Any]) -> None:
         tries = Path(attempts, str(config["number"]))
         tries.write_text((tries.read_text() if tries.exists() else "") + ".")
-        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        report(Progress(1, {"ndcg_at_10": 0.1}))
         # trial 1 shared the machine with something large once, trial 2 is too large itself
         if len(tries.read_text()) <= {1: 1, 2: 99}.get(config["number"], 0):
             Path(entrance).write_text(str(os.getpid()))
             taken = []
             while sum(map(len, taken)) < 16 * LIMIT:
                 taken.append(bytearray(os.urandom(1) * STEP))
-        tune.report({"epoch": 2, "ndcg_at_10": 0.2, "finished": True})
+        report(Progress(2, {"ndcg_at_10": 0.2}))
+        report(Finished())
 
     death, study = fault("kill of a trial by the kernel, out of memory"), Study.open(identity(), local_url(tmp_path))
     search(greedy, study, 4, concurrency=1, resources={"CPU": 1})

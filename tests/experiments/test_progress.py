@@ -5,9 +5,10 @@ import io
 from rich.console import Console
 
 from unblur.experiments.progress import VISIBLE, Progress
-from unblur.search.study import TrialRecord
+from unblur.training.record import State, TrialRecord
+from unblur.training.report import Progress as Report
 
-BEFORE = [TrialRecord(0, "complete", {"lr": 0.1, "dims": [1, 2]}, 0.5, {5: 0.5, 10: 0.4}, None, None, None)]
+BEFORE = [TrialRecord(0, State.COMPLETE, {"lr": 0.1, "dims": [1, 2]}, 0.5, {5: 0.5, 10: 0.4})]
 
 
 def follow(terminal: bool) -> tuple[Progress, str]:
@@ -16,10 +17,10 @@ def follow(terminal: bool) -> tuple[Progress, str]:
     with Progress(console, 10, "ndcg@10", "ndcg_at_10", BEFORE) as progress:
         for number in (1, 2, 3):
             progress.started(number, {"lr": 0.001 * number, "dims": [number], "T": 5})
-            progress.result(number, 5, {"ndcg_at_10": 0.1 * number, "loss": 1.0})
-        progress.result(1, 10, {"ndcg_at_10": 0.05})
-        progress.ended(1, "pruned", None)
-        progress.ended(2, "failed", "[out] of memory\nTraceback")
+            progress.progressed(number, Report(5, {"ndcg_at_10": 0.1 * number}, facts={"loss": 1.0}))
+        progress.progressed(1, Report(10, {"ndcg_at_10": 0.05}))
+        progress.ended(1, State.PRUNED, None)
+        progress.ended(2, State.FAIL, "[out] of memory\nTraceback")
     return progress, file.getvalue()
 
 

@@ -1,6 +1,7 @@
 """`--validation-users`: trials are pruned by a sample of users and worth what all users say."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +11,52 @@ from tests.helpers.toy_study import identity
 
 from unblur.errors import UserError
 from unblur.experiments.options import SearchOptions
-from unblur.experiments.progress import Progress
+from unblur.experiments.progress import Progress as Table
 from unblur.experiments.recording import as_record
 from unblur.reporting.loading import _trial
 from unblur.running.scheduler import Conductor
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.tracking.reader import Found
+from unblur.training.record import State
+from unblur.training.report import Finished, Progress
 
-SAMPLED = [{"epoch": epoch, "ndcg_at_10": 0.1 * epoch} for epoch in (1, 2, 3)]
-FINAL = {"epoch": 3, "best_ndcg_at_10": 0.22}
+SAMPLED = [Progress(epoch, {"ndcg_at_10": 0.1 * epoch}) for epoch in (1, 2, 3)]
+FINAL = Progress(3, best=0.22)
 
 
 class Ear:
     def __init__(self) -> None:
-        self.heard: list[tuple[int, dict[str, Any]]] = []
+        self.heard: list[Progress] = []
 
     def started(self, number: int, params: dict[str, Any]) -> None: ...
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        self.heard.append((epoch, metrics))
+    def progressed(self, number: int, progress: Progress) -> None:
+        self.heard.append(progress)
 
-    def ended(self, number: int, state: str, reason: str | None) -> None: ...
+    def ended(self, number: int, state: State, reason: str | None) -> None: ...
 
 
-def searched(study: Study, reports: list[dict[str, Any]], *listeners: Any) -> None:
+def searched(study: Study, reports: list[Progress], *listeners: Any) -> None:
     conductor = Conductor(study, 1, 1, listeners)
     config = conductor.next()
     assert config is not None
-    for report in [*reports, {"finished": True}]:
-        assert not conductor.result(config["number"], report)
+    for report in [*reports, Finished()]:
+        assert not conductor.report(config["number"], report)
 
 
 def test_a_trial_is_worth_its_last_word_and_keeps_the_samples_values(tmp_path: Path) -> None:
     study, ear = Study.open(identity(validation_users=5), local_url(tmp_path)), Ear()
     file = io.StringIO()
-    with Progress(Console(file=file, width=120), 1, "ndcg@10", "ndcg_at_10") as progress:
+    with Table(Console(file=file, width=120), 1, "ndcg@10", "ndcg_at_10") as progress:
         searched(study, [*SAMPLED, FINAL], ear, progress)
     record = study.best()
     assert record is not None and record.value == 0.22
     assert record.values == pytest.approx({1: 0.1, 2: 0.2, 3: 0.3})
-    assert ear.heard[-1] == (3, {"best_ndcg_at_10": 0.22}) and len(ear.heard) == 4
+    assert ear.heard[-1] == FINAL and len(ear.heard) == 4
     lines = file.getvalue().splitlines()
     assert lines[-2:] == ["trial 0: on all users  best 0.2200", "trial 0: complete  best 0.2200"]
-    again = Progress(Console(file=io.StringIO()), 1, "ndcg@10", "ndcg_at_10", study.records())
+    again = Table(Console(file=io.StringIO()), 1, "ndcg@10", "ndcg_at_10", study.records())
     assert again.table().caption == "best: trial 0, ndcg@10 0.2200"
 
 
@@ -68,8 +71,8 @@ def test_mlflow_and_the_report_take_the_value_for_the_trials(tmp_path: Path) -> 
 
 def test_without_it_the_best_report_counts(tmp_path: Path) -> None:
     study = Study.open(identity(), local_url(tmp_path))
-    told = [{**each, "best_ndcg_at_10": each["ndcg_at_10"]} for each in SAMPLED]
-    searched(study, [*told, {"epoch": 4, "ndcg_at_10": 0.1, "best_ndcg_at_10": 0.3}])
+    told = [replace(each, best=each.metrics["ndcg_at_10"]) for each in SAMPLED]
+    searched(study, [*told, Progress(4, {"ndcg_at_10": 0.1}, best=0.3)])
     assert study.records()[0].value == pytest.approx(0.3)
 
 

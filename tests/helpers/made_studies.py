@@ -14,6 +14,7 @@ import pandas as pd
 from unblur.tracking.client import Store
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
+from unblur.training.record import State
 
 USERS = 400
 TOYS = LoggedDataset("amazon_toys", "ab" * 32, {"users": USERS, "items": 50, "train": 4000})
@@ -68,7 +69,7 @@ def write_study(store: Store, made: Made, folder: Path, experiment: str = "amazo
         tracker.start("trial", number, {**trial_params(number), **made.params})
         tracker.log("trial", number, 5, {"valid/ndcg_at_10": float(value), "train/loss": 0.5})
         tracker.log("trial", number, 10, {"valid/ndcg_at_10": float(value) / 2, "train/loss": 0.4})
-        tracker.end("trial", number, "pruned" if number % 3 == 2 else "complete")
+        tracker.end("trial", number, State.PRUNED if number % 3 == 2 else State.COMPLETE)
     if made.finished:
         _finish(tracker, made, folder / study_id)
     assert tracker.close() is None
@@ -87,7 +88,7 @@ def _finish(tracker: Tracker, made: Made, folder: Path) -> None:
             users.to_parquet(home / "per_user.parquet", index=False)
         tracker.start("retrain", 100 + seed, {**trial_params(1), **made.params})
         tracker.log("retrain", 100 + seed, 0, {f"test/{name}": value for name, value in metrics.items()})
-        tracker.end("retrain", 100 + seed, "complete")
+        tracker.end("retrain", 100 + seed, State.COMPLETE)
         for name, value in metrics.items():
             values.setdefault(f"test/{name}", []).append(value)
     artifacts = {"per_user": folder} if made.per_user else {}

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
 from ray.cluster_utils import Cluster
 
 from tests.helpers.toy_study import identity, value
+from unblur.running.reports import report
 from unblur.running.run import search
 from unblur.search.storage import local_url
 from unblur.search.study import Study
+from unblur.training.record import State
+from unblur.training.report import Progress
 
 LOSSES = {(0, 4), (1, 2), (1, 5), (1, 8)}  # one trial loses more machines than its process might die
 MEMORY = 100 << 20
@@ -22,7 +24,7 @@ MEMORY = 100 << 20
 
 def trial(config: dict[str, Any]) -> None:
     for epoch in range(1, 10):
-        tune.report({"epoch": epoch, "ndcg_at_10": value(config["params"], epoch)})
+        report(Progress(epoch, {"ndcg_at_10": value(config["params"], epoch)}))
         time.sleep(0.2)
 
 
@@ -36,14 +38,14 @@ class Storm:
     def started(self, number: int, params: dict[str, Any]) -> None:
         """Nothing yet."""
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        if (number, epoch) in self.left:
-            self.left.remove((number, epoch))
+    def progressed(self, number: int, progress: Progress) -> None:
+        if (number, progress.epoch) in self.left:
+            self.left.remove((number, progress.epoch))
             self.cluster.remove_node(self.node, allow_graceful=False)
             self.node = self.cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
             print("lost", flush=True)
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
+    def ended(self, number: int, state: State, reason: str | None) -> None:
         """Nothing yet."""
 
 

@@ -18,13 +18,15 @@ from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
 from tests.helpers.synthetic import communities
 from tests.helpers.toy_study import identity
-from unblur.running.ray_train import Resources
+from unblur.running.resources import Resources
 from unblur.running.run import search
 from unblur.running.trainable import Work, trial
 from unblur.search.space import SearchSpace
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training.loop import Plan
+from unblur.training.record import State
+from unblur.training.report import Progress
 
 MEMORY = 100 << 20
 NOTICE = 10
@@ -74,7 +76,7 @@ class Notice:
     def started(self, number: int, params: dict[str, Any]) -> None:
         """Nothing yet."""
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+    def progressed(self, number: int, progress: Progress) -> None:
         if not self.deadline:
             self.deadline = time.time() + NOTICE
             when, why = int(self.deadline * 1000), DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION
@@ -86,7 +88,7 @@ class Notice:
             print("left", self.leaving.node_id, flush=True)
             self.leaving = None
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
+    def ended(self, number: int, state: State, reason: str | None) -> None:
         """Nothing yet."""
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
 
 from tests.helpers.toy_study import identity, value
+from unblur.running.reports import report
 from unblur.running.run import search
 from unblur.search.lock import driving
 from unblur.search.storage import local_url
 from unblur.search.study import Study
+from unblur.training.record import State
+from unblur.training.report import Progress
 
 folder, seconds = Path(sys.argv[1]), float(sys.argv[3])
 
@@ -25,17 +27,17 @@ def trial(config: dict[str, Any]) -> None:
     (folder / "trial").write_text(f"{os.getpid()} {config['number']}")
     for epoch in range(1, 10):
         time.sleep(seconds)
-        tune.report({"epoch": epoch, "ndcg_at_10": value(config["params"], epoch)})
+        report(Progress(epoch, {"ndcg_at_10": value(config["params"], epoch)}))
 
 
 class Shout:
     def started(self, number: int, params: dict[str, Any]) -> None:
         print("started", number, flush=True)
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+    def progressed(self, number: int, progress: Progress) -> None:
         pass
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
+    def ended(self, number: int, state: State, reason: str | None) -> None:
         print("ended", number, flush=True)
 
 

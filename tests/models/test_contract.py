@@ -27,7 +27,7 @@ def trained(name: str, dataset: Dataset, seed: int = 0, epochs: int = 30, **para
     params = {key: value for key, value in {**SMALL, **params}.items() if key in fields}
     config = models.configure(name, params, "test")
     model = models.model_class(name)(config, dataset.n_users, dataset.n_items, seed)
-    fit(model, dataset, Plan(epochs=epochs, patience=epochs), lambda *_: False)
+    fit(model, dataset, Plan(epochs=epochs, patience=epochs), lambda _: None)
     return model
 
 

@@ -120,9 +120,9 @@ def test_a_resumed_training_is_an_undisturbed_one(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("unblur.training.loop.CHECKPOINT_SECONDS", 0.0)
     plan = {"eval_every": 2, "patience": 20}
     whole, resumed = made(), made()
-    fit(whole, SPLIT, Plan(epochs=6, **plan), lambda *_: False)
-    fit(made(), SPLIT, Plan(epochs=4, **plan), lambda *_: False, Checkpoints(str(tmp_path)))
-    fit(resumed, SPLIT, Plan(epochs=6, **plan), lambda *_: False, Checkpoints(str(tmp_path)))
+    fit(whole, SPLIT, Plan(epochs=6, **plan), lambda _: None)
+    fit(made(), SPLIT, Plan(epochs=4, **plan), lambda _: None, Checkpoints(str(tmp_path)))
+    fit(resumed, SPLIT, Plan(epochs=6, **plan), lambda _: None, Checkpoints(str(tmp_path)))
     assert scores(resumed, SPLIT, [0, 1, 2]).equal(scores(whole, SPLIT, [0, 1, 2]))
 
 

@@ -18,6 +18,8 @@ from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader, existing_store
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
+from unblur.training.record import State
+from unblur.training.report import Progress
 
 NewStore = Callable[[Sequence[Made]], Store]
 
@@ -126,10 +128,10 @@ def test_the_settings_of_inference_are_those_of_the_best_evaluation(new_store: N
     before = load(Reader(store), "amazon_toys", "clean").studies[0]
     tracker = Tracker(store, "amazon_toys/clean")
     tracker.open_study(before.run.tags["unblur.study"], before.run.name, {}, {}, TOYS)
-    recorder = Recorder(tracker, "trial")
+    recorder = Recorder(tracker, "trial", "ndcg_at_10")
     for epoch, scale, sampler in ((15, 1.0, "ddim"), (20, 2.0, "posterior_mean"), (25, 2.0, "posterior_mean")):
-        recorder.result(0, epoch, {"inference/guidance_scale": scale, "inference/sampler": sampler})
-    recorder.ended(0, "complete", None)
+        recorder.progressed(0, Progress(epoch, inference={"guidance_scale": scale, "sampler": sampler}))
+    recorder.ended(0, State.COMPLETE, None)
     tracker.finish({}, {})
     assert tracker.close() is None
     trial = load(Reader(store), "amazon_toys", "clean").studies[0].trials[0]

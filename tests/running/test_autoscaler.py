@@ -11,8 +11,7 @@ from ray.autoscaler._private.kuberay import node_provider
 
 from unblur.running import autoscaler
 from unblur.running.autoscaler import config_file, nodes_of, reachable_nodes
-from unblur.running.ray_train import Resources
-from unblur.running.resources import capacity
+from unblur.running.resources import Resources, capacity
 
 ROOT = Path(__file__).resolve().parents[2]
 

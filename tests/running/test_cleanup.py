@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from tests.helpers.synthetic import communities
 
-from unblur.experiments.forecast import estimate
 from unblur.running.cleanup import Janitor, projected, sweep
-from unblur.running.ray_train import Resources
+from unblur.running.resources import Resources
 from unblur.running.trainable import Work
 from unblur.training import loop
+from unblur.training.cost import estimate
 from unblur.training.loop import Plan
+from unblur.training.record import State
+from unblur.training.report import Progress
 from unblur.training.task import run
 
 SPLIT = communities()
@@ -32,10 +34,9 @@ def test_the_projection_is_an_upper_bound_and_no_wild_one(tmp_path: Path, monkey
     weights = estimate("cfg_diffrec", PARAMS, SPLIT).weights
     most = 0
 
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
+    def report(progress: Progress) -> None:
         nonlocal most
         most = max(most, on_disk(tmp_path))
-        return False
 
     for number in range(3):
         run(work(tmp_path, keep=True).task(number, PARAMS, number), SPLIT, report)
@@ -45,7 +46,7 @@ def test_the_projection_is_an_upper_bound_and_no_wild_one(tmp_path: Path, monkey
 
 def test_an_ended_trial_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "00003" / "checkpoints").mkdir(parents=True)
-    Janitor(work(tmp_path)).ended(3, "pruned", None)
+    Janitor(work(tmp_path)).ended(3, State.PRUNED, None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,8 +9,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscali
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from unblur.running.autoscaler import nodes_of
-from unblur.running.ray_train import Resources
-from unblur.running.resources import capacity
+from unblur.running.resources import Resources, capacity
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line.count("==") == 1)

@@ -13,8 +13,7 @@ from tests.helpers.jobs import environment
 from unblur.errors import UserError
 from unblur.running import gpus
 from unblur.running.gpus import MOST, SAFETY, choice, share_of, told, with_allowance
-from unblur.running.ray_train import Resources
-from unblur.running.resources import capacity, trials_on
+from unblur.running.resources import Resources, capacity, trials_on
 from unblur.training.memory import CUDA_CONTEXT, fraction
 
 GIB = 2**30

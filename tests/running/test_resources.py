@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unblur.errors import UserError
-from unblur.running.ray_train import Resources
-from unblur.running.resources import capacity, concurrency
+from unblur.running.resources import Resources, capacity, concurrency
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from unblur.running.retries import AGAIN, Fault, fault_of
 from unblur.running.scheduler import Conductor
 from unblur.search.storage import local_url
 from unblur.search.study import Study
+from unblur.training.report import Finished, Progress
 
 DEATH = (
     "The actor died unexpectedly before finishing this task.\nThe actor is dead because its worker process has died."
@@ -59,16 +60,20 @@ def test_what_dies_while_the_search_is_stopped_is_interrupted_and_not_failed(tmp
 
 def test_a_trial_keeps_its_place_until_its_function_has_returned(tmp_path: Path) -> None:
     conductor = Conductor(Study.open(identity(), local_url(tmp_path)), 4, 1, [])
+
+    def ended(number: int) -> bool:
+        return conductor.report(number, Progress(1, {"ndcg_at_10": 0.1})) or conductor.report(number, Finished())
+
     conductor.next()
-    assert not conductor.result(0, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    assert not ended(0)
     assert conductor.next() is None
     conductor.returned(0)
     assert conductor.next() is not None
-    conductor.result(1, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    ended(1)
     conductor.crashed(1, "gone", "process")
     assert conductor.next() is not None
-    conductor.result(2, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    ended(2)
     conductor.hangs(2, 1)
     assert conductor.next() is not None
-    conductor.result(3, {"epoch": 1, "ndcg_at_10": 0.1, "finished": True})
+    ended(3)
     assert conductor.over, "the last one's return is not waited for"

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray import tune
 from tests.helpers import HELPERS, driver_environment
 from tests.helpers.toy_study import identity, value
 from tests.search.test_study import run, table
 
 from unblur.errors import UserError
+from unblur.running.reports import report
 from unblur.running.run import search
 from unblur.search.storage import local_url
 from unblur.search.study import Study
+from unblur.training.record import State
+from unblur.training.report import Finished, Progress
 
 CPU = {"CPU": 1}
 
@@ -38,10 +40,10 @@ class Ear:
     def started(self, number: int, params: dict[str, Any]) -> None:
         self.heard.append(("started", number))
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        self.heard.append(("result", number, epoch, metrics))
+    def progressed(self, number: int, progress: Progress) -> None:
+        self.heard.append(("progressed", number, progress))
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
+    def ended(self, number: int, state: State, reason: str | None) -> None:
         self.heard.append(("ended", number, state, reason))
 
 
@@ -51,8 +53,8 @@ def make_quadratic() -> Callable[[dict[str, Any]], None]:
     def quadratic(config: dict[str, Any]) -> None:
         x = config["params"]["x"]
         for epoch in range(1, 10):
-            tune.report({"epoch": epoch, "ndcg_at_10": float(1 - (x - 0.3) ** 2 - 1 / epoch), "loss": 0.5})
-        tune.report({"epoch": epoch, "finished": True})
+            report(Progress(epoch, {"ndcg_at_10": float(1 - (x - 0.3) ** 2 - 1 / epoch)}, facts={"loss": 0.5}))
+        report(Finished())
 
     return quadratic
 
@@ -70,19 +72,21 @@ def test_one_at_a_time_gives_the_record_of_a_plain_loop(study: Study, tmp_path: 
     ends = [heard for heard in ear.heard if heard[0] == "ended"]
     assert [(n, state) for _, n, state, _ in ends] == [(r.number, r.state) for r in whole.records()]
     first = [heard for heard in ear.heard if heard[1] == 0]
-    results = [("result", 0, e, {"ndcg_at_10": value({"x": 0.5}, e), "loss": 0.5}) for e in range(1, 10)]
+    results = [
+        ("progressed", 0, Progress(e, {"ndcg_at_10": value({"x": 0.5}, e)}, facts={"loss": 0.5})) for e in range(1, 10)
+    ]
     assert first == [("started", 0), *results, ("ended", 0, "complete", None)]
 
 
 def test_two_at_a_time_reuse_their_processes(study: Study) -> None:
     def where(config: dict[str, Any]) -> None:
         for epoch in range(1, 5):
-            tune.report({"epoch": epoch, "ndcg_at_10": -config["number"], "process": os.getpid()})
+            report(Progress(epoch, {"ndcg_at_10": -config["number"]}, facts={"process": os.getpid()}))
 
     ear = Ear()
     search(where, study, 30, concurrency=2, resources=CPU, listeners=[ear])
     assert sum(study.counts().values()) == 30 and study.counts()["pruned"] > 10
-    assert len({heard[3]["process"] for heard in ear.heard if heard[0] == "result"}) <= 4
+    assert len({heard[2].facts["process"] for heard in ear.heard if heard[0] == "progressed"}) <= 4
 
 
 def test_a_finished_search_needs_no_ray(tmp_path: Path) -> None:
@@ -95,17 +99,17 @@ def test_a_finished_search_needs_no_ray(tmp_path: Path) -> None:
 
 def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(study: Study) -> None:
     def fragile(config: dict[str, Any]) -> None:
-        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        report(Progress(1, {"ndcg_at_10": 0.1}))
         match config["number"]:
             case 0:
-                tune.report({"epoch": 2, "ndcg_at_10": float("nan")})
+                report(Progress(2, {"ndcg_at_10": float("nan")}))
             case 1:
-                tune.report({"epoch": 2, "finished": True, "failed": "out of memory: batch of 400"})
+                report(Finished("out of memory: batch of 400"))
             case 2:
                 raise RuntimeError("boom")
             case 3:
                 return
-        tune.report({"epoch": 2, "ndcg_at_10": 0.2})
+        report(Progress(2, {"ndcg_at_10": 0.2}))
 
     ear = Ear()
     search(fragile, study, 6, concurrency=1, resources=CPU, listeners=[ear])
@@ -125,11 +129,12 @@ def test_a_trial_whose_process_dies_is_begun_again(study: Study, tmp_path: Path)
     def mortal(config: dict[str, Any]) -> None:
         attempts = Path(folder) / f"attempts-{config['number']}"
         attempts.write_text((attempts.read_text() if attempts.exists() else "") + ".")
-        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        report(Progress(1, {"ndcg_at_10": 0.1}))
         dies = {0: 0, 1: 2, 2: 99}.get(config["number"], 0)
         if len(attempts.read_text()) <= dies:
             os._exit(1)
-        tune.report({"epoch": 2, "ndcg_at_10": 0.2, "finished": True})
+        report(Progress(2, {"ndcg_at_10": 0.2}))
+        report(Finished())
 
     ear = Ear()
     search(mortal, study, 4, concurrency=1, resources=CPU, listeners=[ear])
@@ -146,10 +151,11 @@ def test_code_that_fails_is_tried_once_more(study: Study, tmp_path: Path) -> Non
     def flawed(config: dict[str, Any]) -> None:
         attempts = Path(folder) / f"attempts-{config['number']}"
         attempts.write_text((attempts.read_text() if attempts.exists() else "") + ".")
-        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        report(Progress(1, {"ndcg_at_10": 0.1}))
         if len(attempts.read_text()) <= {0: 1, 1: 99}.get(config["number"], 0):
             raise RuntimeError("boom")
-        tune.report({"epoch": 2, "ndcg_at_10": 0.2, "finished": True})
+        report(Progress(2, {"ndcg_at_10": 0.2}))
+        report(Finished())
 
     search(flawed, study, 3, concurrency=1, resources=CPU)
     assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
@@ -161,7 +167,7 @@ def test_a_trial_that_hangs_is_failed_and_its_process_killed(study: Study, tmp_p
     folder = str(tmp_path)
 
     def hanging(config: dict[str, Any]) -> None:
-        tune.report({"epoch": 1, "ndcg_at_10": 0.1})
+        report(Progress(1, {"ndcg_at_10": 0.1}))
         if config["number"] == 1:
             (Path(folder) / "pid").write_text(str(os.getpid()))
             if stopped:  # then not even Python runs in it
@@ -185,7 +191,7 @@ def test_a_stopped_trial_may_clean_up(study: Study) -> None:
     def tidy(config: dict[str, Any]) -> None:
         try:
             for epoch in range(1, 10):
-                tune.report({"epoch": epoch, "ndcg_at_10": -float(config["number"])})
+                report(Progress(epoch, {"ndcg_at_10": -float(config["number"])}))
         finally:
             time.sleep(3)  # longer than the 2 s that Tune grants by itself
 
@@ -197,7 +203,7 @@ def test_a_trial_that_only_drives_others_is_stopped_with_its_process(study: Stud
     def driver(config: dict[str, Any]) -> None:
         def reports() -> None:
             for epoch in range(1, 5):
-                tune.report({"epoch": epoch, "ndcg_at_10": -float(config["number"])})
+                report(Progress(epoch, {"ndcg_at_10": -float(config["number"])}))
 
         thread = threading.Thread(target=reports, daemon=True)  # as Ray Train does, beside a function that waits
         thread.start()
@@ -212,7 +218,7 @@ def test_a_trial_that_only_drives_others_is_stopped_with_its_process(study: Stud
 def test_time_budget_leaves_trials_to_go_on_with(study: Study) -> None:
     def endless(config: dict[str, Any]) -> None:
         for epoch in range(1, 100_000):
-            tune.report({"epoch": epoch, "ndcg_at_10": 0.1})
+            report(Progress(epoch, {"ndcg_at_10": 0.1}))
             time.sleep(0.3)
 
     search(endless, study, 50, concurrency=1, resources=CPU, time_budget=8)
@@ -223,7 +229,7 @@ def test_time_budget_leaves_trials_to_go_on_with(study: Study) -> None:
 
 def test_what_goes_wrong_in_the_driver_ends_the_search(study: Study) -> None:
     class Broken(Ear):
-        def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+        def progressed(self, number: int, progress: Progress) -> None:
             raise UserError("the tracking server is gone")
 
     with pytest.raises(UserError, match="tracking server is gone"):
@@ -235,11 +241,11 @@ def test_ctrl_c_leaves_the_running_trial_interrupted(study: Study) -> None:
     def endless(config: dict[str, Any]) -> None:
         for epoch in range(1, 10_000):
             time.sleep(0.1)
-            tune.report({"epoch": epoch, "ndcg_at_10": 0.1})
+            report(Progress(epoch, {"ndcg_at_10": 0.1}))
 
     class Impatient(Ear):
-        def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-            if epoch == 3:
+        def progressed(self, number: int, progress: Progress) -> None:
+            if progress.epoch == 3:
                 os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)

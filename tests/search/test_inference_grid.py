@@ -19,6 +19,7 @@ from unblur.search.space_file import load_space
 from unblur.training import validation
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, TrainingFailed, fit
+from unblur.training.report import Progress
 from unblur.training.validation import best_of
 from unblur.training.workers import Workers
 
@@ -34,7 +35,7 @@ def new(**params: Any) -> cfg_diffrec.Model:
 
 def trained(epochs: int = 5) -> cfg_diffrec.Model:
     model = new()
-    fit(model, SPLIT, Plan(epochs=epochs), lambda *_: False)
+    fit(model, SPLIT, Plan(epochs=epochs), lambda _: None)
     return model
 
 
@@ -126,14 +127,10 @@ def test_a_sweep_trains_nothing() -> None:
 
 
 def test_each_evaluation_is_swept_and_the_model_keeps_the_best_epochs_settings(tmp_path: Path) -> None:
-    told: list[dict[str, float]] = []
+    told: list[Progress] = []
     model = new()
-    outcome = fit(
-        model, SPLIT, Plan(epochs=6, eval_every=2), lambda epoch, metrics: bool(told.append(metrics)), grid=GRID
-    )
-    assert [{k for k in each if k.startswith("inference/")} for each in told] == [
-        {"inference/guidance_scale", "inference/t_prime_share"}
-    ] * 3
+    outcome = fit(model, SPLIT, Plan(epochs=6, eval_every=2), told.append, grid=GRID)
+    assert [set(each.inference) for each in told] == [{"guidance_scale", "t_prime_share"}] * 3
     assert outcome.inference in GRID
     assert {key: getattr(model.config, key) for key in outcome.inference} == outcome.inference
     assert validate(model, SPLIT).metrics()["ndcg_at_10"] == pytest.approx(outcome.value)
@@ -145,10 +142,16 @@ def test_each_evaluation_is_swept_and_the_model_keeps_the_best_epochs_settings(t
 def test_a_resumed_training_chooses_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unblur.training.loop.CHECKPOINT_SECONDS", 0.0)
     plan = Plan(epochs=6, eval_every=2)
-    whole = fit(new(), SPLIT, plan, lambda *_: False, grid=GRID)
+    whole = fit(new(), SPLIT, plan, lambda _: None, grid=GRID)
     checkpoints = Checkpoints(str(tmp_path))
-    fit(new(), SPLIT, plan, lambda epoch, _: epoch == 4, checkpoints, grid=GRID)
-    assert fit(new(), SPLIT, plan, lambda *_: False, checkpoints, grid=GRID) == whole
+
+    def dies(progress: Progress) -> None:
+        if progress.epoch == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(new(), SPLIT, plan, dies, checkpoints, grid=GRID)
+    assert fit(new(), SPLIT, plan, lambda _: None, checkpoints, grid=GRID) == whole
 
 
 def test_a_setting_that_is_not_finite_loses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +167,7 @@ def test_a_setting_that_is_not_finite_loses(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings["guidance_scale"] <= 1
     high = [settings for settings in GRID if settings["guidance_scale"] > 1]
     with pytest.raises(TrainingFailed, match="not finite with any setting"):
-        fit(model, SPLIT, Plan(epochs=1), lambda *_: False, grid=high)
+        fit(model, SPLIT, Plan(epochs=1), lambda _: None, grid=high)
 
 
 def test_only_inference_can_be_changed() -> None:

@@ -12,6 +12,7 @@ import pytest
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Record, Run, spread, text
 from unblur.tracking.tracker import Tracker
+from unblur.training.record import State
 
 OpenTracker = Callable[..., Tracker]
 PARAMS = {"lr": 1e-3, "dims": [200, 600], "reweight": True, "denoiser": "concat"}
@@ -41,7 +42,7 @@ def train(tracker: Tracker, number: int, epochs: list[int], kind: str = "trial")
 def test_a_study_as_people_see_it(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
     tracker = open_tracker(store)
     train(tracker, 7, [5, 10])
-    tracker.end("trial", 7, "complete")
+    tracker.end("trial", 7, State.COMPLETE)
     (tmp_path / "users").mkdir()
     (tmp_path / "users" / "1.txt").write_text("x")
     (tmp_path / "top.txt").write_text("x")
@@ -67,8 +68,10 @@ def test_a_study_as_people_see_it(store: Store, open_tracker: OpenTracker, tmp_p
     assert [each.path for each in store.client.list_artifacts(parent.info.run_id, "per_user")] == ["per_user/1.txt"]
 
 
-@pytest.mark.parametrize(("state", "status"), [("complete", "FINISHED"), ("pruned", "KILLED"), ("failed", "FAILED")])
-def test_states(store: Store, open_tracker: OpenTracker, state: Any, status: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "status"), [(State.COMPLETE, "FINISHED"), (State.PRUNED, "KILLED"), (State.FAIL, "FAILED")]
+)
+def test_states(store: Store, open_tracker: OpenTracker, state: State, status: str) -> None:
     tracker = open_tracker(store)
     tracker.start("trial", 0, {})
     tracker.end("trial", 0, state, "Traceback (most recent call last):\n  at http://u:pw@h/\nValueError: loss is NaN")
@@ -82,7 +85,7 @@ def test_states(store: Store, open_tracker: OpenTracker, state: Any, status: str
 def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, open_tracker: OpenTracker) -> None:
     first = open_tracker(store)
     train(first, 0, [5, 10])
-    first.end("trial", 0, "complete")
+    first.end("trial", 0, State.COMPLETE)
     train(first, 1, [5, 10])
     train(first, 0, [5], kind="retrain")
     first.close()
@@ -90,7 +93,7 @@ def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, op
     second = open_tracker(store)
     assert second.parent_run_id == first.parent_run_id
     train(second, 1, [10, 15])  # goes on from the checkpoint of epoch 5, so epoch 10 comes again
-    second.end("trial", 1, "pruned")
+    second.end("trial", 1, State.PRUNED)
     train(second, 2, [5])
     second.close()
 
@@ -103,10 +106,11 @@ def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, op
 
 def test_the_reason_of_an_interruption_does_not_outlive_it(store: Store, open_tracker: OpenTracker) -> None:
     first = open_tracker(store)
-    first.end_study("pruned", "interrupted")
+    first.end_study(State.INTERRUPTED, "interrupted")
     first.close()
     parent = runs(store, "study")[0]
     assert (parent.info.status, parent.data.tags["unblur.reason"]) == ("KILLED", "interrupted")
+    assert parent.data.tags["unblur.state"] == "interrupted"
     second = open_tracker(store)
     second.finish({}, {"test/ndcg_at_10": [0.1]})
     second.close()
@@ -122,10 +126,10 @@ def test_studies_keep_apart(store: Store, open_tracker: OpenTracker) -> None:
 def records() -> list[Record]:
     epochs = {epoch: {"valid/ndcg_at_10": epoch / 100} for epoch in (5, 10, 15)}
     return [
-        Record("trial", 0, PARAMS, "complete", epochs),
-        Record("trial", 1, PARAMS, "pruned", epochs, "stopped by ASHA"),
-        Record("trial", 2, PARAMS, "failed", {}, "out of memory"),
-        Record("trial", 3, PARAMS, "running", epochs),
+        Record("trial", 0, PARAMS, State.COMPLETE, epochs),
+        Record("trial", 1, PARAMS, State.PRUNED, epochs, "stopped by ASHA"),
+        Record("trial", 2, PARAMS, State.FAIL, {}, "out of memory"),
+        Record("trial", 3, PARAMS, State.RUNNING, epochs),
     ]
 
 
@@ -190,7 +194,7 @@ def test_a_refused_write_is_named_and_holds_nothing_up(store: Store, open_tracke
     tracker = open_tracker(store)
     tracker.start("trial", 0, {})
     tracker.log("trial", 0, 5, {"ndcg@10": 0.1})  # MLflow takes no @
-    tracker.end("trial", 0, "complete")
+    tracker.end("trial", 0, State.COMPLETE)
     complaint = tracker.close()
     assert complaint is not None and "refused 1 write" in complaint and "trial 0000" in complaint
     assert runs(store, "trial")[0].info.status == "FINISHED"
@@ -250,7 +254,7 @@ def test_a_server_that_goes_away_gets_everything_afterwards_in_order_once(
     begin = time.monotonic()
     for epoch in (15, 20, 25):
         tracker.log("trial", 0, epoch, {"valid/ndcg_at_10": epoch / 100})
-    tracker.end("trial", 0, "complete")
+    tracker.end("trial", 0, State.COMPLETE)
     train(tracker, 1, [5, 10])
     assert time.monotonic() - begin < 0.5  # the driver waits for nobody
     assert not tracker.flush(1)

@@ -1,5 +1,7 @@
 """The running average of the weights: its recurrence, and that it is what a training evaluates and keeps."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from tests.helpers.synthetic import communities
@@ -10,6 +12,7 @@ from unblur.evaluation.ranking import validate
 from unblur.models.base import TrainableRecommender
 from unblur.training.ema import Average
 from unblur.training.loop import Plan, Training
+from unblur.training.report import Progress
 from unblur.training.workers import Workers
 
 SPLIT = communities()
@@ -40,15 +43,15 @@ def test_each_step_moves_it_towards_the_weights_at_first_by_more(decay: float) -
 
 @pytest.mark.parametrize("name", ["diffrec", "l_diffrec", "multi_vae", "lightgcn"])
 def test_it_is_what_is_evaluated_and_kept(name: str) -> None:
-    told: dict[int, dict[str, float]] = {}
+    told: dict[int, Mapping[str, float]] = {}
     averages: dict[int, list[Tensor]] = {}
     model = build(name, ema=0.9, lr=0.01)
 
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
-        told[epoch] = metrics
+    def report(progress: Progress) -> None:
+        epoch = progress.epoch
+        told[epoch] = progress.metrics
         assert training.average
         averages[epoch] = [value.clone() for value in training.average.values]
-        return False
 
     training = Training(model, SPLIT, Plan(epochs=6, eval_every=2, patience=6), report, None, Workers())
     outcome = training.run()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.helpers.reports import timeless
 from tests.helpers.synthetic import communities
 
 from unblur import models
@@ -11,6 +12,7 @@ from unblur.evaluation.ranking import validate
 from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, TrainingFailed, fit
+from unblur.training.report import Progress
 from unblur.training.task import Task, run
 from unblur.training.workers import Workers
 
@@ -24,17 +26,16 @@ def build(**params: object) -> models.Recommender:
 
 
 class Told:
-    """A report that remembers, and that stops or dies at an epoch."""
+    """A report that remembers, and that dies at an epoch."""
 
-    def __init__(self, stop: int = 0, die: int = 0) -> None:
-        self.seen: dict[int, dict[str, float]] = {}
-        self.stop, self.die = stop, die
+    def __init__(self, die: int = 0) -> None:
+        self.seen: dict[int, Progress] = {}
+        self.die = die
 
-    def __call__(self, epoch: int, metrics: dict[str, float]) -> bool:
-        if epoch == self.die:
+    def __call__(self, progress: Progress) -> None:
+        if progress.epoch == self.die:
             raise KeyboardInterrupt
-        self.seen[epoch] = metrics
-        return epoch == self.stop
+        self.seen[progress.epoch] = progress
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +55,14 @@ def test_evaluates_every_few_epochs_and_at_the_end() -> None:
     told = Told()
     fit(build(), SPLIT, Plan(epochs=8, eval_every=3), told)
     assert list(told.seen) == [3, 6, 8]
-    assert {"ndcg_at_10", "recall_at_20", "loss", "seconds"} <= told.seen[3].keys()
+    assert {"ndcg_at_10", "recall_at_20"} <= told.seen[3].metrics.keys()
+    assert {"loss", "seconds", "parameters"} == told.seen[3].facts.keys()
 
 
 def test_keeps_the_best_weights() -> None:
     told, model = Told(), build(lr=0.05)
     outcome = fit(model, SPLIT, Plan(epochs=30, eval_every=2, patience=30, metric="ndcg_at_5"), told)
-    values = {epoch: metrics["ndcg_at_5"] for epoch, metrics in told.seen.items()}
+    values = {epoch: progress.metrics["ndcg_at_5"] for epoch, progress in told.seen.items()}
     assert outcome.value == max(values.values()) and values[outcome.epoch] == outcome.value
     assert validate(model, SPLIT).metrics()["ndcg_at_5"] == pytest.approx(outcome.value)
 
@@ -69,12 +71,6 @@ def test_patience_counts_epochs_since_the_best() -> None:
     told = Told()
     outcome = fit(build(lr=1e-9), SPLIT, Plan(epochs=100, eval_every=2, patience=6), told)
     assert max(told.seen) == outcome.epoch + 6
-
-
-def test_a_report_can_stop_it() -> None:
-    told = Told(stop=4)
-    fit(build(), SPLIT, Plan(epochs=50, eval_every=2), told)
-    assert max(told.seen) == 4
 
 
 @pytest.mark.parametrize(("die", "ema"), [(4, 0.0), (8, 0.0), (8, 0.9)])
@@ -89,8 +85,8 @@ def test_a_resumed_training_is_the_undisturbed_one(die: int, ema: float, tmp_pat
     assert [*killed.seen, *resumed.seen] == list(undisturbed.seen), "what died in its report is told again"
     for name, value in whole.state_dict().items():
         assert value.equal(again.state_dict()[name]), name
-    for epoch, metrics in resumed.seen.items():
-        assert {**metrics, "seconds": 0} == {**undisturbed.seen[epoch], "seconds": 0}
+    for epoch, progress in resumed.seen.items():
+        assert timeless(progress) == timeless(undisturbed.seen[epoch])
 
 
 def test_what_ran_before_in_the_process_changes_nothing() -> None:
@@ -121,7 +117,9 @@ def test_a_finished_task_leaves_its_model_and_no_checkpoints(tmp_path: Path) -> 
 
 def test_a_checkpoint_is_written_when_a_machine_is_about_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 1e9)
-    told, checkpoints = Told(stop=8), Checkpoints(str(tmp_path))
-    fit(build(), SPLIT, Plan(epochs=9, eval_every=2), told, checkpoints, Workers(notice=lambda: 6 not in told.seen))
+    told, checkpoints = Told(die=8), Checkpoints(str(tmp_path))
+    workers = Workers(notice=lambda: 6 not in told.seen)
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(), SPLIT, Plan(epochs=9, eval_every=2), told, checkpoints, workers)
     newest = checkpoints.newest()
     assert newest is not None and newest.epoch == 4

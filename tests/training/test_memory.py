@@ -14,7 +14,7 @@ from tests.helpers.synthetic import communities
 
 from unblur.files import read_json, under
 from unblur.running import ray_train as distributed
-from unblur.running.ray_train import Resources
+from unblur.running.resources import Resources
 from unblur.training import memory
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.memory import CLEAR_REFS, CUDA_CONTEXT, Peak, fraction, physical_memory, room, take_share
@@ -69,12 +69,12 @@ def test_a_training_that_cannot_fit_into_its_share_is_refused_with_the_estimate(
     with pytest.raises(
         TrainingFailed, match=r"needs an estimated .* of memory; its share of a GPU with 16.0 GiB has 0"
     ):
-        run(one, SPLIT, lambda *_: False)
+        run(one, SPLIT, lambda _: None)
 
 
 def test_a_closed_form_is_held_against_the_machine_wherever_it_runs(told: list[float], tmp_path: object) -> None:
     take_share(1 / 32)
-    outcome = run(Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path)), SPLIT, lambda *_: False)
+    outcome = run(Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path)), SPLIT, lambda _: None)
     assert outcome.value > 0
 
 
@@ -166,7 +166,7 @@ def test_a_training_tells_and_records_the_memory_that_it_took(tmp_path: Path) ->
             folder=str(tmp_path / str(hidden)),
             keep=True,
         )
-        run(one, SPLIT, lambda epoch, metrics, told=told: bool(told.append(metrics["memory_mib"])))
+        run(one, SPLIT, lambda progress, told=told: told.append(progress.facts["memory_mib"]))
         outcome = read_json(under(one.folder, OUTCOME)) or {}
         assert len(told) == 2 and told[0] <= told[1] <= outcome["memory_mib"]
         recorded.append((outcome["memory_mib"], 4 * outcome["parameters"] / 2**20))

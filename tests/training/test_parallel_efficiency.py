@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.helpers.reports import timeless
 from tests.helpers.synthetic import communities
 from tests.helpers.worker_group import on_workers
 from tests.training.test_workers import Linear
@@ -17,6 +19,7 @@ from unblur.models.base import TrainableRecommender
 from unblur.training import loop
 from unblur.training.loop import Plan, fit
 from unblur.training.parallel_efficiency import efficiency
+from unblur.training.report import Progress
 from unblur.training.workers import Workers, process_group
 
 SPLIT = communities()
@@ -93,10 +96,10 @@ def test_it_leaves_the_model_and_the_random_numbers_alone(name: str, tmp_path: P
 def trained(name: str, measure: bool) -> dict[str, Any]:
     if not measure:
         loop.efficiency = lambda *_: None  # of this process alone
-    told: list[dict[str, float]] = []
+    told: list[Progress] = []
     model, plan = build(name), Plan(epochs=4, eval_every=2)
-    outcome = fit(model, SPLIT, plan, lambda _, metrics: bool(told.append(metrics)), workers=process_group())
-    return {"state": model.state_dict(), "told": told, "outcome": outcome.efficiency}
+    outcome = fit(model, SPLIT, plan, told.append, workers=process_group())
+    return {"state": model.state_dict(), "told": [asdict(each) for each in told], "outcome": outcome.efficiency}
 
 
 @pytest.mark.parametrize("name", STATEFUL)
@@ -105,12 +108,15 @@ def test_a_training_is_the_same_with_and_without_it(name: str, tmp_path: Path) -
     for measure in (True, False):
         (folder := tmp_path / str(measure)).mkdir()
         results.append(on_workers(functools.partial(trained, name, measure), folder)[0])
+    for each in results:
+        each["told"] = [Progress(**report) for report in each["told"]]
     one, other = results
     assert all(value.equal(other["state"][key]) for key, value in one["state"].items())
-    assert all(each["efficiency"] == one["outcome"] > 0 for each in one["told"])
-    assert other["outcome"] is None and not any("efficiency" in each for each in other["told"])
+    assert all(each.facts["efficiency"] == one["outcome"] > 0 for each in one["told"])
+    assert other["outcome"] is None and not any("efficiency" in each.facts for each in other["told"])
     for mine, theirs in zip(one["told"], other["told"], strict=True):
-        assert {**theirs, "seconds": 0, "efficiency": one["outcome"]} == {**mine, "seconds": 0}
+        facts = {**theirs.facts, "efficiency": one["outcome"]}
+        assert timeless(replace(theirs, facts=facts)) == timeless(mine)
 
 
 class Tight(Linear):
@@ -124,10 +130,10 @@ class Tight(Linear):
 
 def test_where_one_worker_cannot_take_a_whole_batch_nothing_is_told(tmp_path: Path) -> None:
     def act() -> list[bool]:
-        told: list[dict[str, float]] = []
+        told: list[Progress] = []
         plan = Plan(epochs=2, eval_every=1)
-        outcome = fit(Tight(), SPLIT, plan, lambda _, metrics: bool(told.append(metrics)), workers=process_group())
-        return [outcome.efficiency is None, len(told) == 2, *("efficiency" not in each for each in told)]
+        outcome = fit(Tight(), SPLIT, plan, told.append, workers=process_group())
+        return [outcome.efficiency is None, len(told) == 2, *("efficiency" not in each.facts for each in told)]
 
     assert all(all(each) for each in on_workers(act, tmp_path))
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_matrix
+from tests.helpers.reports import timeless
 from tests.helpers.synthetic import communities
 
 from unblur import models
@@ -16,6 +17,7 @@ from unblur.models.base import Recommender
 from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, Plan, fit
+from unblur.training.report import Progress
 from unblur.training.validation import sample
 
 SPLIT = communities()
@@ -29,9 +31,9 @@ def build(seed: int = 3) -> Recommender[Any]:
     return models.model_class("cfg_diffrec")(config, SPLIT.n_users, SPLIT.n_items, seed=seed)
 
 
-def trained(model: Recommender[Any], plan: Plan = PLAN, **more: Any) -> tuple[Outcome, list[dict[str, float]]]:
-    told: list[dict[str, float]] = []
-    return fit(model, SPLIT, plan, lambda _, metrics: bool(told.append(metrics)), **more), told
+def trained(model: Recommender[Any], plan: Plan = PLAN, **more: Any) -> tuple[Outcome, list[Progress]]:
+    told: list[Progress] = []
+    return fit(model, SPLIT, plan, told.append, **more), told
 
 
 def drawn(dataset: Dataset, size: int) -> np.ndarray:
@@ -55,10 +57,9 @@ def test_every_evaluation_ranks_the_sample_and_the_last_everyone(monkeypatch: py
 def test_what_is_told_on_the_way_is_the_samples() -> None:
     model, told, expected = build(), [], []
 
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
-        told.append(metrics.get("ndcg_at_10"))
+    def report(progress: Progress) -> None:
+        told.append(progress.metrics.get("ndcg_at_10"))
         expected.append(validate(model, SPLIT, drawn(SPLIT, FEW)).metrics()["ndcg_at_10"])
-        return False
 
     fit(model, SPLIT, PLAN, report)
     assert told[-1] is None and told[:-1] == pytest.approx(expected[:-1])
@@ -68,12 +69,12 @@ def test_what_is_told_on_the_way_is_the_samples() -> None:
 def test_the_outcome_is_what_everyone_says_of_the_returned_model(grid: list[dict[str, float]]) -> None:
     model = build()
     outcome, told = trained(model, grid=grid)
-    values = [each["ndcg_at_10"] for each in told[:-1]]
+    values = [each.metrics["ndcg_at_10"] for each in told[:-1]]
     assert outcome.epoch == 2 * (1 + int(np.argmax(values))), "the sample chooses the epoch"
     assert outcome.metrics == pytest.approx(validate(model, SPLIT).metrics())
     assert outcome.value == outcome.metrics["ndcg_at_10"] != pytest.approx(max(values))
-    assert told[-1] == {"best_ndcg_at_10": outcome.value}
-    assert not any("best_ndcg_at_10" in each for each in told[:-1]), "nobody has asked everyone yet"
+    assert told[-1] == Progress(8, best=outcome.value)
+    assert not any(each.best is not None for each in told[:-1]), "nobody has asked everyone yet"
     if grid:
         assert outcome.inference in grid and model.config.guidance_scale == outcome.inference["guidance_scale"]
 
@@ -97,7 +98,7 @@ def test_a_sample_of_everyone_changes_nothing() -> None:
     outcome, told = trained(build(), plan)
     same, told_too = trained(build(), PLAN.model_copy(update={"validation_users": SPLIT.n_users}))
     assert same == outcome
-    assert [{**each, "seconds": 0} for each in told_too] == [{**each, "seconds": 0} for each in told]
+    assert [timeless(each) for each in told_too] == [timeless(each) for each in told]
     assert "validation_users" not in plan.model_dump(), "what was trained without one is the same training"
 
 
@@ -107,10 +108,9 @@ def test_a_resumed_training_ends_the_same(stop: int, tmp_path: Path, monkeypatch
     whole, checkpoints = build(), Checkpoints(str(tmp_path))
     outcome, told = trained(whole)
 
-    def dies(epoch: int, metrics: dict[str, float]) -> bool:
-        if epoch == stop and (stop < 8 or "ndcg_at_10" not in metrics):  # in an evaluation, or in the last word
+    def dies(progress: Progress) -> None:
+        if progress.epoch == stop and (stop < 8 or not progress.metrics):  # in an evaluation, or in the last report
             raise KeyboardInterrupt
-        return False
 
     with pytest.raises(KeyboardInterrupt):
         fit(build(), SPLIT, PLAN, dies, checkpoints)

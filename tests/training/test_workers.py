@@ -16,6 +16,7 @@ from unblur.data.dataset import Dataset, History
 from unblur.models.base import Batch, TrainableConfig, TrainableRecommender
 from unblur.nn.sparse import from_scipy
 from unblur.training.loop import Plan, fit
+from unblur.training.report import Progress
 from unblur.training.workers import process_group
 
 SPLIT = communities()
@@ -57,9 +58,8 @@ class Linear(TrainableRecommender[TrainableConfig]):
 def train(reports: list[dict[str, float]], validation_users: int | None = None) -> Tensor:
     model = Linear()
 
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
-        reports.append(metrics)
-        return False
+    def report(progress: Progress) -> None:
+        reports.append({**progress.metrics, **progress.facts, "best": progress.best or 0.0})
 
     plan = Plan(epochs=4, eval_every=2, patience=4, validation_users=validation_users)
     fit(model, SPLIT, plan, report, workers=process_group())

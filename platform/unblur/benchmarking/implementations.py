@@ -46,7 +46,7 @@ class Ours:
     def _begin(self, steps: int) -> None:
         config = diffrec.Config(**self.params, T=steps)
         self.model = diffrec.Model(config, self.dataset.n_users, self.dataset.n_items)
-        self.training = Training(self.model, self.dataset, Plan(), lambda epoch, metrics: False, None, Workers())
+        self.training = Training(self.model, self.dataset, Plan(), lambda _: None, None, Workers())
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.model.network.state_dict().items()}

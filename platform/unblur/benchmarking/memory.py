@@ -37,7 +37,7 @@ def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, th
     model = diffrec.Model(config, dataset.n_users, dataset.n_items)
     with tempfile.TemporaryDirectory() as kept:
         checkpoints = Checkpoints(kept)
-        training = Training(model, dataset, Plan(), lambda epoch, metrics: False, checkpoints, Workers())
+        training = Training(model, dataset, Plan(), lambda _: None, checkpoints, Workers())
         training.train_epoch()
         validate(model, dataset)
         checkpoints.save(training.state())

@@ -28,6 +28,8 @@ from unblur.search.study import Study
 from unblur.seeds import derive
 from unblur.tracking.runs import LoggedDataset
 from unblur.training.loop import Plan, fit
+from unblur.training.record import State
+from unblur.training.report import Progress
 
 BARE = 3
 """Trainings in the plain loop."""
@@ -54,7 +56,7 @@ def measure(options: BenchmarkOptions, dataset: Dataset, console: Console) -> Se
 def _bare(dataset: Dataset, params: dict[str, Any], epochs: int, number: int) -> float:
     model = diffrec.Model(diffrec.Config(**params), dataset.n_users, dataset.n_items, derive("training", 0, number))
     plan = Plan(epochs=epochs, eval_every=epochs)
-    return timed(lambda: fit(model, dataset, plan, lambda epoch, metrics: False))[0]
+    return timed(lambda: fit(model, dataset, plan, lambda _: None))[0]
 
 
 def _search(
@@ -90,7 +92,7 @@ def _search(
                 options.trials,
                 concurrency=concurrency,
                 resources=work.bundle(),
-                listeners=[clock, Recorder(tracker, "trial"), Janitor(work)],
+                listeners=[clock, Recorder(tracker, "trial", session.plan.metric), Janitor(work)],
             )
         finally:
             tracker.close()
@@ -110,10 +112,10 @@ class Clock:
     def started(self, number: int, params: dict[str, Any]) -> None:
         pass
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        self.trained[number] = metrics["seconds"]
+    def progressed(self, number: int, progress: Progress) -> None:
+        self.trained[number] = progress.facts["seconds"]
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
+    def ended(self, number: int, state: State, reason: str | None) -> None:
         self.ends[number] = time.monotonic()
 
     def run(self, concurrency: int) -> SearchRun:

@@ -25,8 +25,7 @@ from unblur.experiments.experiment_options import AblateOptions
 from unblur.experiments.test_once import Locked
 from unblur.files import under
 from unblur.models.diffusion._dislikes import need
-from unblur.running.ray_train import Resources
-from unblur.running.resources import concurrency
+from unblur.running.resources import Resources, concurrency
 from unblur.seeds import derive
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.task import Task

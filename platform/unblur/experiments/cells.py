@@ -18,7 +18,7 @@ from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.experiments.ablation import Cell, Measured
 from unblur.experiments.test_once import Locked
 from unblur.files import download, read_json, under, write_json
-from unblur.running.ray_train import Resources
+from unblur.running.resources import Resources
 from unblur.training.task import OUTCOME, Task, run
 from unblur.training.workers import on_best_device
 
@@ -78,7 +78,7 @@ def train_and_score(piece: Piece, dataset: Dataset, resources: Resources) -> Non
     started = time.monotonic()
     before = piece.seconds or 0.0
     if not piece.trained:
-        run(piece.task, dataset, lambda *_: False)
+        run(piece.task, dataset, lambda _: None)
     _score(piece, "valid", dataset, lambda model: validate(model, dataset))
     write_json(under(piece.home, TIMING), {"seconds": before + time.monotonic() - started})
 

@@ -25,7 +25,7 @@ from unblur.evaluation.metrics import parse_metric
 from unblur.experiments.options import RunOptions, SearchOptions
 from unblur.experiments.test_once import Locked
 from unblur.files import filesystem
-from unblur.running.ray_train import Resources
+from unblur.running.resources import Resources
 from unblur.running.trainable import Trainer
 from unblur.search.storage import local_url
 from unblur.tracking.address import redact

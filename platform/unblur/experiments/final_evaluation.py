@@ -72,7 +72,7 @@ def finale(
             seeds,
             concurrency=concurrency,
             resources=work.bundle(),
-            listeners=[*progress, Recorder(tracker, "retrain")],
+            listeners=[*progress, Recorder(tracker, "retrain", session.plan.metric)],
             trial_timeout=session.options.trial_timeout,
         )
     if retrains.missing(seeds):

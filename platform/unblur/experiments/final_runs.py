@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from unblur.files import read_json, under
 from unblur.search.space import Parameter
-from unblur.search.study import TrialRecord
 from unblur.seeds import derive
+from unblur.training.record import State, TrialRecord
 from unblur.training.task import OUTCOME
 
 PER_CONFIGURATION = 100
@@ -82,17 +81,17 @@ class Retrains:
     def complete(self, number: int, value: float | None = None) -> TrialRecord:
         if self.outcome(number) is None:
             return self.fail(number, "it ended without leaving a model")
-        return self._ended(number, "complete")
+        return self._ended(number, State.COMPLETE)
 
     def prune(self, number: int) -> TrialRecord:
         raise AssertionError("retrains are not pruned")
 
     def fail(self, number: int, reason: str) -> TrialRecord:
         self._failed[number] = reason
-        return self._ended(number, "failed", reason)
+        return self._ended(number, State.FAIL, reason)
 
     def release(self) -> None:
         self._asked.clear()
 
-    def _ended(self, number: int, state: str, reason: str | None = None) -> TrialRecord:
-        return TrialRecord(number, state, self.params, None, {}, reason, None, datetime.now())
+    def _ended(self, number: int, state: State, reason: str | None = None) -> TrialRecord:
+        return TrialRecord(number, state, self.params, reason=reason)

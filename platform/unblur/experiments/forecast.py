@@ -3,11 +3,9 @@
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import ray
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -17,27 +15,16 @@ from unblur.errors import UserError
 from unblur.experiments.context import Session
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.speed import measured
-from unblur.models.base import Operations, TrainableRecommender
+from unblur.models.base import TrainableRecommender
 from unblur.running.cleanup import projected
 from unblur.running.gpus import choice, gpu_memory
 from unblur.running.resources import cluster_nodes
 from unblur.search.inference_grid import points, settings_of, written
 from unblur.search.space import Choice, FloatRange, IntRange, Parameter, SearchSpace
+from unblur.training.cost import Estimate, estimate
 from unblur.training.memory import gigabytes, physical_memory
 
 DRAWS = 60
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What the training of one configuration needs."""
-
-    memory: int
-    """Peak bytes above the interpreter's own."""
-    weights: int
-    """Bytes of what a checkpoint holds once."""
-    operations: Operations
-    """Of the fit, or of one epoch."""
 
 
 def announce(
@@ -140,16 +127,6 @@ def estimates(space: SearchSpace, dataset: Dataset) -> list[Estimate]:
     drawn = [dict(space.fixed)] if not space.parameters else []
     drawn += [space.assemble(lambda _, parameter: parameter.sample(rng)) for _ in range(DRAWS * bool(space.parameters))]
     return [estimate(space.model, params, dataset) for params in drawn]
-
-
-def estimate(name: str, params: dict[str, Any], dataset: Dataset) -> Estimate:
-    """What one configuration needs, found without allocating its weights."""
-    config = models.configure(name, params, "search space")
-    with torch.device("meta"):
-        model = models.model_class(name)(config, dataset.n_users, dataset.n_items)
-    tensors = model.state_dict().values() if isinstance(model, TrainableRecommender) else []
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    return Estimate(model.footprint(dataset), weights, model.operations(dataset))
 
 
 def _table(space: SearchSpace) -> Table:

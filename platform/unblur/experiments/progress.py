@@ -10,9 +10,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from unblur.search.study import TrialRecord
+from unblur.training.record import State, TrialRecord
+from unblur.training.report import Progress as Report
 
-STYLES = {"running": "bold", "complete": "green", "pruned": "dim", "failed": "red"}
+STYLES = {State.RUNNING: "bold", State.COMPLETE: "green", State.PRUNED: "dim", State.FAIL: "red"}
 VISIBLE = 15
 """Rows in the table: the newest trials."""
 
@@ -20,18 +21,18 @@ VISIBLE = 15
 @dataclass
 class _Row:
     params: dict[str, Any]
-    state: str = "running"
+    state: State = State.RUNNING
     epoch: int = 0
     value: float | None = None
     best: float | None = None
     reason: str = ""
 
-    def saw(self, epoch: int, value: float | None, worth: float | None = None) -> None:
+    def saw(self, epoch: int, value: float | None, best: float | None = None) -> None:
         if value is not None:
             self.epoch, self.value = epoch, value
             self.best = value if self.best is None else max(self.best, value)
-        if worth is not None:
-            self.best = worth
+        if best is not None:
+            self.best = best
 
 
 def _number(value: float | None) -> str:
@@ -84,17 +85,17 @@ class Progress:
 
     def started(self, number: int, params: dict[str, Any]) -> None:
         row = self._rows.setdefault(number, _Row(params))
-        row.state, row.reason = "running", ""
+        row.state, row.reason = State.RUNNING, ""
         again = f" again, having been at epoch {row.epoch}" if row.epoch else ""
         self._line(f"{self.kind} {number}: started{again}  {_params(params, list(params))}")
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        row = self._rows[number]
-        row.saw(epoch, metrics.get(self.metric), metrics.get(f"best_{self.metric}"))
-        seen = f"epoch {epoch}  {self.label} {_number(row.value)}" if self.metric in metrics else "on all users"
+    def progressed(self, number: int, progress: Report) -> None:
+        row, value = self._rows[number], progress.metrics.get(self.metric)
+        row.saw(progress.epoch, value, progress.best)
+        seen = f"epoch {progress.epoch}  {self.label} {_number(value)}" if value is not None else "on all users"
         self._line(f"{self.kind} {number}: {seen}  best {_number(row.best)}")
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
+    def ended(self, number: int, state: State, reason: str | None) -> None:
         row = self._rows[number]
         row.state, row.reason = state, _first_line(reason)
         self._line(f"{self.kind} {number}: {state}  {row.reason or f'best {_number(row.best)}'}")
@@ -120,7 +121,7 @@ class Progress:
         return table
 
     def _best(self, rows: dict[int, _Row]) -> str:
-        done = {n: row.best for n, row in rows.items() if row.state == "complete" and row.best is not None}
+        done = {n: row.best for n, row in rows.items() if row.state == State.COMPLETE and row.best is not None}
         number = max(done, key=lambda n: (done[n], -n), default=None)
         return "" if number is None else f"best: {self.kind} {number}, {self.label} {_number(done[number])}"
 

@@ -1,13 +1,13 @@
-"""From the search's events to MLflow."""
+"""Recording of trials and final runs in MLflow, as a listener."""
 
 from typing import Any, Literal
 
-from unblur.search.study import TrialRecord
 from unblur.tracking.runs import INFERENCE, Record
 from unblur.tracking.tracker import Tracker
-from unblur.training.loop import SETTING
+from unblur.training.record import State, TrialRecord
+from unblur.training.report import Progress
 
-OWN_NAMES = {
+FACTS = {
     "loss": "train/loss",
     "seconds": "train/seconds",
     "efficiency": "train/efficiency",
@@ -17,24 +17,24 @@ OWN_NAMES = {
 
 
 class Recorder:
-    """A listener that logs trials (or retrains) as child runs."""
+    """A listener that logs trials (or retrains) as child runs; `metric` is the one that decides."""
 
-    def __init__(self, tracker: Tracker, kind: Literal["trial", "retrain"]) -> None:
-        self.tracker, self.kind = tracker, kind
+    def __init__(self, tracker: Tracker, kind: Literal["trial", "retrain"], metric: str) -> None:
+        self.tracker, self.kind, self.metric = tracker, kind, metric
         self._noted: dict[int, dict[str, Any]] = {}
 
     def started(self, number: int, params: dict[str, Any]) -> None:
         self.tracker.start(self.kind, number, params, self._name(number))
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        self.tracker.log(self.kind, number, epoch, in_mlflow(metrics))
-        chosen = {name.removeprefix(SETTING): value for name, value in metrics.items() if name.startswith(SETTING)}
+    def progressed(self, number: int, progress: Progress) -> None:
+        self.tracker.log(self.kind, number, progress.epoch, in_mlflow(progress, self.metric))
+        chosen = dict(progress.inference)
         if chosen and chosen != self._noted.get(number):
             self._noted[number] = chosen
             self.tracker.note(self.kind, number, {INFERENCE: chosen})
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
-        self.tracker.end(self.kind, number, state, reason)  # type: ignore[arg-type]
+    def ended(self, number: int, state: State, reason: str | None) -> None:
+        self.tracker.end(self.kind, number, state, reason)
 
     def _name(self, number: int) -> str | None:
         if self.kind == "trial":
@@ -42,17 +42,16 @@ class Recorder:
         return f"retrain of trial {number // 100:04d}, seed {number % 100}"
 
 
-def in_mlflow(metrics: dict[str, Any]) -> dict[str, float]:
-    """Metrics under their names in MLflow: ndcg_at_10 becomes valid/ndcg_at_10; what is no number is left out."""
-    return {
-        OWN_NAMES.get(name, f"valid/{name}"): float(value)
-        for name, value in metrics.items()
-        if isinstance(value, int | float) and (name in OWN_NAMES or "_at_" in name)
-    } | {
-        name: float(value)
-        for name, value in metrics.items()
-        if name.startswith(SETTING) and isinstance(value, int | float)
+def in_mlflow(progress: Progress, metric: str) -> dict[str, float]:
+    """Numbers of a report under their names in MLflow: ndcg_at_10 becomes valid/ndcg_at_10."""
+    named = {f"valid/{name}": value for name, value in progress.metrics.items()}
+    if progress.best is not None:
+        named[f"valid/best_{metric}"] = progress.best
+    named |= {FACTS[name]: value for name, value in progress.facts.items()}
+    named |= {
+        f"inference/{name}": value for name, value in progress.inference.items() if isinstance(value, int | float)
     }
+    return {name: float(value) for name, value in named.items()}
 
 
 def as_record(trial: TrialRecord, metric: str) -> Record:
@@ -64,7 +63,7 @@ def as_record(trial: TrialRecord, metric: str) -> Record:
         kind="trial",
         number=trial.number,
         params=trial.params,
-        state=trial.state,  # type: ignore[arg-type]
+        state=trial.state,
         metrics=metrics,
         reason=trial.reason,
     )

@@ -30,6 +30,7 @@ from unblur.search.storage import shown
 from unblur.search.study import Study
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
+from unblur.training.record import State
 
 BATCH_RULE = "batch_size is the global batch; workers share it"
 
@@ -75,7 +76,7 @@ def search_one(
     assert best is not None
     now = time.monotonic()
     seconds = {"search": searched - started, "retrain": now - searched, "total": now - started}
-    trials = {state: count for state, count in study.counts().items() if state != "running"}
+    trials = {state: count for state, count in study.counts().items() if state != State.RUNNING}
     enqueued = best.number < len(space.enqueue)  # they come first
     if enqueued:
         console.print(f"trial {best.number} is one of the space's own starting configurations", markup=False)
@@ -148,13 +149,13 @@ def _recorded(session: Session, study_id: str, identity: StudyIdentity, console:
     try:
         yield tracker
     except KeyboardInterrupt:
-        tracker.end_study("pruned", "interrupted")
+        tracker.end_study(State.INTERRUPTED, "interrupted")
         raise
     except UserError as error:  # trials have run: this is no mistake that could have been found before
-        tracker.end_study("failed", str(error))
+        tracker.end_study(State.FAIL, str(error))
         raise RunFailed(str(error)) from None
     except Exception as error:
-        tracker.end_study("failed", str(error))
+        tracker.end_study(State.FAIL, str(error))
         raise
     finally:
         if undelivered := tracker.close():
@@ -196,7 +197,7 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
     # of the trials alone: what is retrained is always evaluated on everyone
     plan = session.plan.model_copy(update={"validation_users": options.validation_users})
     work = Work(options.model, plan, session.resources, session.trainer(), folder, swept=swept)
-    running = {record.number for record in study.records() if record.state == "running"}
+    running = {record.number for record in study.records() if record.state == State.RUNNING}
     sweep(work.folder, running.__contains__)
     with Progress(console, options.trials, options.metric, session.plan.metric, study.records()) as progress:
         run_search(
@@ -205,7 +206,7 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
             options.trials,
             concurrency=places,
             resources=work.bundle(),
-            listeners=[progress, Recorder(tracker, "trial"), Janitor(work)],
+            listeners=[progress, Recorder(tracker, "trial", session.plan.metric), Janitor(work)],
             time_budget=options.time_budget,
             trial_timeout=options.trial_timeout,
         )

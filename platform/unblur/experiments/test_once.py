@@ -18,7 +18,7 @@ from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
 from unblur.files import download, read_json, under, upload, write_json
-from unblur.running.ray_train import Resources
+from unblur.running.resources import Resources
 from unblur.training.memory import take_share
 from unblur.training.workers import on_best_device
 

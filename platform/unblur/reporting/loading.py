@@ -13,9 +13,10 @@ import pandas as pd
 from unblur.errors import UserError
 from unblur.reporting.runs import Evidence, Retrain, StudyRuns, Trial
 from unblur.tracking.reader import Found, Reader
-from unblur.tracking.runs import INFERENCE, STATUS, State
+from unblur.tracking.runs import INFERENCE, STATE, STATUS
+from unblur.training.record import State
 
-STATES: dict[str, State] = {status: state for state, status in STATUS.items()}
+STATES = {status: state for state, status in STATUS.items() if state != State.INTERRUPTED}
 VALUES = "unblur.values."
 PER_RETRAIN = 100  # a retrain's number is that of its trial times this, plus its seed
 
@@ -75,16 +76,21 @@ def _comparable(studies: Sequence[StudyRuns]) -> tuple[list[StudyRuns], list[str
 
 
 def _unfinished(parents: Iterable[Found], finished: set[str]) -> list[str]:
-    models = {run.tags.get("unblur.model", run.name): run.status for run in parents if run.status != "FINISHED"}
+    models = {run.tags.get("unblur.model", run.name): _state(run) for run in parents if run.status != "FINISHED"}
     return [
-        f"Not finished: {model}, whose study is {STATES.get(status, status)}."
-        for model, status in sorted(models.items())
+        f"Not finished: {model}, whose study is {state}."
+        for model, state in sorted(models.items())
         if model not in finished
     ]
 
 
+def _state(study: Found) -> str:
+    state = STATES.get(study.status, study.status)
+    return study.tags.get(STATE, state) if study.status == "KILLED" else state
+
+
 def _nothing(name: str, parents: Sequence[Found], address: str) -> str:
-    states = ", ".join(sorted({f"{run.tags.get('unblur.model', run.name)} ({run.status.lower()})" for run in parents}))
+    states = ", ".join(sorted({f"{run.tags.get('unblur.model', run.name)} ({_state(run)})" for run in parents}))
     there = f"has only unfinished ones: {states}" if states else "is empty"
     return f"no study of {name} is finished: the experiment in MLflow at {address} {there}. Let jobs/tune.py end first."
 
@@ -110,10 +116,10 @@ def _number(run: Found) -> int:
 
 
 def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
-    state = STATES.get(run.status, "failed")
+    state = STATES.get(run.status, State.FAIL)
     # a training keeps its best epoch's weights, while MLflow shows the last epoch's value
     best = max(history.values(), default=None)
-    if state == "complete":  # its epochs may have been judged by some of the users, and it by all
+    if state == State.COMPLETE:  # its epochs may have been judged by some of the users, and it by all
         best = run.metrics.get(f"valid/best_{metric}", best)
     return Trial(_number(run), state, _params(run), best, run.seconds, _inference(run))
 

@@ -12,6 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from unblur.reporting.runs import StudyRuns, Trial
+from unblur.training.record import State
 
 LEAST, MOST = 8, 300  # trials: fewer tell nothing; more take minutes and change little
 TREES = 16
@@ -27,7 +28,7 @@ class Importance:
 
 def importance(study: StudyRuns) -> Importance:
     """The importance of the parameters that every completed trial has."""
-    trials = [trial for trial in study.trials if trial.state == "complete" and trial.value is not None]
+    trials = [trial for trial in study.trials if trial.state == State.COMPLETE and trial.value is not None]
     names = {name for trial in trials for name in trial.params}
     always = sorted(name for name in names if all(name in trial.params for trial in trials))
     ranges = {name: found for name in always if (found := _range([trial.params[name] for trial in trials]))}

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from unblur.tracking.reader import Found
-from unblur.tracking.runs import State
+from unblur.training.record import State
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,12 @@ class StudyRuns:
 
     def done(self) -> list[Trial]:
         """The trials that ended well or were pruned, with a value."""
-        return [trial for trial in self.trials if trial.value is not None and trial.state in {"complete", "pruned"}]
+        return [
+            trial for trial in self.trials if trial.value is not None and trial.state in {State.COMPLETE, State.PRUNED}
+        ]
 
     def best(self) -> Trial | None:
-        complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
+        complete = [trial for trial in self.trials if trial.state == State.COMPLETE and trial.value is not None]
         return max(complete, key=lambda trial: trial.value or 0.0, default=None)
 
     def search_seconds(self) -> float:

@@ -10,6 +10,7 @@ from unblur.reporting.formatting import shown
 from unblur.reporting.parallel import parallel
 from unblur.reporting.parameter_importance import Importance, importance
 from unblur.reporting.runs import StudyRuns, Trial
+from unblur.training.record import State
 
 SCALE = "guidance_scale"
 BINS = 8
@@ -30,7 +31,9 @@ def search_history(studies: Sequence[StudyRuns]) -> Plot | None:
 def _history(study: StudyRuns, color: str) -> list[go.Scatter]:
     trials, name = study.done(), safe(study.model)
     values = [trial.value or 0.0 for trial in trials]
-    complete = [value if trial.state == "complete" else -np.inf for trial, value in zip(trials, values, strict=True)]
+    complete = [
+        value if trial.state == State.COMPLETE else -np.inf for trial, value in zip(trials, values, strict=True)
+    ]
     best = [value if np.isfinite(value) else None for value in np.maximum.accumulate(complete).tolist()]
     numbers = [trial.number for trial in trials]
     points = go.Scatter(
@@ -58,7 +61,7 @@ def _history(study: StudyRuns, color: str) -> list[go.Scatter]:
 
 
 def _symbol(trial: Trial) -> str:
-    return "circle" if trial.state == "complete" else "x-thin-open"
+    return "circle" if trial.state == State.COMPLETE else "x-thin-open"
 
 
 def model_plots(study: StudyRuns) -> list[Plot]:

@@ -10,6 +10,7 @@ from unblur.reporting.papers import Beside
 from unblur.reporting.runs import StudyRuns
 from unblur.reporting.verdict import GUIDED, UNGUIDED
 from unblur.tracking.runs import text
+from unblur.training.record import ENDED, State
 
 OVERVIEW = ("recall_at_10", "recall_at_20", "ndcg_at_10", "ndcg_at_20", "mrr_at_10", "precision_at_10")
 ITEM_GROUPS = tuple(f"recall_at_10_{group}" for group in ("head", "middle", "tail"))
@@ -92,7 +93,7 @@ def budgets(studies: Sequence[StudyRuns]) -> Table:
     rows = []
     for study in studies:
         states = [trial.state for trial in study.trials]
-        counts = [str(states.count(state)) for state in ("complete", "pruned", "failed", "running")]
+        counts = [str(states.count(state)) for state in (*ENDED, State.RUNNING)]
         retrains = sum(each.seconds or 0.0 for each in study.retrains)
         best = study.best()
         valid = f"{best.value:.4f}" if best and best.value is not None else NONE
@@ -100,10 +101,8 @@ def budgets(studies: Sequence[StudyRuns]) -> Table:
     note = "Times are those of all trials together, however many ran side by side."
     columns = [
         "model",
-        "complete",
-        "pruned",
-        "failed",
-        "running",
+        *ENDED,
+        State.RUNNING,
         "search time",
         "retrains' time",
         "best on validation",

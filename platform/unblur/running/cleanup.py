@@ -8,6 +8,8 @@ from pyarrow import fs
 from unblur.files import filesystem, under
 from unblur.running.trainable import Work
 from unblur.training.checkpoints import Checkpoints
+from unblur.training.record import State
+from unblur.training.report import Progress
 
 STATES = 4
 """A checkpoint holds the weights, the best weights so far, and Adam's two moments."""
@@ -24,10 +26,10 @@ class Janitor:
     def started(self, number: int, params: dict[str, Any]) -> None:
         """Nothing yet."""
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
+    def progressed(self, number: int, progress: Progress) -> None:
         """Nothing yet."""
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
+    def ended(self, number: int, state: State, reason: str | None) -> None:
         self.work.clean(number)
 
 

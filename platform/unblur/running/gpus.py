@@ -10,8 +10,7 @@ import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from unblur.running.autoscaler import Node
-from unblur.running.ray_train import Resources
-from unblur.running.resources import ROUNDING, trials_on
+from unblur.running.resources import ROUNDING, Resources, trials_on
 from unblur.training.memory import CUDA_CONTEXT, gigabytes
 
 SAFETY = 1.5

@@ -1,48 +1,22 @@
 """The same training on Ray Train workers: DDP over a process group that Ray sets up, again after a death."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import ray
 import ray.train
-import torch
 from ray.train.torch import TorchTrainer
 
 from unblur.errors import UserError
 from unblur.files import under
+from unblur.running.reports import to_ray
+from unblur.running.resources import Resources
 from unblur.training.loop import TrainingFailed
 from unblur.training.memory import take_share
+from unblur.training.report import Finished, Progress
 from unblur.training.task import Task, run
 from unblur.training.workers import process_group
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one training gets: `workers` processes, each of which fits on one node; a GPU worker needs its CPUs too."""
-
-    workers: int = 1
-    cpus: float = 1
-    """Of each worker."""
-    gpus: float = 0
-    """Of each worker."""
-
-    @property
-    def per_worker(self) -> dict[str, float]:
-        """Ray's names and amounts."""
-        needs = {"CPU": self.cpus, "GPU": self.gpus}
-        return {kind: amount for kind, amount in needs.items() if amount > 0}
-
-    def settle(self) -> None:
-        """Keep this process to what a worker is given: so many threads, and its share of the GPU."""
-        # several trainings share the machine: without a limit each would start a thread for every core
-        torch.set_num_threads(max(1, int(self.cpus)))
-        take_share(self.gpus)
-
-    def __str__(self) -> str:
-        workers = f"{self.workers} worker{'s' * (self.workers != 1)}"
-        each = self.per_worker.items()
-        return " and ".join(f"{workers} x {n:g} {kind}s = {self.workers * n:g} {kind}s" for kind, n in each)
 
 
 def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, callbacks: list[Any]) -> None:
@@ -50,7 +24,7 @@ def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, cal
 
     `callbacks` are Ray Train's. A preempted worker is replaced; after any other death this raises, and who calls it
     decides whether to try again. The training resumes from its own checkpoints (`Task.folder`), so Ray Train's are not
-    used. The last report says `finished`.
+    used. The last report is `Finished`.
     """
     TorchTrainer(
         _train_loop,
@@ -76,16 +50,15 @@ def _train_loop(config: dict[str, Any]) -> None:
     task = Task(**config["task"])
     split = ray.get(config["split"][0])
 
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
-        ray.train.report({"epoch": epoch, **metrics})
-        return False  # a stop comes from outside, by ending the workers
+    def report(progress: Progress) -> None:
+        ray.train.report(to_ray(progress))
 
     try:
         run(task, split, report, replace(process_group(), notice=_notice))
     except (TrainingFailed, UserError) as failure:
-        ray.train.report({"finished": True, "failed": str(failure)})
+        ray.train.report(to_ray(Finished(str(failure))))
     else:
-        ray.train.report({"finished": True})
+        ray.train.report(to_ray(Finished()))
 
 
 def _notice() -> bool:

@@ -1,16 +1,46 @@
-"""What a trial needs against what the cluster has: how many trials run at a time, or why none can."""
+"""Resources of one training, and how many trainings fit on the cluster at a time, or why none does."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import ray
+import torch
 
 from unblur.errors import UserError
 from unblur.running.autoscaler import Node, reachable_nodes
-from unblur.running.ray_train import Resources
+from unblur.training.memory import take_share
 
 HEAD = "node:__internal_head__"
 ROUNDING = 1e-9
 """Of floating point: 1 // 0.1 is 9."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one training gets: `workers` processes, each of which fits on one node; a GPU worker needs its CPUs too."""
+
+    workers: int = 1
+    cpus: float = 1
+    """Of each worker."""
+    gpus: float = 0
+    """Of each worker."""
+
+    @property
+    def per_worker(self) -> dict[str, float]:
+        """Ray's names and amounts."""
+        needs = {"CPU": self.cpus, "GPU": self.gpus}
+        return {kind: amount for kind, amount in needs.items() if amount > 0}
+
+    def settle(self) -> None:
+        """Keep this process to what a worker is given: so many threads, and its share of the GPU."""
+        # several trainings share the machine: without a limit each would start a thread for every core
+        torch.set_num_threads(max(1, int(self.cpus)))
+        take_share(self.gpus)
+
+    def __str__(self) -> str:
+        workers = f"{self.workers} worker{'s' * (self.workers != 1)}"
+        each = self.per_worker.items()
+        return " and ".join(f"{workers} x {n:g} {kind}s = {self.workers * n:g} {kind}s" for kind, n in each)
 
 
 def trials_on(nodes: Sequence[Node], needs: Resources) -> int:

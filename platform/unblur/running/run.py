@@ -37,12 +37,12 @@ def search(
 ) -> None:
     """Run trials until `n_trials` of the study are finished or `time_budget` seconds have passed.
 
-    `trainable(config)` gets `number`, `params` and `seed`, and calls `ray.tune.report` with `epoch` and the study's
-    metric at each evaluation, and at last with `finished: True`, or with `failed: <reason>` for a failure that
-    would only come again (NaN, out of memory). `resources` is what its process reserves, nothing for one that only
-    drives workers which reserve for themselves. It may be stopped in any report. A trial that goes wrong is begun
-    again as `retries` says, and failed after that; one that does not report for `trial_timeout` seconds, the time in
-    which its workers come up included, is failed and its process killed. Ray must be up, unless nothing is missing.
+    `trainable(config)` gets `number`, `params` and `seed`, and calls `reports.report` with the `Progress` of each
+    evaluation, and at last with `Finished`, whose reason is a failure that would only come again. `resources` is what
+    its process reserves, nothing for one that only drives workers which reserve for themselves. It may be stopped in
+    any report. A trial that goes wrong is begun again as `retries` says, and failed after that; one that does not
+    report for `trial_timeout` seconds, the time in which its workers come up included, is failed and its process
+    killed. Ray must be up, unless nothing is missing.
 
     Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and RunFailed when
     the study's database is lost. In both cases running trials stay in the record as interrupted, and the next search

@@ -5,13 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ray.tune.result import AUTO_RESULT_KEYS
-
 from unblur.running.retries import Fault, may_try_again
-from unblur.search.study import TrialRecord
 from unblur.seeds import derive
-
-_NOT_METRICS = {*AUTO_RESULT_KEYS, "epoch", "finished", "failed", "done", "trial_id", "experiment_tag"}
+from unblur.training.record import State, TrialRecord
+from unblur.training.report import Finished, Progress
 
 
 class Listener(Protocol):
@@ -20,11 +17,11 @@ class Listener(Protocol):
     def started(self, number: int, params: dict[str, Any]) -> None:
         """A trial begins, or goes on after an interruption."""
 
-    def result(self, number: int, epoch: int, metrics: dict[str, Any]) -> None:
-        """A trial reported."""
+    def progressed(self, number: int, progress: Progress) -> None:
+        """A trial was evaluated."""
 
-    def ended(self, number: int, state: str, reason: str | None) -> None:
-        """A trial is `complete`, `pruned` or `failed` for good; `reason` begins with a line that says why."""
+    def ended(self, number: int, state: State, reason: str | None) -> None:
+        """A trial is COMPLETE, PRUNED or FAIL for good; `reason` begins with a line that says why it failed."""
 
 
 class Identity(Protocol):
@@ -75,8 +72,8 @@ class Conductor:
         self._waiting: list[dict[str, Any]] = []
         """Configs of running trials that are to be begun again."""
         self._given: dict[int, dict[str, Any]] = {}
-        self._worth: dict[int, float] = {}
-        """What running trials have said at their end that they are worth."""
+        self._final: dict[int, float] = {}
+        """Final values of running trials, by all users, where evaluations are of a sample of them."""
         self._leaving: set[int] = set()
         """Trials that are finished and whose functions have not returned. They still hold their places: Tune would
         start a process for the next trial, drop it for the one that comes free, and keep its resources reserved."""
@@ -104,33 +101,34 @@ class Conductor:
         """Whether there is nothing left to begin, not even again."""
         return self.stopping or (self.left <= 0 and not self.running)
 
-    def result(self, number: int, result: dict[str, Any]) -> bool:
+    def report(self, number: int, report: Progress | Finished) -> bool:
         """Record a report; True means stop."""
         if number not in self.running:
             return True
-        metric = self.study.identity.metric
-        epoch, value, worth = int(result.get("epoch", 0)), result.get(metric), result.get(f"best_{metric}")
-        reason = result.get("failed")
-        if reason is None and value is not None and not math.isfinite(value):
-            reason = f"{metric} became {value} at epoch {epoch}"
-        if reason is not None:
-            self._end(self.study.fail(number, str(reason)))
+        if isinstance(report, Progress):
+            return self._progress(number, report)
+        if report.reason is not None:
+            self._end(self.study.fail(number, report.reason))
+            return True
+        self._complete(number)
+        self._leaving.add(number)
+        return False
+
+    def _progress(self, number: int, progress: Progress) -> bool:
+        metric, epoch = self.study.identity.metric, progress.epoch
+        value = progress.metrics.get(metric)
+        if value is not None and not math.isfinite(value):
+            self._end(self.study.fail(number, f"{metric} became {value} at epoch {epoch}"))
             return True
         stop = value is not None and self.study.report(number, epoch, float(value))
-        final = worth if value is None else None
+        final = progress.best if value is None else None
         if final is not None:
-            self._worth[number] = float(final)
-        # else told before: a trial begun again, or the summary at the end
-        if epoch > self.running[number] or final is not None:
+            self._final[number] = float(final)
+        if epoch > self.running[number] or final is not None:  # else reported before its trial was begun again
             self.running[number] = epoch
-            metrics = {k: v for k, v in result.items() if k not in _NOT_METRICS and not k.startswith("config/")}
             for listener in self.listeners:
-                listener.result(number, epoch, metrics)
-        if result.get("finished"):
-            self._complete(number)
-            if not stop:
-                self._leaving.add(number)
-        elif stop:
+                listener.progressed(number, progress)
+        if stop:
             self._end(self.study.prune(number))
         return stop
 
@@ -170,11 +168,11 @@ class Conductor:
             self._end(record)
 
     def _complete(self, number: int) -> None:
-        self._end(self.study.complete(number, self._worth.get(number)))
+        self._end(self.study.complete(number, self._final.get(number)))
 
     def _end(self, record: TrialRecord) -> None:
         del self.running[record.number]
         self._given.pop(record.number, None)
-        self._worth.pop(record.number, None)
+        self._final.pop(record.number, None)
         for listener in self.listeners:
             listener.ended(record.number, record.state, record.reason)

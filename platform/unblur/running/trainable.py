@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import ray
-from ray import tune
 
 from unblur.errors import UserError
 from unblur.files import under
-from unblur.running.ray_train import Resources, fit_on_workers
+from unblur.running.ray_train import fit_on_workers
+from unblur.running.reports import report
+from unblur.running.resources import Resources
 from unblur.search.inference_grid import grid
 from unblur.search.space import Parameter
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, TrainingFailed
+from unblur.training.report import Finished
 from unblur.training.task import Task, run
 
 Trainer = Literal["local", "ray"]
@@ -66,16 +68,12 @@ def trial(work: Work, split: "ray.ObjectRef") -> Callable[[dict[str, Any]], None
 def _in_place(work: Work, split: list["ray.ObjectRef"], config: dict[str, Any]) -> None:
     work.resources.settle()
 
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
-        tune.report({"epoch": epoch, **metrics})
-        return False  # Tune ends the trial from outside
-
     try:
         run(work.task(**config), ray.get(split[0]), report)
     except (TrainingFailed, UserError) as failure:
-        tune.report({"finished": True, "failed": str(failure)})
+        report(Finished(str(failure)))
     else:
-        tune.report({"finished": True})
+        report(Finished())
 
 
 def _on_workers(work: Work, split: list["ray.ObjectRef"], config: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from unblur.running.reports import from_ray
 from unblur.running.retries import fault_of
 from unblur.running.scheduler import Conductor
 
@@ -47,7 +48,8 @@ class StudySearcher(_Hook, Searcher):
 
 class StudyScheduler(_Hook, FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        stop = self.guard(self.conductor.result, trial.config["number"], result)
+        report = from_ray(result)
+        stop = report is not None and self.guard(self.conductor.report, trial.config["number"], report)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:

@@ -7,8 +7,6 @@ time gives the same trials whether or not it was interrupted.
 """
 
 import math
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 
 import optuna
@@ -19,6 +17,7 @@ from unblur.search.pruner import Asha
 from unblur.search.sampler import Sampler
 from unblur.search.storage import open_storage, patient
 from unblur.seeds import derive
+from unblur.training.record import ENDED, State, TrialRecord
 
 REDUCTION = 3
 """ASHA's eta: about one trial in three passes a rung."""
@@ -26,26 +25,11 @@ FIRST_RUNG = 2
 """Evaluations before the first rung, since one evaluation says more of the learning rate than of the model."""
 
 
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial as the record holds it; `values` are the reported ones by epoch."""
-
-    number: int
-    state: str
-    """running, complete, pruned or failed."""
-    params: dict[str, Any]
-    value: float | None
-    values: dict[int, float]
-    reason: str | None
-    started: datetime | None
-    ended: datetime | None
-
-
 _STATES = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
+    TrialState.RUNNING: State.RUNNING,
+    TrialState.COMPLETE: State.COMPLETE,
+    TrialState.PRUNED: State.PRUNED,
+    TrialState.FAIL: State.FAIL,
 }
 
 
@@ -156,10 +140,6 @@ class Study:
         self._live.clear()
         self._values.clear()
 
-    def is_live(self, number: int) -> bool:
-        """True while this driver runs trial `number`."""
-        return number in self._live
-
     def records(self) -> list[TrialRecord]:
         """All trials that have begun, by number."""
         return [self._record(t) for t in self._trials() if t.state != TrialState.WAITING]
@@ -172,19 +152,17 @@ class Study:
             value=trial.value if trial.state == TrialState.COMPLETE else None,
             values=dict(sorted(trial.intermediate_values.items())),
             reason=trial.user_attrs.get("reason"),
-            started=trial.datetime_start,
-            ended=trial.datetime_complete,
         )
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[State, int]:
         """How many trials are complete, pruned, failed and running (or interrupted)."""
         states = [record.state for record in self.records()]
-        return {state: states.count(state) for state in ("complete", "pruned", "failed", "running")}
+        return {state: states.count(state) for state in (*ENDED, State.RUNNING)}
 
     def missing(self, n_trials: int) -> int:
         """How many trials a search of `n_trials` has still to finish."""
         counts = self.counts()
-        return max(0, n_trials - counts["complete"] - counts["pruned"] - counts["failed"])
+        return max(0, n_trials - sum(counts[state] for state in ENDED))
 
     def best(self) -> TrialRecord | None:
         """The complete trial with the highest value, the earliest of equals."""

@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any, Literal
 
+from unblur.training.record import State
+
 Kind = Literal["study", "trial", "retrain"]
-State = Literal["running", "complete", "pruned", "failed"]
-STATUS: dict[State, str] = {"running": "RUNNING", "complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+STATUS = {
+    State.RUNNING: "RUNNING",
+    State.COMPLETE: "FINISHED",
+    State.PRUNED: "KILLED",
+    State.FAIL: "FAILED",
+    State.INTERRUPTED: "KILLED",
+}
+"""MLflow's word for each state; of the killed, the tag `unblur.state` of a study tells an interrupted one."""
+STATE = "unblur.state"
 INFERENCE = "unblur.inference"
 """The tag with the settings of inference, chosen on validation, that a trial or retrain is worth its value with."""
 

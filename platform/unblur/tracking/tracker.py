@@ -8,8 +8,9 @@ from typing import Any
 from unblur.tracking.address import redact
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import Delivery
-from unblur.tracking.runs import STATUS, Kind, LoggedDataset, Record, Run, State, finite, spread, text
+from unblur.tracking.runs import STATE, STATUS, Kind, LoggedDataset, Record, Run, finite, spread, text
 from unblur.tracking.writer import Writer
+from unblur.training.record import State
 
 
 class Tracker:
@@ -85,7 +86,7 @@ class Tracker:
             run = self._ensure(record.kind, record.number, record.params)
             for epoch in sorted(record.metrics):
                 self.log(record.kind, record.number, epoch, record.metrics[epoch])
-            if record.state != "running" and run.status != STATUS[record.state]:
+            if record.state != State.RUNNING and run.status != STATUS[record.state]:
                 self._end(run, record.state, record.reason)
 
     def finish(
@@ -103,14 +104,15 @@ class Tracker:
         result = study.changes(finite({**spread(lists), **metrics}))
         self._put(study, self._writer.metrics, result, 0, _now())
         notes = {f"unblur.values.{name}": each for name, each in lists.items()}
-        self._put(study, self._writer.tags, {**notes, **(tags or {})})
+        self._put(study, self._writer.tags, {**notes, STATE: State.COMPLETE, **(tags or {})})
         self._put(study, self._writer.file, "values.json", text(lists))
         for folder, path in (artifacts or {}).items():
             self._put(study, self._writer.artifact, path, folder)
-        self._end(study, "complete", None)
+        self._end(study, State.COMPLETE, None)
 
     def end_study(self, state: State, reason: str | None = None) -> None:
-        """The study stops without a result: failed, or interrupted (pruned, which MLflow shows as killed)."""
+        """The study stops without a result: FAIL, or INTERRUPTED (which MLflow shows as killed)."""
+        self._put(self._study, self._writer.tags, {STATE: state})
         self._end(self._study, state, reason)
 
     def flush(self, timeout: float) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +23,9 @@ from unblur.training.allocator import keep_freed_memory
 from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.ema import Average
 from unblur.training.parallel_efficiency import efficiency
+from unblur.training.report import Progress, Report
 from unblur.training.validation import Settings, best_of, sample, validated
 from unblur.training.workers import Workers
-
-SETTING = "inference/"
-"""What the names of the settings of inference begin with in a report."""
 
 
 class TrainingFailed(Exception):
@@ -49,18 +47,6 @@ class Plan(BaseModel):
     """The validation metric that decides."""
     validation_users: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
     """Evaluate on so many users, and only the trained model on all; None: all of them always."""
-
-
-class Report(Protocol):
-    """Where the loop tells of each evaluation.
-
-    `inference/<name>` are the settings of inference of the best evaluation so far, where there is a grid of them.
-    `best_<metric>` is what the training is worth so far. One that is evaluated on a sample of users tells it once, at
-    the end and alone, since only there all users are asked.
-    """
-
-    def __call__(self, epoch: int, metrics: dict[str, float], /) -> bool:
-        """True means: stop."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +94,7 @@ def _fit_at_once(
     model.fit(dataset)
     metrics = validated(model, dataset, workers)
     facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
-    report(1, {**metrics, f"best_{plan.metric}": metrics[plan.metric], **facts})
+    report(Progress(1, metrics, metrics[plan.metric], facts=facts))
     return Outcome(1, metrics[plan.metric], metrics)
 
 
@@ -146,10 +132,8 @@ class Training:
             with self.average.in_place() if self.average else nullcontext():
                 settings, metrics = self._validate()
                 self._keep_best(metrics, settings)
-            chosen = {f"{SETTING}{name}": value for name, value in self.best.inference.items()}
-            # before the checkpoint: what lies before a checkpoint is not told again by who resumes from it
-            if self.report(self.epoch, {**metrics, **chosen, **self._facts(loss, time.monotonic() - started)}):
-                break
+            # before the checkpoint: what lies before a checkpoint is not reported again by who resumes from it
+            self.report(self._progress(metrics, loss, time.monotonic() - started))
             due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
             if due and self.checkpoints and self.workers.rank == 0:
                 self.checkpoints.save(self.state())
@@ -165,7 +149,7 @@ class Training:
         """The trained model's own metrics, in place of the sample's by which it was chosen."""
         metrics = validated(self.model, self.dataset, self.workers)
         self.best = replace(self.best, value=metrics[self.plan.metric], metrics=metrics)
-        self.report(self.epoch, {f"best_{self.plan.metric}": self.best.value})
+        self.report(Progress(self.epoch, best=self.best.value))
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
         """The settings of inference that do best, if there are several, and the metrics with them."""
@@ -173,14 +157,12 @@ class Training:
             return best_of(self.grid, self.model, self.dataset, self.plan.metric, self.workers, self.users)
         return {}, validated(self.model, self.dataset, self.workers, self.users)
 
-    def _facts(self, loss: float, seconds: float) -> dict[str, float]:
-        """What an evaluation tells beside its metrics; the best value so far is the trial's when it ends here."""
+    def _progress(self, metrics: dict[str, float], loss: float, seconds: float) -> Progress:
         facts = {"loss": loss, "seconds": seconds, "parameters": float(self.model.parameter_count)}
-        if self.users is None:
-            facts[f"best_{self.plan.metric}"] = self.best.value
         if self.efficiency is not None:
             facts["efficiency"] = self.efficiency
-        return facts
+        best = self.best.value if self.users is None else None
+        return Progress(self.epoch, metrics, best, self.best.inference, facts)
 
     def train_epoch(self) -> float:
         """One epoch; the mean loss per example over all workers."""

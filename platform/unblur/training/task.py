@@ -1,6 +1,6 @@
 """One training as a value: what to train, from which seed, for how long, and where its files go."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -10,8 +10,9 @@ from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.files import under, upload, write_json
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Outcome, Plan, Report, TrainingFailed, fit
+from unblur.training.loop import Outcome, Plan, TrainingFailed, fit
 from unblur.training.memory import Peak, gigabytes, room
+from unblur.training.report import Progress, Report
 from unblur.training.workers import Workers, best_device, on_best_device
 
 OUTCOME = "outcome.json"
@@ -51,8 +52,8 @@ def run(task: Task, dataset: Dataset, report: Report, workers: Workers = Workers
         needs, (has, where) = model.footprint(dataset), room(device)
         if needs > has:
             raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
-        told = _with_memory(report, peak, device)
-        outcome = fit(on_best_device(model), dataset, task.plan, told, checkpoints, workers, task.grid)
+        measured = _with_memory(report, peak, device)
+        outcome = fit(on_best_device(model), dataset, task.plan, measured, checkpoints, workers, task.grid)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
@@ -68,12 +69,12 @@ def run(task: Task, dataset: Dataset, report: Report, workers: Workers = Workers
 
 
 def _with_memory(report: Report, peak: Peak, device: torch.device) -> Report:
-    """`report`, which is also told the most memory that the training took so far."""
+    """`report` with the most memory that the training took so far among the facts."""
 
-    def told(epoch: int, metrics: dict[str, float], /) -> bool:
-        return report(epoch, metrics | peak.facts(device))
+    def measured(progress: Progress) -> None:
+        report(replace(progress, facts={**progress.facts, **peak.facts(device)}))
 
-    return told
+    return measured
 
 
 def _out_of_memory(error: BaseException) -> bool:
