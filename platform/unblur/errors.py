@@ -18,9 +18,14 @@ class RunFailed(Exception):
     """The run itself failed after it had begun, in a way that is told in one message; jobs exit with status 1."""
 
 
+def shorten(text: str, limit: int = 100) -> str:
+    """The text, or its beginning and an ellipsis: what a message quotes from a file may be of any length."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not among the known ones; suggests the nearest."""
-    names = sorted(known)
+    names, name = sorted(known), shorten(name)
     nearest = get_close_matches(name, names, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
@@ -33,13 +38,13 @@ def explain(error: ValidationError, kind: str, known: Iterable[str], spell: Call
     """
     problems = []
     for detail in error.errors():
-        field = spell(".".join(map(str, detail["loc"])))
+        field = shorten(spell(".".join(map(str, detail["loc"]))))
         if detail["type"] == "extra_forbidden":
             problems.append(str(unknown(kind, field, map(spell, known))))
         elif detail["type"] == "missing":
             problems.append(f"{kind} {field} is missing")
         elif field:
-            problems.append(f"{field} = {detail['input']!r}: {detail['msg']}")
+            problems.append(f"{field} = {shorten(repr(detail['input']))}: {detail['msg']}")
         else:
             problems.append(detail["msg"].removeprefix("Value error, "))
     return "; ".join(problems)

@@ -80,13 +80,13 @@ def test_an_axis_may_be_the_model_or_the_noise_in_the_data() -> None:
         ({"grid": {"guidance_scale": [1.0]}}, "guidance_scale is both in grid and in inference"),
         ({"grid": {"T": []}}, "T has no values"),
         ({"colour": "red"}, "unknown field 'colour'"),
-        ({"seeds": 0}, "seeds = 0: Input should be greater than or equal to 1"),
+        ({"seeds": 0}, "seeds: Input should be greater than or equal to 1 .found 0"),
     ],
 )
 def test_a_bad_study_is_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(yaml.safe_dump({**BASE, **changes}))
-    with pytest.raises(UserError, match=rf"bad.yaml: .*{message}"):
+    with pytest.raises(UserError, match=rf"bad.yaml:\d+: .*{message}"):
         load_ablation(file)
 
 
@@ -101,3 +101,33 @@ def test_a_bad_study_is_named(changes: dict[str, Any], message: str, tmp_path: P
 def test_a_cell_that_the_model_refuses_is_told(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         study(**changes).cells()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("condition_dropout", "condition_dropoot", 8, "grid.form.partial.condition_dropoot: unknown parameter"),
+        ("lr: 1e-3", "lrr: 1e-3", 4, "parameters.lrr: unknown parameter 'lrr'. Did you mean 'lr'?"),
+        ("raw: {}", "raw: {model: diffreck}", 7, "grid.form.raw.model: unknown model 'diffreck'. Did you mean"),
+        ("lr: 1e-3", "lr: -1", 5, "grid: ablation bad, {'form': 'raw', 'p_uncond': 0.0}: lr = -1"),
+        ("cfg_diffrec", "cfg_diffreck", 1, "unknown model 'cfg_diffreck'. Did you mean 'cfg_diffrec'?"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_line(old: str, new: str, line: int, says: str, tmp_path: Path) -> None:
+    text = """question: "?"
+dataset: sample
+model: cfg_diffrec
+parameters: {lr: 1e-3}
+grid:
+  form:
+    raw: {}
+    partial: {condition_dropout: 0.5}
+  p_uncond: [0.0, 1e-4]
+x: p_uncond
+"""
+    (tmp_path / "bad.yaml").write_text(text)
+    assert [cell.labels["p_uncond"] for cell in load_ablation(tmp_path / "bad.yaml").cells()][:2] == [0.0, 1e-4]
+    (tmp_path / "bad.yaml").write_text(text.replace(old, new))
+    with pytest.raises(UserError) as caught:
+        load_ablation(tmp_path / "bad.yaml")
+    assert str(caught.value).startswith(f"{tmp_path}/bad.yaml:{line}: {says}")

@@ -44,7 +44,7 @@ def test_a_row_is_held_against_one_of_the_same_table_and_data() -> None:
     [
         ("- a list", ": found list, expected fields"),
         ("a: 1\npaper: [", ":2: not valid YAML"),
-        ("paper: x", "field table is missing"),
+        ("paper: x", ":1: table: is missing"),
         ("colour: red", "unknown field 'colour'"),
     ],
 )

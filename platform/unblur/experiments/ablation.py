@@ -1,7 +1,7 @@
 """Ablations as files: a base configuration, what is varied in training, and what is swept on each trained network."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -9,10 +9,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from unblur import yaml_file
 from unblur.data.request import DataRequest, SplitName
-from unblur.errors import UserError
-from unblur.models import config_class, configure
+from unblur.documents import Document, read
+from unblur.errors import UserError, unknown
+from unblur.models import RECOMMENDERS, config_class, configure
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class Ablation(BaseModel):
     def _axes_fit(self) -> Self:
         if both := self.grid.keys() & self.inference.keys():
             raise ValueError(f"{', '.join(sorted(both))} is both in grid and in inference")
+        if self.model not in RECOMMENDERS:
+            raise ValueError(str(unknown("model", self.model, RECOMMENDERS.names())))
         known = config_class(self.model).INFERENCE
         if wrong := [name for name in self.inference if name not in known]:
             raise ValueError(
@@ -135,5 +137,34 @@ def _choices(axis: str, values: list[Any] | dict[str, dict[str, Any]]) -> list[t
 
 
 def load_ablation(file: Path) -> Ablation:
-    """The study in `file`; UserError when it is none."""
-    return yaml_file.load(file, Ablation)
+    """The study in `file`; UserError, with its line, for a field or parameter that is wrong."""
+    document = read(file)
+    study = document.parse(Ablation, name=file.stem)
+    _check_names(document, study)
+    try:
+        study.cells()
+    except UserError as error:
+        raise document.error(["grid" if study.grid else "parameters"], str(error)) from None
+    return study
+
+
+def _check_names(document: Document, study: Ablation) -> None:
+    settings = list(_settings(study))
+    models = {study.model, *(str(params["model"]) for _, params in settings if "model" in params)}
+    for place, params in settings:
+        if params.get("model", study.model) not in RECOMMENDERS:
+            raise document.error([*place, "model"], str(unknown("model", params["model"], RECOMMENDERS.names())))
+    known = {"model", "noise_share"}.union(*(config_class(model).model_fields for model in models))
+    for place, params in settings:
+        for name in params.keys() - known:
+            raise document.error([*place, name], str(unknown("parameter", name, known)))
+
+
+def _settings(study: Ablation) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """The parameters that a study sets, and the place in the document of each group."""
+    yield ["parameters"], study.parameters
+    for axis, values in study.grid.items():
+        if isinstance(values, dict):
+            yield from ((["grid", axis, label], params) for label, params in values.items())
+        else:
+            yield from ((["grid"], {axis: value}) for value in values)

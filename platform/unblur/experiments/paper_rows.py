@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from unblur import yaml_file
-from unblur.errors import UserError
-from unblur.models import configure
+from unblur.documents import read
+from unblur.errors import UserError, unknown
+from unblur.models import RECOMMENDERS, config_class, configure
 from unblur.models.base import ModelConfig
 
 
@@ -95,7 +95,12 @@ class Reproduction:
 
 def load_preset(file: Path) -> Preset:
     """The preset in `file`; UserError when it is none."""
-    return yaml_file.load(file, Preset)
+    document = read(file)
+    preset = document.parse(Preset, name=file.stem)
+    if preset.model not in RECOMMENDERS:
+        raise document.error(["model"], str(unknown("model", preset.model, RECOMMENDERS.names())))
+    document.check(config_class(preset.model), preset.parameters, ["parameters"])
+    return preset
 
 
 def load_presets(folder: Path) -> list[Preset]:

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from unblur import models
 from unblur.checkout import beside
+from unblur.documents import configured
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.budget import share_out
-from unblur.experiments.configuration import parameters
 from unblur.experiments.context import Session, open_session, study_url
 from unblur.experiments.forecast import refuse_infeasible
 from unblur.experiments.options import SearchOptions, TrainOptions
@@ -79,9 +79,7 @@ def _conclude(
 
 def train(options: TrainOptions, console: Console) -> dict[str, Any] | None:
     """`jobs/train.py`: the end of a search without the search. Returns its summary, None after a dry run."""
-    params = parameters(options.set, options.config)
-    where = " and ".join([*([f"--config {options.config}"] if options.config else []), "--set"])
-    config = models.configure(options.model, params, where)
+    config = configured(models.config_class(options.model), options.set, options.config)
     session = open_session(options, console)
     need(session.dataset, **{name: getattr(config, name, 0.0) for name in RATED})
     space = SearchSpace(model=options.model, parameters={}, fixed=config.model_dump(mode="json"))

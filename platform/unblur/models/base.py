@@ -18,7 +18,7 @@ from unblur.data.dataset import Dataset, History
 class ModelConfig(BaseModel):
     """Base of every model's Config: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     INFERENCE: ClassVar[frozenset[str]] = frozenset()
     """The fields that change scoring alone, so that one trained model can be scored with other values of them."""
