@@ -13,9 +13,11 @@ from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import MinRating, apply
 from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID
 from unblur.data.prepare import prepare
+from unblur.data.prepared_folder import SEARCH
 from unblur.data.protocols import noisy_random
 from unblur.data.request import DataRequest
 from unblur.data.splits import global_time, per_user_time
+from unblur.data.test_set import TestSet
 from unblur.errors import UserError
 
 
@@ -93,7 +95,7 @@ def test_prepared_data_know_them_when_there_is_a_threshold(tmp_path: Path) -> No
     assert store.load_dataset(noisy.folder).disliked is None
     dataset = store.load_dataset(rated.folder)
     assert dataset.disliked is not None and dataset.disliked.nnz == rated.facts.disliked > 1000
-    held_out = dataset.train + dataset.valid + store.load_test(tmp_path, rated.digest)
+    held_out = dataset.train + dataset.valid + TestSet.open("a test", tmp_path, dataset).test
     assert dataset.disliked.multiply(held_out).nnz == 0
     assert any("kept as dislikes" in line for line in rated.report)
     for with_valid in (False, True):
@@ -106,7 +108,7 @@ def test_data_without_dislikes_are_stored_as_ever(make, tmp_path):
     everything = make([(user, item, 5 if (user + item) % 2 else 1, item) for user in range(4) for item in range(20)])
     data = per_user_time(apply(everything, [MinRating(4)])).compact()
     digest = store.write(data, tmp_path)
-    assert "disliked_indices" not in store.load(tmp_path.joinpath("data", digest, store.SEARCH).read_bytes())
+    assert "disliked_indices" not in store.load(tmp_path.joinpath("data", digest, SEARCH).read_bytes())
     rated = with_dislikes(everything, per_user_time(apply(everything, [MinRating(4)])), 4).compact()
     assert store.write(rated, tmp_path) != digest
     assert isinstance(rated.frame, pd.DataFrame) and len(rated.items) == len(data.items)

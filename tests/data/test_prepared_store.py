@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unblur.data import store
+from unblur.data import openings, store
 from unblur.data.interactions import TEST, TRAIN, VALID
+from unblur.data.prepared_folder import META, SEARCH, TEST_FILE, folder_of, is_sound
 from unblur.data.splits import per_user_time
+from unblur.data.test_set import TestSet
 from unblur.errors import UserError
 
 ROWS = [(user, (3 * user + step) % 11, 5, 100 - step) for user in range(6) for step in range(8)]
@@ -43,8 +45,8 @@ rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.just(5), st.i
 def test_round_trip(make, tmp_path, rows):
     data = per_user_time(make(rows)).compact()
     digest = store.write(data, tmp_path)
-    dataset = store.load_dataset(store.folder_of(tmp_path, digest))
-    test = store.load_test(tmp_path, digest)
+    dataset = store.load_dataset(folder_of(tmp_path, digest))
+    test = TestSet.open("a test", tmp_path, dataset).test
     assert stored(dataset, dataset.train, dataset.train_rank) == triples(data, TRAIN)
     assert stored(dataset, dataset.valid, dataset.valid_rank) == triples(data, VALID)
     assert {pair[:2] for pair in stored(dataset, test, test.indices)} == {pair[:2] for pair in triples(data, TEST)}
@@ -65,30 +67,35 @@ def test_digest_is_of_content_test_part_included(dataset, make, tmp_path):
 
 def test_the_test_file_is_not_opened_for_a_search(dataset, tmp_path):
     digest = store.write(dataset, tmp_path)
-    folder = store.folder_of(tmp_path, digest)
-    (folder / store.LOCKED).unlink()
-    assert store.load_dataset(folder).n_users == 6
+    folder = folder_of(tmp_path, digest)
+    (folder / TEST_FILE).unlink()
+    loaded = store.load_dataset(folder)
+    assert loaded.n_users == 6
     with pytest.raises(UserError, match=r"test.safetensors: cannot be read .* prepare the dataset again"):
-        store.load_test(tmp_path, digest)
-    with (folder / store.SEARCH).open("rb") as file:
+        TestSet.open("a test", tmp_path, loaded)
+    assert openings.read(folder) == []
+    with (folder / SEARCH).open("rb") as file:
         assert b"test" not in file.read()
 
 
-@pytest.mark.parametrize("name", [store.SEARCH, store.LOCKED, store.META])
+@pytest.mark.parametrize("name", [SEARCH, TEST_FILE, META])
 def test_damage_is_found_and_mended(dataset, tmp_path, name):
     digest = store.write(dataset, tmp_path)
-    file = store.folder_of(tmp_path, digest) / name
+    file = folder_of(tmp_path, digest) / name
+    loaded = store.load_dataset(file.parent)
+    TestSet.open("before the damage", tmp_path, loaded)
     content = bytearray(file.read_bytes())
     content[-2] ^= 1
     file.write_bytes(content)
-    assert not store.is_sound(tmp_path, digest)
+    assert not is_sound(folder_of(tmp_path, digest))
     with pytest.raises(UserError, match=r"has changed since it was written"):
         store.load_dataset(file.parent)
-        store.load_test(tmp_path, digest)
+        TestSet.open("damaged", tmp_path, loaded)
     assert store.write(dataset, tmp_path) == digest
-    assert store.is_sound(tmp_path, digest)
+    assert is_sound(folder_of(tmp_path, digest))
     assert sorted(each.name for each in (tmp_path / "data").iterdir()) == [digest]
-    assert len(list(file.parent.iterdir())) == 3
+    assert sorted(each.name for each in file.parent.iterdir()) == sorted([META, openings.LOG, SEARCH, TEST_FILE])
+    assert openings.reasons(file.parent) == {"before the damage": 1}
 
 
 @pytest.mark.parametrize("sound", [0, 1, 2])
@@ -108,10 +115,10 @@ def test_a_failed_write_is_no_data_and_is_mended(dataset, tmp_path, monkeypatch,
     folders = list((tmp_path / "data").iterdir()) if sound else []
     assert len(folders) == bool(sound)
     for folder in folders:
-        assert not store.is_sound(tmp_path, folder.name)
+        assert not is_sound(folder)
         with pytest.raises(UserError, match="prepare the dataset again"):
             store.load_dataset(folder)
-    assert store.is_sound(tmp_path, store.write(dataset, tmp_path))
+    assert is_sound(folder_of(tmp_path, store.write(dataset, tmp_path)))
 
 
 def test_two_writers_at_once_both_succeed(dataset, tmp_path, monkeypatch):
@@ -125,7 +132,7 @@ def test_two_writers_at_once_both_succeed(dataset, tmp_path, monkeypatch):
 
     monkeypatch.setattr(store, "write_bytes", late)
     digest = store.write(dataset, tmp_path)
-    assert store.is_sound(tmp_path, digest)
+    assert is_sound(folder_of(tmp_path, digest))
     assert [each.name for each in (tmp_path / "data").iterdir()] == [digest]
 
 
@@ -142,7 +149,7 @@ def test_missing_folder(tmp_path):
 
 def test_no_order_means_no_rank(make, tmp_path):
     data = make([("a", 1), ("a", 2), ("a", 3)], part=[TRAIN, VALID, TEST])
-    dataset = store.load_dataset(store.folder_of(tmp_path, store.write(data, tmp_path)))
+    dataset = store.load_dataset(folder_of(tmp_path, store.write(data, tmp_path)))
     assert dataset.train_rank is None and dataset.valid_rank is None
 
 

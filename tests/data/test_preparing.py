@@ -12,9 +12,11 @@ import pytest
 from unblur.data import presets, sources, store
 from unblur.data.interactions import in_order_of_ties
 from unblur.data.prepare import prepare
+from unblur.data.prepared_folder import TEST_FILE, folder_of, is_sound
 from unblur.data.presets import PRESETS, history_of
 from unblur.data.request import DataRequest
 from unblur.data.sources import source
+from unblur.data.test_set import TestSet
 from unblur.errors import UserError
 
 JOB = Path(__file__).parents[2] / "jobs" / "prepare.py"
@@ -37,7 +39,7 @@ def test_sample_is_prepared_and_reused(tmp_path):
     assert first.facts.has_order and first.facts.has_ratings
     dataset = store.load_dataset(first.folder)
     assert (dataset.train.nnz, dataset.valid.nnz) == (first.facts.train, first.facts.valid)
-    assert store.load_test(tmp_path, first.digest).nnz == first.facts.test
+    assert TestSet.open("a test", tmp_path, dataset).test.nnz == first.facts.test
     started = time.perf_counter()
     assert prepare(DataRequest(), None, tmp_path) == first
     assert time.perf_counter() - started < 0.5
@@ -46,7 +48,8 @@ def test_sample_is_prepared_and_reused(tmp_path):
 def test_sample_rewards_a_good_model(tmp_path):
     """EASE (lambda 100) at least twice popularity's nDCG@10 on test."""
     prepared = prepare(DataRequest(), None, tmp_path)
-    dataset, test = store.load_dataset(prepared.folder), store.load_test(tmp_path, prepared.digest).toarray()
+    dataset = store.load_dataset(prepared.folder)
+    test = TestSet.open("a test", tmp_path, dataset).test.toarray()
     gram = (dataset.train.T @ dataset.train).toarray()
     inverse = np.linalg.inv(gram + 100 * np.eye(len(gram)))
     weights = -inverse / np.diag(inverse)
@@ -65,9 +68,9 @@ def test_sample_rewards_a_good_model(tmp_path):
 
 def test_damaged_prepared_data_are_made_again(tmp_path):
     first = prepare(DataRequest(), None, tmp_path)
-    (first.folder / store.LOCKED).write_bytes(b"")
+    (first.folder / TEST_FILE).write_bytes(b"")
     assert prepare(DataRequest(), None, tmp_path) == first
-    assert store.is_sound(tmp_path, first.digest)
+    assert is_sound(folder_of(tmp_path, first.digest))
 
 
 def test_another_file_behind_the_same_name_is_noticed(table, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from unblur.data import store
 from unblur.data.prepare import prepare
 from unblur.data.request import DataRequest
+from unblur.data.test_set import TestSet
 from unblur.errors import UserError
 
 pytestmark = pytest.mark.real_data
@@ -31,7 +32,8 @@ def prepared(data_dir, tmp_path_factory):
 
     def get(**request):
         found = prepare(DataRequest(**request), data_dir, storage)
-        return found, store.load_dataset(found.folder), store.load_test(storage, found.digest)
+        dataset = store.load_dataset(found.folder)
+        return found, dataset, TestSet.open("a test", storage, dataset).test
 
     return get
 

@@ -9,9 +9,11 @@ import pytest
 from tests.helpers.made_studies import TOYS, Made, multiply_trials, write_study
 from tests.helpers.mlflow_pages import served
 
+from unblur.data import openings
+from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
 from unblur.experiments.recording import Recorder
-from unblur.reporting.loading import load
+from unblur.reporting.loading import load, with_openings
 from unblur.reporting.page import to_html
 from unblur.reporting.report import build
 from unblur.tracking.client import Store
@@ -60,6 +62,19 @@ def test_a_trial_is_worth_its_best_epoch(toys: Store) -> None:
         assert trial.value is not None and trial.value > 0.14  # the last epoch's is half of it
     assert {trial.state for trial in study.trials} == {"complete", "pruned"}
     assert study.trials[0].params["dims"] == [200] and study.trials[0].params["embedding_dim"] == 16
+
+
+def test_the_openings_of_the_test_set_are_counted(new_store: NewStore, tmp_path: Path) -> None:
+    known = {"unblur.test_openings": {"ease, 3 seeds": 2}}
+    evidence = load(Reader(new_store([Made("ease", 0.01, tags=known)])), "amazon_toys", "clean")
+    said = build(with_openings(evidence, str(tmp_path))).reservations
+    assert "The test set of these data was opened 2 times: ease, 3 seeds (2)." in said
+    folder = folder_of(tmp_path, evidence.digest)
+    folder.mkdir(parents=True)
+    for why in ["ease, 3 seeds"] * 2 + ["evaluate"]:
+        openings.append(folder, why)
+    said = build(with_openings(evidence, str(tmp_path))).reservations
+    assert "The test set of these data was opened 3 times: ease, 3 seeds (2), evaluate." in said
 
 
 def test_only_what_had_the_same_data_and_history_is_compared(new_store: NewStore) -> None:

@@ -86,7 +86,7 @@ class History:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and validation parts; the test part is locked away (`data.store.load_test`).
+    """Training and validation parts; the test part is locked away (`data.test_set`).
 
     train, valid: binary CSR float32 (n_users, n_items), indices sorted in each row, no entry in both.
     train_rank, valid_rank: 0-based time rank of each entry *within its part*, aligned with `.indices`; None where

@@ -11,6 +11,7 @@ from unblur.data import splits as splitting
 from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
 from unblur.data.interactions import Interactions, in_order_of_ties
+from unblur.data.prepared_folder import folder_of
 from unblur.data.presets import Preset, resolve, split_of
 from unblur.data.request import DataRequest
 from unblur.data.sources import source
@@ -23,7 +24,7 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Prepared:
-    """Prepared data: `folder` is for `store.load_dataset`, storage and `digest` for `store.load_test`."""
+    """Prepared data: `folder` is for `store.load_dataset`, storage and `digest` for `test_set.TestSet`."""
 
     request: DataRequest
     digest: str
@@ -44,9 +45,7 @@ def prepare(request: DataRequest, data_dir: Path | None, storage: Path) -> Prepa
     if record is None:
         record = _make(request, preset, files, source_digest, storage)
         store.remember(storage, key, record)
-    return Prepared(
-        request, record.digest, store.folder_of(storage.absolute(), record.digest), record.report, record.facts
-    )
+    return Prepared(request, record.digest, folder_of(storage.absolute(), record.digest), record.report, record.facts)
 
 
 def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_digest: str, storage: Path) -> Record:

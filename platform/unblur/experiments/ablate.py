@@ -15,6 +15,7 @@ from unblur.data.download import directory
 from unblur.data.prepare import prepare
 from unblur.data.presets import history_of
 from unblur.data.request import DataRequest
+from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed, UserError, unknown
 from unblur.evaluation.metrics import parse_metric
 from unblur.experiments import cells
@@ -22,7 +23,6 @@ from unblur.experiments.ablation import Ablation, Cell, Measured, load_ablation
 from unblur.experiments.cells import Piece, piece, projection
 from unblur.experiments.context import absolute, check_writable, ray_cluster
 from unblur.experiments.experiment_options import AblateOptions
-from unblur.experiments.test_once import Locked
 from unblur.files import under
 from unblur.models.diffusion._dislikes import need
 from unblur.running.resources import Resources, concurrency
@@ -60,17 +60,22 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
         left = [each for each in pieces if not each.done("valid")]
         failed = crew.work(cells.train_and_score, left[: options.at_most], splits, crew.trained)
         if options.final:
-            locked = {
-                data: Locked(dataset, store.load_test(local, dataset.digest), history_of(data))
-                for data, dataset in splits.items()
-            }
             untested = [each for each in pieces if each.done("valid") and not each.done("test")]
+            locked = {
+                data: TestSet.open(f"ablation {study.name}", local, splits[data], history_of(data))
+                for data in _data(untested)
+            }
             console.print(f"testing {len(untested)} cells", markup=False)
             failed |= crew.work(cells.score_on_test, untested, locked, lambda _: "tested")
     if rest := sum(not each.done("valid") for each in pieces) - len(failed):
         console.print(f"{rest} cells are left: the same command goes on with them", markup=False)
     if failed:
         raise RunFailed("\n".join(f"{name} failed: {reason}" for name, reason in failed.items()))
+
+
+def _data(pieces: Sequence[Piece]) -> dict[DataRequest, None]:
+    """What the pieces are trained on, each once."""
+    return dict.fromkeys(each.cell.data for each in pieces)
 
 
 def load_study(name: str) -> Ablation:

@@ -13,10 +13,10 @@ import numpy as np
 
 from unblur import models
 from unblur.data.dataset import Dataset
+from unblur.data.test_set import TestSet
 from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.experiments.ablation import Cell, Measured
-from unblur.experiments.test_once import Locked
 from unblur.files import download, read_json, under, write_json
 from unblur.running.resources import Resources
 from unblur.training.task import OUTCOME, Task, run
@@ -83,7 +83,7 @@ def train_and_score(piece: Piece, dataset: Dataset, resources: Resources) -> Non
     write_json(under(piece.home, TIMING), {"seconds": before + time.monotonic() - started})
 
 
-def score_on_test(piece: Piece, data: Locked, resources: Resources) -> None:
+def score_on_test(piece: Piece, data: TestSet, resources: Resources) -> None:
     """Score on the test set what was not tested yet."""
     resources.settle()
     _score(piece, "test", data.dataset, lambda model: final(model, data.dataset, data.test, data.history))

@@ -16,14 +16,14 @@ import ray
 from pyarrow import fs
 from rich.console import Console
 
-from unblur.data import store as data_store
 from unblur.data.dataset import Dataset
 from unblur.data.download import directory
 from unblur.data.prepare import Prepared, prepare
+from unblur.data.store import load_dataset
+from unblur.data.test_set import TestSet
 from unblur.errors import UserError
 from unblur.evaluation.metrics import parse_metric
 from unblur.experiments.options import RunOptions, SearchOptions
-from unblur.experiments.test_once import Locked
 from unblur.files import filesystem
 from unblur.running.resources import Resources
 from unblur.running.trainable import Trainer
@@ -74,9 +74,9 @@ class Session:
         """A new tracker in the experiment of this dataset and protocol."""
         return Tracker(self.store, f"{self.dataset_name}/{self.options.data.protocol}")
 
-    def load_test(self) -> Locked:
-        """Unlock the test part, for the final evaluation."""
-        return Locked(self.dataset, data_store.load_test(self.local, self.prepared.digest), self.options.test_history)
+    def open_test(self, reason: str) -> TestSet:
+        """Open the test part, for the final evaluation; the reason goes into the log of openings."""
+        return TestSet.open(reason, self.local, self.dataset, self.options.test_history)
 
 
 def open_session(options: RunOptions, console: Console) -> Session:
@@ -96,7 +96,7 @@ def open_session(options: RunOptions, console: Console) -> Session:
     prepared = prepare(options.data, options.data_dir, local)
     for line in prepared.report:
         console.print(line, markup=False)
-    dataset = data_store.load_dataset(prepared.folder)
+    dataset = load_dataset(prepared.folder)
     console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
     return Session(options, plan, prepared, dataset, asked_for(options), root, local, store)
 

@@ -8,7 +8,8 @@ from rich.table import Table
 from unblur import models
 from unblur.data.download import directory
 from unblur.data.prepare import prepare
-from unblur.data.store import load_dataset, load_test
+from unblur.data.store import load_dataset
+from unblur.data.test_set import TestSet
 from unblur.errors import UserError
 from unblur.evaluation.metrics import CUTOFFS, DEFINITION, METRICS
 from unblur.experiments.context import absolute
@@ -25,9 +26,10 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
     local = directory(None) if "://" in root else Path(root)
     prepared = prepare(options.data, options.data_dir, local)
     name, folder = _find(options, prepared.digest)
-    dataset, test = load_dataset(prepared.folder), load_test(local, prepared.digest)
-    metrics = evaluate_folder(folder, dataset, test, options.test_history).metrics()
-    least = popularity(dataset, test, options.test_history)
+    dataset = load_dataset(prepared.folder)
+    opened = TestSet.open(f"evaluate {name}, history {options.test_history}", local, dataset, options.test_history)
+    metrics = evaluate_folder(folder, dataset, opened.test, options.test_history).metrics()
+    least = popularity(dataset, opened.test, options.test_history)
     model = f"{name} ({models.name_in(folder)})"
     console.print(f"{model} on the test set of {options.data.dataset} ({options.data.protocol})", markup=False)
     table = Table("metric", *(f"@{k}" for k in CUTOFFS), "popularity @10")

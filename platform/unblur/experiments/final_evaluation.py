@@ -11,13 +11,15 @@ import ray
 from rich.console import Console
 
 from unblur import models
+from unblur.data import openings
+from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed
 from unblur.evaluation.metrics import DEFINITION
 from unblur.experiments.champion import challenge
 from unblur.experiments.context import Session
 from unblur.experiments.final_runs import Retrains
 from unblur.experiments.recording import Recorder
-from unblur.experiments.test_once import Locked, popularity, results_on_test, tested
+from unblur.experiments.test_once import popularity, results_on_test, tested
 from unblur.files import download, under
 from unblur.running.run import search
 from unblur.running.scheduler import Listener
@@ -80,7 +82,8 @@ def finale(
         reason = next(iter(failures.values()), "it was stopped").splitlines()[0]
         raise RunFailed(f"{retrains.missing(seeds)} of {seeds} retrains failed: {reason}")
     with TemporaryDirectory(prefix="unblur-") as scratch:
-        result = _test(session, tracker, retrains, session.load_test(), Path(scratch), console)
+        opened = session.open_test(f"{session.options.model}, {seeds} seed(s), history {session.options.test_history}")
+        result = _test(session, tracker, retrains, opened, Path(scratch), console)
         tracker.flush(60)  # artifacts in the scratch folder are on their way
     return result
 
@@ -92,7 +95,7 @@ def is_over(session: Session, retrains: Retrains) -> bool:
 
 
 def _test(
-    session: Session, tracker: Tracker, retrains: Retrains, data: Locked, scratch: Path, console: Console
+    session: Session, tracker: Tracker, retrains: Retrains, data: TestSet, scratch: Path, console: Console
 ) -> Result:
     numbers = retrains.numbers(session.options.seeds)
     outcomes = [retrains.outcome(number) or {} for number in numbers]
@@ -122,6 +125,7 @@ def _test(
             "unblur.history": session.options.test_history,
             "unblur.model_uri": uri or "",
             "unblur.champion": champion,
+            "unblur.test_openings": openings.reasons(session.prepared.folder),
         },
     )
     inference = [outcome["inference"] for outcome in outcomes if outcome.get("inference")]

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from scipy.sparse import csr_matrix
 from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.data.request import HistoryName
+from unblur.data.test_set import TestSet
 from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
@@ -25,15 +25,6 @@ from unblur.training.workers import on_best_device
 METRICS, PER_USER = "metrics.json", "per_user.parquet"
 
 
-@dataclass(frozen=True)
-class Locked:
-    """The data of the final evaluation; nothing but this module is given the test part."""
-
-    dataset: Dataset
-    test: csr_matrix
-    history: HistoryName
-
-
 def tested(model: str, history: HistoryName) -> bool:
     """Whether the retrain in the folder `model` has had its one test; the test set stays locked."""
     return read_json(under(_results(model, history), METRICS)) is not None
@@ -43,7 +34,7 @@ def _results(model: str, history: HistoryName) -> str:
     return under(model, f"test-{history}")
 
 
-def results_on_test(model: str, data: Locked, resources: Resources, per_user: Path) -> dict[str, float]:
+def results_on_test(model: str, data: TestSet, resources: Resources, per_user: Path) -> dict[str, float]:
     """Every metric on the test set of the retrain in the folder `model`: tested now or earlier, but once.
 
     With them comes what is beyond accuracy (coverage, novelty, ...) and recall by item popularity. The test runs where
@@ -75,7 +66,7 @@ def popularity(dataset: Dataset, test: csr_matrix, history: HistoryName) -> dict
     return final(model, dataset, test, history).metrics()
 
 
-def _evaluate(folder: str, data: Locked, gpus: float) -> tuple[dict[str, float], pd.DataFrame]:
+def _evaluate(folder: str, data: TestSet, gpus: float) -> tuple[dict[str, float], pd.DataFrame]:
     take_share(gpus)
     with tempfile.TemporaryDirectory() as scratch:
         evaluation = evaluate_folder(download(folder, Path(scratch)), data.dataset, data.test, data.history)

@@ -10,6 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from unblur.data import openings
+from unblur.data.download import directory
+from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
 from unblur.reporting.runs import Evidence, Retrain, StudyRuns, Trial
 from unblur.tracking.reader import Found, Reader
@@ -33,6 +36,14 @@ def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
     studies = [_with_runs(reader, experiment, study) for study in chosen]
     studies = [_with_users(reader, study, notes) for study in studies]
     return Evidence(dataset, protocol, reader.store.address, studies, notes)
+
+
+def with_openings(evidence: Evidence, storage: str) -> Evidence:
+    """The evidence with the log of the test set's openings in `storage`; without one, as the studies knew it."""
+    local = directory(None) if "://" in storage else Path(storage)
+    logged = openings.reasons(folder_of(local, evidence.digest))
+    known: list[dict[str, int]] = [json.loads(s.run.tags.get("unblur.test_openings", "{}")) for s in evidence.studies]
+    return replace(evidence, openings=max([logged, *known], key=lambda each: sum(each.values())))
 
 
 def _study(run: Found) -> StudyRuns | None:

@@ -6,7 +6,7 @@ from unblur.options import Options
 
 
 class ReportOptions(Options):
-    """Writes what MLflow knows of a dataset: leaderboard, verdict, figures. Reads nothing else."""
+    """Writes what MLflow knows of a dataset: leaderboard, verdict, figures."""
 
     dataset: str = "sample"
     """The dataset, as it was given to the search."""
@@ -14,6 +14,8 @@ class ReportOptions(Options):
     """Its protocol: clean, noisy_natural or noisy_random."""
     tracking_uri: str | None = None
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
+    storage: str = "./unblur-runs"
+    """Where the log of the test set's openings lies, beside the prepared data."""
     output: Path = Path("report.html")
     """The report, one file that opens offline."""
     markdown: Path | None = None

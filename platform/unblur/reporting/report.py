@@ -11,7 +11,7 @@ from unblur.reporting import papers, plots, search_plots, tables
 from unblur.reporting.figure import Plot
 from unblur.reporting.formatting import counted
 from unblur.reporting.leaderboard import Leaderboard, leaderboard
-from unblur.reporting.loading import load
+from unblur.reporting.loading import load, with_openings
 from unblur.reporting.options import ReportOptions
 from unblur.reporting.page import Report, Section, to_html, to_markdown
 from unblur.reporting.provenance import commands, definitions
@@ -23,7 +23,7 @@ from unblur.tracking.reader import Reader, existing_store
 def run(options: ReportOptions, console: Console) -> None:
     """`jobs/report.py`."""
     reader = Reader(existing_store(options.tracking_uri))
-    evidence = load(reader, Path(options.dataset).stem, options.protocol)
+    evidence = with_openings(load(reader, Path(options.dataset).stem, options.protocol), options.storage)
     report = build(evidence)
     for sentence in report.verdict:
         console.print(sentence, markup=False)

@@ -1,5 +1,6 @@
 """A dataset's studies as MLflow has them: what the report is made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,3 +94,10 @@ class Evidence:
     address: str
     studies: list[StudyRuns]
     notes: list[str]
+    openings: Mapping[str, int] = field(default_factory=dict)
+    """How often the test set was opened, by the reason."""
+
+    @property
+    def digest(self) -> str:
+        """Of the data that all studies have in common."""
+        return self.studies[0].digest

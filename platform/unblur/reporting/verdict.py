@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from unblur import models
+from unblur.data.openings import sentence
 from unblur.evaluation.significance import CONFIDENCE, welch
 from unblur.reporting.formatting import counted, duration, shown
 from unblur.reporting.leaderboard import Leaderboard, Row
@@ -29,7 +30,7 @@ def reservations(evidence: Evidence, board: Leaderboard) -> list[str]:
     """What a reader must know before quoting the verdict."""
     studies = [row.study for row in board.rows]
     found = [_history(studies), *_budgets(studies), *_settings(studies), *_sizes(board)]
-    return [*found, *_champion(studies), *evidence.notes]
+    return [*found, sentence(evidence.openings), *_champion(studies), *evidence.notes]
 
 
 def _winner(evidence: Evidence, board: Leaderboard) -> str:
