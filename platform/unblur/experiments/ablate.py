@@ -24,7 +24,8 @@ from unblur.experiments.cells import Piece, piece, projection
 from unblur.experiments.context import absolute, check_writable, ray_cluster
 from unblur.experiments.experiment_options import AblateOptions
 from unblur.files import under
-from unblur.models.diffusion._dislikes import need
+from unblur.models import configure
+from unblur.models.needs import refuse_unmet
 from unblur.running.resources import Resources, concurrency
 from unblur.seeds import derive
 from unblur.training.loop import Plan, TrainingFailed
@@ -45,8 +46,7 @@ def ablate(options: AblateOptions, save: Save, console: Console) -> None:
     local = directory(None) if "://" in root else Path(root)
     splits = _prepared(study, options.data_dir, local, console)
     for cell in study.cells():
-        weights = {name: float(cell.params.get(name, 0)) for name in ("dislike_weight", "triplet_weight")}
-        need(splits[cell.data], **weights)
+        refuse_unmet(configure(cell.model, dict(cell.params), str(cell)), splits[cell.data])
     pieces = pieces_of(study, splits, under(root, "ablations", Path(study.dataset).stem))
     resources = Resources(1, options.cpus_per_worker, options.gpus_per_worker)
     with ray_cluster():

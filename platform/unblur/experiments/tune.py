@@ -9,6 +9,7 @@ from rich.console import Console
 
 from unblur import models
 from unblur.checkout import beside
+from unblur.data.dataset import Dataset
 from unblur.documents import configured
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.budget import share_out
@@ -17,15 +18,10 @@ from unblur.experiments.forecast import refuse_infeasible
 from unblur.experiments.options import SearchOptions, TrainOptions
 from unblur.experiments.results import tell_comparison, write_summary
 from unblur.experiments.study_run import search_one, train_one
-from unblur.models.diffusion._dislikes import need
+from unblur.models.needs import REASONS, refuse_unmet, unmet
 from unblur.search.inference_grid import without_swept, written
 from unblur.search.space import Parameter, SearchSpace
 from unblur.search.space_file import load_space
-
-RECENCY = {"w_form": "linear", **dict.fromkeys(("w_min", "w_max", "gamma", "condition_w_min", "recent_share"), 1.0)}
-"""The parameters, of whichever model, that weigh a user's interactions by their age, with what means not to."""
-RATED = {"dislike_weight": 0.0, "triplet_weight": 0.0}
-"""Those that learn from ratings too low for a hit, with what means not to."""
 
 
 def search(options: SearchOptions, console: Console) -> None:
@@ -37,12 +33,7 @@ def search(options: SearchOptions, console: Console) -> None:
     names = share_out(options)
     spaces = {name: _space(name, options.search_space) for name in names}
     session = open_session(options, console)
-    if session.dataset.train_rank is None:
-        told = "the data have no order in time"
-        spaces = {name: _without(space, RECENCY, told, console) for name, space in spaces.items()}
-    if session.dataset.disliked is None:
-        told = "the data know no ratings too low for a hit"
-        spaces = {name: _without(space, RATED, told, console) for name, space in spaces.items()}
+    spaces = {name: _served(space, session.dataset, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
     refuse_infeasible(spaces.values(), session.dataset)
     sweep = without_swept if options.sweep_inference == "on" else _all_drawn
@@ -81,7 +72,7 @@ def train(options: TrainOptions, console: Console) -> dict[str, Any] | None:
     """`jobs/train.py`: the end of a search without the search. Returns its summary, None after a dry run."""
     config = configured(models.config_class(options.model), options.set, options.config)
     session = open_session(options, console)
-    need(session.dataset, **{name: getattr(config, name, 0.0) for name in RATED})
+    refuse_unmet(config, session.dataset)
     space = SearchSpace(model=options.model, parameters={}, fixed=config.model_dump(mode="json"))
     refuse_infeasible([space], session.dataset)
     with ExitStack() as cluster:
@@ -107,12 +98,14 @@ def _all_drawn(space: SearchSpace) -> tuple[SearchSpace, dict[str, Parameter]]:
     return space, {}
 
 
-def _without(space: SearchSpace, off: dict[str, Any], reason: str, console: Console) -> SearchSpace:
-    """The space with those of the parameters fixed at what turns them off, since the data lack what they need."""
-    constants = {name: value for name, value in off.items() if name in space.parameters}
-    if constants:
-        console.print(f"{space.model}: {reason}: {written(constants)} fixed", markup=False)
-    return space.fixing(constants)
+def _served(space: SearchSpace, dataset: Dataset, console: Console) -> SearchSpace:
+    """The space with the parameters whose needs the data do not meet fixed at their neutral values."""
+    needs = {n: need for n, need in unmet(models.config_class(space.model), dataset).items() if n in space.parameters}
+    for what, reason in REASONS.items():
+        if constants := {name: need.neutral for name, need in needs.items() if need.what == what}:
+            console.print(f"{space.model}: {reason}: {written(constants)} fixed", markup=False)
+            space = space.fixing(constants)
+    return space
 
 
 def default_space(model: str) -> Path:

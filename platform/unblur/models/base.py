@@ -59,6 +59,8 @@ class Recommender(ABC, Generic[C]):
     """Scores come from embeddings of the users that were trained on, so a history alone cannot be served."""
     DIFFUSION: ClassVar[bool] = False
     """Whether reports count it among the diffusion models or among the baselines."""
+    UNGUIDED: ClassVar[str | None] = None
+    """Of a guided model: the unguided one that it is held against."""
 
     def __init__(self, config: C, n_users: int, n_items: int, seed: int = 0) -> None:
         super().__init__()

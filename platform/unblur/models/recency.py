@@ -1,13 +1,14 @@
 """Recency weights: what a user did last says more of what comes next (T-DiffRec, eq. 16, and a geometric form)."""
 
 from abc import abstractmethod
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import History, WeightForm
 from unblur.models.base import ModelConfig
+from unblur.models.needs import ORDER, Needs
 
 
 class HistoryConfig(ModelConfig):
@@ -21,7 +22,7 @@ class HistoryConfig(ModelConfig):
 class GeometricConfig(HistoryConfig):
     """Geometric weights alone, for models of the order in time."""
 
-    gamma: float = Field(0.8, gt=0, le=1)
+    gamma: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(0.8, gt=0, le=1)
     """An interaction weighs gamma^k, where k interactions of the same user came later."""
 
     def weigh(self, history: History) -> csr_matrix:
@@ -31,13 +32,13 @@ class GeometricConfig(HistoryConfig):
 class RecencyConfig(HistoryConfig):
     """Weights, in one of three forms, of what a model learns from and of what it is given."""
 
-    w_form: WeightForm = "linear"
+    w_form: Annotated[WeightForm, Needs(ORDER, neutral="linear")] = "linear"
     """From w_min to w_max by a constant step (linear) or factor (exponential), or by gamma alone (geometric)."""
-    w_min: float = Field(1.0, ge=0, le=1)
+    w_min: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(1.0, ge=0, le=1)
     """Weight of a user's oldest interaction."""
-    w_max: float = Field(1.0, gt=0, le=1)
+    w_max: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(1.0, gt=0, le=1)
     """Weight of a user's most recent interaction."""
-    gamma: float = Field(1.0, gt=0, le=1)
+    gamma: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(1.0, gt=0, le=1)
     """With w_form = geometric, an interaction weighs gamma^k, where k interactions of the same user came later."""
 
     @model_validator(mode="after")

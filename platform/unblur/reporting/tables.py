@@ -8,7 +8,7 @@ from unblur.reporting.formatting import NONE, duration, probability, shown, with
 from unblur.reporting.leaderboard import Leaderboard
 from unblur.reporting.papers import Beside
 from unblur.reporting.runs import StudyRuns
-from unblur.reporting.verdict import GUIDED, UNGUIDED
+from unblur.reporting.verdict import guided_pairs
 from unblur.tracking.runs import text
 from unblur.training.record import ENDED, State
 
@@ -53,8 +53,8 @@ def comparisons(board: Leaderboard) -> Table:
     """The best model against each other one, and guidance against none."""
     best = board.rows[0].model
     pairs = [(best, row.model) for row in board.rows[1:]]
-    guided = [name for name in GUIDED if board.row(name) and best not in {name, UNGUIDED}]
-    pairs += [(name, UNGUIDED) for name in guided if board.row(UNGUIDED)]
+    guided = [(row.model, plain.model) for row, plain in guided_pairs(board)]
+    pairs += [pair for pair in guided if best not in pair]
     rows = []
     for one, other in pairs:
         found = board.compare(one, other)

@@ -9,7 +9,6 @@ from unblur.reporting.formatting import counted, duration, shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
 
-GUIDED, UNGUIDED = ("cfg_diffrec", "generative_cfg"), "diffrec"
 COVERAGE = "coverage_at_10"
 LEVEL = 1 - CONFIDENCE
 LISTED = 4  # models that a sentence names
@@ -18,7 +17,17 @@ SIMILAR = 1.1  # budgets within 10% count as equal
 
 def is_diffusion(model: str) -> bool:
     """Whether a model of this version is one; MLflow may hold others."""
-    return model in models.names() and models.model_class(model).DIFFUSION
+    return model in models.RECOMMENDERS and models.model_class(model).DIFFUSION
+
+
+def guided_pairs(board: Leaderboard) -> list[tuple[Row, Row]]:
+    """Each guided model with the unguided one that it is held against, where both are on the board; by name."""
+    found = [(row, _unguided(row.model)) for row in sorted(board.rows, key=lambda row: row.model)]
+    return [(row, plain) for row, name in found if name and (plain := board.row(name))]
+
+
+def _unguided(model: str) -> str | None:
+    return models.model_class(model).UNGUIDED if model in models.RECOMMENDERS else None
 
 
 def verdict(evidence: Evidence, board: Leaderboard) -> list[str]:
@@ -65,14 +74,13 @@ def _within_seeds(board: Leaderboard, one: str, other: str) -> bool:
 
 def _guidance(board: Leaderboard) -> list[str]:
     """What each guided model gains over the unguided one."""
-    plain = board.row(UNGUIDED)
-    return [_gain(board, row, plain) for row in map(board.row, GUIDED) if row and plain]
+    return [_gain(board, guided, plain) for guided, plain in guided_pairs(board)]
 
 
 def _gain(board: Leaderboard, guided: Row, plain: Row) -> str:
     verb = "gains" if guided.mean >= plain.mean else "loses"
     return (
-        f"Guidance ({guided.model}) {verb} {_percent(guided, plain)} against {UNGUIDED}, "
+        f"Guidance ({guided.model}) {verb} {_percent(guided, plain)} against {plain.model}, "
         f"{_evidence(board, guided, plain)}{_coverage(guided.study, plain.study)}."
     )
 

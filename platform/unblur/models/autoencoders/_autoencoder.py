@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import Batch
+from unblur.models.batching import epoch_rng, shares
 from unblur.models.trained import RANKING_BYTES, Trained, TrainedConfig
 from unblur.nn.sparse import from_scipy, is_sparse, normalized, project, with_values
 
@@ -58,14 +59,11 @@ class Autoencoder(Trained[C]):
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         matrix = self.config.weigh(dataset.history())
         users = np.flatnonzero(np.diff(matrix.indptr))
-        order = np.random.default_rng([self.seed, epoch]).permutation(users)
-        starts = range(0, len(order), self.config.batch_size)
-        for i, start in enumerate(starts):
-            whole = order[start : start + self.config.batch_size]
-            share = whole[rank::world]
-            ids = torch.from_numpy(share).to(self.device)
-            rows = from_scipy(matrix[share], self.device)
-            yield Batch(Histories(rows, ids, epoch * len(starts) + i), len(whole))
+        rng = epoch_rng(self.seed, epoch)
+        for share in shares(users, self.config.batch_size, rng, epoch, rank, world):
+            ids = torch.from_numpy(share.rows).to(self.device)
+            rows = from_scipy(matrix[share.rows], self.device)
+            yield Batch(Histories(rows, ids, share.update), share.size)
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:

@@ -33,6 +33,7 @@ class Config(multi_vae.Config):
 
 class Model(multi_vae.Model):
     config_class = Config
+    UNGUIDED = "multi_vae"
     config: Config
 
     def corrupted(self, rows: Tensor) -> Tensor:

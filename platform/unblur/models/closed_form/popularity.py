@@ -1,6 +1,7 @@
 """Popularity: everybody gets the items that most users have."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from unblur.data.dataset import Dataset, History
 from unblur.errors import UserError
 from unblur.models.base import ModelConfig, Operations
 from unblur.models.closed_form._linear import Stored
+from unblur.models.needs import ORDER, Needs
 
 
 class Config(ModelConfig):
-    recent_share: float = Field(1.0, gt=0, le=1)
+    recent_share: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(1.0, gt=0, le=1)
     """Share of each user's train interactions, the most recent ones, that is counted."""
 
 

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unblur.data.dataset import Dataset
-from unblur.errors import UserError
 from unblur.nn.sparse import owners
 
 
@@ -23,16 +21,6 @@ class Examples(NamedTuple):
     condition: Tensor
     disliked: Tensor | None = None
     """Binary; None where the loss does not ask for it."""
-
-
-def need(dataset: Dataset, **weights: float) -> None:
-    """UserError, naming the parameter, when a weight is not 0 and the data know no dislikes."""
-    asked = [f"{name} = {weight:g}" for name, weight in weights.items() if weight > 0]
-    if asked and dataset.disliked is None:
-        raise UserError(
-            f"{' and '.join(asked)} needs ratings too low for a hit, and these data have none: either they hold no "
-            "ratings or no order in time, or every interaction counts as a hit (--min-rating 4 changes that)"
-        )
 
 
 def triplet_losses(scores: Tensor, examples: Examples) -> Tensor:

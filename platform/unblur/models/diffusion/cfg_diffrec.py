@@ -1,6 +1,6 @@
 """DiffRec with classifier-free guidance (Buchanan, Gauch, Mai 2024): the history is also the condition."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from scipy.sparse import csr_matrix
@@ -12,6 +12,7 @@ from unblur.denoisers.base import Denoiser, LearnedNull, LinearEnds
 from unblur.diffusion.guidance import drop_items, drop_rows, need_unconditional_pass, scale_at
 from unblur.models.diffusion import diffrec
 from unblur.models.diffusion._dislikes import Examples
+from unblur.models.needs import ORDER, Needs
 
 
 class Config(diffrec.Config):
@@ -29,7 +30,7 @@ class Config(diffrec.Config):
     """What the network sees of a dropped condition."""
     condition_dropout: float = Field(0.0, ge=0, lt=1)
     """Probability that training drops an item of the condition, so that the rest must be generated."""
-    condition_w_min: float | None = Field(None, ge=0)
+    condition_w_min: Annotated[float | None, Needs(ORDER, neutral=1.0)] = Field(None, ge=0)
     """Weight of the oldest interaction in the condition, the newest being 1 [weighted as the input is]."""
     guidance: Literal["classifier_free", "auto"] = "classifier_free"
     """The weak pass: without the condition, or by a smaller network trained beside (autoguidance)."""
@@ -56,6 +57,7 @@ class Model(diffrec.Model):
     """DiffRec whose denoiser sees the history beside x_t, and whose prediction is guided."""
 
     config_class = Config
+    UNGUIDED = "diffrec"
     config: Config
 
     def _build(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -22,9 +22,11 @@ from unblur.diffusion.sampling import Products, Sampler, reverse_steps, thinned
 from unblur.diffusion.schedules import SCHEDULES
 from unblur.diffusion.step_sampling import StepSampler
 from unblur.models.base import Batch, TrainableConfig, TrainableRecommender
-from unblur.models.diffusion._dislikes import Examples, need, triplet_losses
+from unblur.models.batching import epoch_rng, shares
+from unblur.models.diffusion._dislikes import Examples, triplet_losses
 from unblur.models.diffusion._reverse import Reverse
 from unblur.models.files import load_model, save_model
+from unblur.models.needs import ORDER, RATINGS, Needs, refuse_unmet
 from unblur.nn.sparse import dense, from_scipy
 
 ScheduleName = Literal[
@@ -77,17 +79,17 @@ class Config(TrainableConfig):
     """Average so many reverse chains, each with its own noise; one is enough where nothing is drawn."""
     self_condition: bool = False
     """Show the network its own last estimate of x_0 (Chen et al. 2022)."""
-    w_min: float = Field(1.0, ge=0)
+    w_min: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(1.0, ge=0)
     """Weight of a user's oldest interaction (T-DiffRec, eq. 16)."""
-    w_max: float = Field(1.0, gt=0)
+    w_max: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(1.0, gt=0)
     """Weight of a user's newest interaction."""
-    w_form: WeightForm = "linear"
+    w_form: Annotated[WeightForm, Needs(ORDER, neutral="linear")] = "linear"
     """From w_min to w_max by a constant step (linear) or factor (exponential), or by gamma alone (geometric)."""
-    gamma: float = Field(1.0, gt=0, le=1)
+    gamma: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(1.0, gt=0, le=1)
     """With w_form = geometric, an interaction weighs gamma^k, where k interactions of the same user came later."""
-    dislike_weight: float = Field(0.0, ge=0)
+    dislike_weight: Annotated[float, Needs(RATINGS, neutral=0.0)] = Field(0.0, ge=0)
     """A signed x_0: what the user rated too low for a hit is -dislike_weight in it; 0 leaves it out."""
-    triplet_weight: float = Field(0.0, ge=0)
+    triplet_weight: Annotated[float, Needs(RATINGS, neutral=0.0)] = Field(0.0, ge=0)
     """Weight of the loss that puts a user's hits above the user's dislikes; 0 leaves it out."""
 
     @model_validator(mode="after")
@@ -165,18 +167,15 @@ class Model(TrainableRecommender[Config]):
     # training
 
     def setup(self, dataset: Dataset) -> None:
-        need(dataset, dislike_weight=self.config.dislike_weight, triplet_weight=self.config.triplet_weight)
+        refuse_unmet(self.config, dataset)
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         matrices = self._matrices(dataset.history())
         disliked = dataset.disliked if self.config.triplet_weight else None
         users = np.flatnonzero(np.diff(dataset.train.indptr))
-        order = np.random.default_rng([self.seed, epoch]).permutation(users)
-        for start in range(0, len(order), self.config.batch_size):
-            whole = order[start : start + self.config.batch_size]
-            users = whole[rank::world]
-            low = None if disliked is None else from_scipy(disliked[users], self.device)
-            yield Batch(Examples(*self._tensors(matrices, users), low), len(whole))
+        for share in shares(users, self.config.batch_size, epoch_rng(self.seed, epoch), epoch, rank, world):
+            low = None if disliked is None else from_scipy(disliked[share.rows], self.device)
+            yield Batch(Examples(*self._tensors(matrices, share.rows), low), share.size)
 
     def forward(self, examples: Examples) -> Tensor:
         return self._loss(self.network, examples)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import Batch, Operations
+from unblur.models.batching import epoch_rng, shares
 from unblur.models.trained import RANKING_BYTES, Trained, TrainedConfig
 
 Ids = NDArray[np.int64]
@@ -82,15 +83,14 @@ class Pairwise(Trained[C]):
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         matrix = self.config.weigh(dataset.history())
-        rng = np.random.default_rng([self.seed, epoch])
+        rng = epoch_rng(self.seed, epoch)
         users, negative = sample_negatives(dataset.train, rng)
-        usable = rng.permutation(np.flatnonzero(negative >= 0))
+        usable = np.flatnonzero(negative >= 0)
         columns = [torch.from_numpy(c).to(self.device) for c in (users, matrix.indices.astype(np.int64), negative)]
         columns.append(torch.from_numpy(matrix.data).to(self.device))
-        for start in range(0, len(usable), self.config.batch_size):
-            whole = usable[start : start + self.config.batch_size]
-            share = torch.from_numpy(whole[rank::world]).to(self.device)
-            yield Batch(Triples(*(column[share] for column in columns)), len(whole))
+        for share in shares(usable, self.config.batch_size, rng, epoch, rank, world):
+            rows = torch.from_numpy(share.rows).to(self.device)
+            yield Batch(Triples(*(column[rows] for column in columns)), share.size)
 
     @torch.inference_mode()
     def score(self, history: History, users: Ids) -> Tensor:

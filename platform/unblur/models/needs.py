@@ -1,0 +1,58 @@
+"""What parameters need of the data: an order in time, or ratings too low for a hit.
+
+A Config field says so by its metadata, `Annotated[float, Needs(ORDER, neutral=1.0)]`; searches, trainings and ablations
+follow from that.
+"""
+
+from dataclasses import dataclass
+
+from unblur.data.dataset import Dataset
+from unblur.errors import UserError
+from unblur.models.base import ModelConfig
+
+ORDER, RATINGS = "order", "ratings"
+
+REASONS = {ORDER: "the data have no order in time", RATINGS: "the data know no ratings too low for a hit"}
+
+_REFUSALS = {
+    ORDER: "an order in time, and these data have none",
+    RATINGS: (
+        "ratings too low for a hit, and these data have none: either they hold no ratings or no order in time, or "
+        "every interaction counts as a hit (--min-rating 4 changes that)"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Metadata of a Config field that only data with `what` can serve, but for its neutral value."""
+
+    what: str
+    """ORDER or RATINGS."""
+    neutral: float | str
+    """The value that turns the parameter off."""
+
+
+def unmet(config_class: type[ModelConfig], dataset: Dataset) -> dict[str, Needs]:
+    """The fields of a Config whose needs the dataset does not meet."""
+    lacking = {ORDER: dataset.train_rank is None, RATINGS: dataset.disliked is None}
+    needs = {
+        name: need
+        for name, field in config_class.model_fields.items()
+        for need in field.metadata
+        if isinstance(need, Needs)
+    }
+    return {name: need for name, need in needs.items() if lacking[need.what]}
+
+
+def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:
+    """UserError that names the fields whose values the dataset cannot serve."""
+    values = {name: getattr(config, name) for name in unmet(type(config), dataset)}
+    for what, refusal in _REFUSALS.items():
+        asked = [
+            f"{name} = {values[name]}"
+            for name, need in unmet(type(config), dataset).items()
+            if need.what == what and values[name] not in (None, need.neutral)
+        ]
+        if asked:
+            raise UserError(f"{' and '.join(asked)} needs {refusal}")
