@@ -25,7 +25,7 @@ ITEMS = [str(item) for item in SPLIT.items]
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    return connect(None, tmp_path)
+    return connect(f"sqlite:///{tmp_path}/mlflow.db")
 
 
 @pytest.fixture

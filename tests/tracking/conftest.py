@@ -33,7 +33,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(template: Path, tmp_path: Path) -> Store:
     (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
-    return connect(None, tmp_path)
+    return connect(f"sqlite:///{tmp_path}/mlflow.db")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def open_tracker() -> Iterator[Callable[..., Tracker]]:
     def build(store: Store, study: str = "s1") -> Tracker:
         tracker = Tracker(store, "toys/clean")
         opened.append(tracker)
-        tracker.open_study(study, "toys diffrec", {"unblur.model": "diffrec"}, {"trials": 3}, TOYS, "# toys")
+        tracker.open_study(study, "toys diffrec", {"unblur.model": "diffrec"}, {"trials": 3}, TOYS)
         return tracker
 
     yield build

@@ -60,7 +60,7 @@ def test_a_study_as_people_see_it(store: Store, open_tracker: OpenTracker, tmp_p
         {"test/ndcg_at_10": 0.2, "test/ndcg_at_10_std": 0.02**0.5, "seconds/total": 3.5}
     )
     assert json.loads(parent.data.tags["unblur.values.test/ndcg_at_10"]) == [0.1, 0.3]
-    assert parent.data.tags["mlflow.note.content"] == "# toys" and parent.data.tags["note"] == "ok"
+    assert parent.data.tags["mlflow.note.content"] == "toys diffrec" and parent.data.tags["note"] == "ok"
     shown = parent.inputs.dataset_inputs[0].dataset
     assert (shown.name, shown.digest, json.loads(shown.profile)) == ("toys", ("ab" * 32)[:36], {"users": 3, "items": 5})
     files = {each.path for each in store.client.list_artifacts(parent.info.run_id)}

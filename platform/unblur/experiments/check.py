@@ -10,10 +10,10 @@ from rich.console import Console
 from unblur.errors import UserError
 from unblur.experiments.context import absolute, asked_for, check_writable, ray_cluster, study_url
 from unblur.experiments.options import SearchOptions
+from unblur.redaction import redact
 from unblur.running.resources import cluster_nodes, concurrency
 from unblur.search.lock import driving
 from unblur.search.storage import open_storage, shown
-from unblur.tracking.address import redact
 from unblur.tracking.client import connect
 
 

@@ -25,10 +25,10 @@ from unblur.errors import UserError
 from unblur.evaluation.metrics import parse_metric
 from unblur.experiments.options import RunOptions, SearchOptions
 from unblur.files import filesystem
+from unblur.redaction import redact
 from unblur.running.resources import Resources
 from unblur.running.trainable import Trainer
 from unblur.search.storage import local_url
-from unblur.tracking.address import redact
 from unblur.tracking.client import Store, connect
 from unblur.tracking.tracker import Tracker
 from unblur.training.loop import Plan
@@ -164,7 +164,7 @@ def check_summary(file: Path) -> None:
 
 def command() -> str:
     """The command line of this run, as it can be typed again; nothing secret in it."""
-    return redact(shlex.join(["python", *sys.argv]))
+    return shlex.join(["python", *map(redact, sys.argv)])  # before they are quoted: a quote would split a password
 
 
 @contextmanager

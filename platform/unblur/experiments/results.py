@@ -15,8 +15,8 @@ from rich.table import Table
 from unblur.experiments.context import Session
 from unblur.experiments.final_evaluation import Result
 from unblur.files import write_output
+from unblur.redaction import redact
 from unblur.search.inference_grid import written
-from unblur.tracking.address import redact
 from unblur.tracking.tracker import Tracker
 from unblur.training.memory import gigabytes
 

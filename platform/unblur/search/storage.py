@@ -12,6 +12,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from unblur.errors import RunFailed, UserError
+from unblur.redaction import redact, remember
 
 CONNECT_SECONDS = 5
 RETRY_DELAYS = (0.5, 1, 2, 4, 8, 15, 30)
@@ -47,14 +48,15 @@ def parse(url: str) -> URL:
     if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
         # the text itself may hold a password, so it is not repeated
         raise UserError("--study-url is not understood; it reads postgresql://user:password@host:5432/database")
+    remember([url, parsed.render_as_string(hide_password=False)])
     return parsed
 
 
 def reason_of(error: BaseException) -> str:
-    """The database's own words, on one line."""
+    """The database's own words, on one line and without credentials."""
     while not isinstance(error, SQLAlchemyError) and error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    return redact(" ".join(str(getattr(error, "orig", None) or error).split()))
 
 
 @contextmanager
@@ -70,10 +72,7 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
         yield made_once(text, {"connect_args": timeout, "pool_pre_ping": True})
     except (SQLAlchemyError, ImportError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        reason = reason_of(error)
-        if parsed.password:
-            reason = reason.replace(str(parsed.password), "***")
-        raise UserError(f"cannot open the study in {shown(url)} ({setting}): {reason}") from None
+        raise UserError(f"cannot open the study in {shown(url)} ({setting}): {reason_of(error)}") from None
 
 
 def made_once(url: str, engine: dict[str, object]) -> optuna.storages.RDBStorage:

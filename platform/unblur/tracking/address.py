@@ -1,10 +1,10 @@
 """Addresses of tracking stores: what is accepted, what may be shown, and how a failure is told."""
 
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from unblur.errors import UserError
+from unblur.redaction import redact
 
 HELP = "Leave --tracking-uri out to keep the record in ./mlflow.db."
 
@@ -26,12 +26,6 @@ def resolve(tracking_uri: str | None, directory: Path) -> str:
             f"--tracking-uri {uri}: a database in memory would be lost. Use sqlite:///PATH/mlflow.db. {HELP}"
         )
     return f"sqlite:///{directory / path}" + (f"?{query}" if query else "")
-
-
-def redact(text: str) -> str:
-    """The text without user names and passwords in addresses."""
-    text = re.sub(r"([\w+.-]+://)[^\s/'\"]*@", r"\1", text)
-    return re.sub(r"([?&][^=&\s]*(?:password|token|secret)[^=&\s]*=)[^&\s'\"]+", r"\1***", text, flags=re.IGNORECASE)
 
 
 def explain(address: str, error: Exception) -> str:

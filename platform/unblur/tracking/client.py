@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from unblur.errors import UserError
-from unblur.tracking.address import explain, redact, resolve
+from unblur.redaction import redact, remember
+from unblur.tracking.address import explain, resolve
 
 ENVIRONMENT = {
     # we retry by ourselves: a create that MLflow repeats behind our back would make a second run
@@ -88,16 +89,17 @@ class Store:
         return self.client.get_experiment_by_name(name)
 
 
-def connect(tracking_uri: str | None = None, directory: Path | None = None) -> Store:
+def connect(tracking_uri: str | None = None) -> Store:
     """Open the tracking store and make sure that it answers; raises UserError within seconds when it does not.
 
-    `tracking_uri`: None means MLFLOW_TRACKING_URI, or else `mlflow.db` in `directory` (the working directory).
+    `tracking_uri`: None means MLFLOW_TRACKING_URI, or else `mlflow.db` in the working directory.
     """
     os.environ.update(ENVIRONMENT)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    home = (directory or Path.cwd()).absolute()
+    home = Path.cwd()
     uri = resolve(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), home)
+    remember([uri])
     if uri.startswith("sqlite:"):
         return _open_sqlite(uri)
     if urlsplit(uri).scheme.partition("+")[0] in DATABASES:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from unblur.tracking.address import redact
+from unblur.redaction import redact
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -45,13 +45,11 @@ def register(
     example: Sequence[Sequence[str]],
     parent_run_id: str,
     tags: Mapping[str, Any],
-    params: Mapping[str, Any] | None = None,
 ) -> str:
     """Log the model that was saved in `folder` on the parent run, register it as candidate; returns its URI.
 
-    items: raw ids by column. example: histories of raw item ids, for the signature. params: of the model, for MLflow's
-    list of models. The same model of the same study is registered once, however often this is called. Raises
-    UserError, for instance when MLflow stays away.
+    items: raw ids by column. example: histories of raw item ids, for the signature. The same model of the same study
+    is registered once, however often this is called. Raises UserError, for instance when MLflow stays away.
     """
     name, marks = name_of(dataset), {key: text(value) for key, value in tags.items()}
     marks |= {"unblur.dataset": dataset, "unblur.weights": digest(folder)}
@@ -59,19 +57,16 @@ def register(
         study = patiently(lambda: store.client.get_run(parent_run_id), PATIENCE_SECONDS)
         marks["unblur.study"] = study.data.tags["unblur.study"]
         new = _New(folder, [str(item) for item in items], [[str(item) for item in each] for each in example], marks)
-        shown = {key: text(value) for key, value in (params or {}).items()}
-        version = patiently(
-            lambda: _find(store, name, marks) or _create(store, name, new, study, shown), PATIENCE_SECONDS
-        )
+        version = patiently(lambda: _find(store, name, marks) or _create(store, name, new, study), PATIENCE_SECONDS)
         patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
     return f"models:/{name}/{version}"
 
 
-def load_registered(store: Store, model: str, into: Path | None = None) -> Registered:
+def load_registered(store: Store, model: str) -> Registered:
     """Fetch a registered model without running any of its code.
 
-    model: a dataset's name (its champion), `models:/NAME@ALIAS` or `models:/NAME/VERSION`. into: the folder for the
-    files; without it, they stay where they are when they are on this machine, and go to a temporary folder otherwise.
+    model: a dataset's name (its champion), `models:/NAME@ALIAS` or `models:/NAME/VERSION`. Its files stay
+    where they are when they are on this machine, and go to a temporary folder otherwise.
     """
     uri = model if model.startswith("models:/") else f"models:/{name_of(model)}@{CHAMPION}"
     version = _version(store, uri)
@@ -80,7 +75,7 @@ def load_registered(store: Store, model: str, into: Path | None = None) -> Regis
 
         # by its place: for models:/ URIs MLflow asks the global tracking URI, whatever it is given
         place = store.client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
-        root = download_artifacts(place, dst_path=into and str(into), tracking_uri=store.uri)
+        root = download_artifacts(place, tracking_uri=store.uri)
     folder = Path(root) / "artifacts" / "recommender"
     if digest(folder) != version.tags.get("unblur.weights"):
         raise UserError(f"{uri}: the files in the registry are not those that were registered; register it again")
@@ -153,12 +148,12 @@ class _New:
     marks: dict[str, str]
 
 
-def _create(store: Store, name: str, new: _New, study: Any, params: dict[str, str]) -> str:
+def _create(store: Store, name: str, new: _New, study: Any) -> str:
     """Log, register, and link to the parent run."""
     from mlflow.entities import LoggedModelOutput
 
     client, run_id, marks = store.client, study.info.run_id, new.marks
-    logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, params, "recommender")
+    logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, model_type="recommender")
     with tempfile.TemporaryDirectory(prefix="unblur-") as scratch:
         client.log_model_artifacts(logged.model_id, str(_package(Path(scratch), new, logged, run_id)))
     client.finalize_logged_model(logged.model_id, "READY")

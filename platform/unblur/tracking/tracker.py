@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unblur.tracking.address import redact
+from unblur.redaction import redact
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import Delivery
 from unblur.tracking.runs import STATE, STATUS, Kind, LoggedDataset, Record, Run, finite, spread, text
@@ -37,10 +37,9 @@ class Tracker:
         tags: Mapping[str, Any],
         params: Mapping[str, Any],
         dataset: LoggedDataset,
-        description: str = "",
     ) -> str:
         """Find the study's runs, or make its parent run; returns the parent's id. Raises UserError."""
-        notes = {"unblur.dataset_digest": dataset.digest, "mlflow.note.content": description or name}
+        notes = {"unblur.dataset_digest": dataset.digest, "mlflow.note.content": name}
         self._writer = writer = Writer(self.store, self.experiment_id, study_id)
         with self.store.explained():
             self._study = study = writer.find("study", 0) or Run("study", 0)

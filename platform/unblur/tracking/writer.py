@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from unblur.redaction import redact
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Kind, LoggedDataset, Run, from_mlflow, text
 
@@ -63,7 +64,7 @@ class Writer:
     def tags(self, run: Run, tags: Mapping[str, Any], again: bool = False) -> None:
         from mlflow.entities import RunTag
 
-        self._client.log_batch(run.id, tags=[RunTag(key, text(value)) for key, value in tags.items()])
+        self._client.log_batch(run.id, tags=[RunTag(key, redact(text(value))) for key, value in tags.items()])
 
     def running(self, run: Run, again: bool = False) -> None:
         self._client.update_run(run.id, status="RUNNING")
