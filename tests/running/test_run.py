@@ -109,6 +109,9 @@ def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(study: S
                 raise RuntimeError("boom")
             case 3:
                 return
+            case 4:
+                report(Finished(diverged="the loss became nan in epoch 2"))
+                return
         report(Progress(2, {"ndcg_at_10": 0.2}))
 
     ear = Ear()
@@ -119,8 +122,9 @@ def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(study: S
     assert records[1].reason == "out of memory: batch of 400"
     first, _, rest = str(records[2].reason).partition("\n")
     assert first == "RuntimeError: boom" and "in fragile" in rest, "the traceback is kept"
-    assert [r.value for r in records[3:]] == [0.1, 0.2, 0.2]
-    assert [h[3] for h in ear.heard if h[0] == "ended"] == [r.reason for r in records]
+    assert [r.value for r in records[3:]] == [0.1, 0.1, 0.2]
+    told = [h[3] for h in ear.heard if h[0] == "ended"]
+    assert told == [r.reason for r in records[:4]] + ["the loss became nan in epoch 2", None]
 
 
 def test_a_trial_whose_process_dies_is_begun_again(study: Study, tmp_path: Path) -> None:

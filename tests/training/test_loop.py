@@ -1,5 +1,6 @@
 """The training loop: what it keeps, when it stops, and that a resumed training is the undisturbed one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,27 @@ def test_what_ran_before_in_the_process_changes_nothing() -> None:
 def test_a_diverging_loss_is_a_failure_with_its_reason() -> None:
     with pytest.raises(TrainingFailed, match=r"the loss became (nan|inf) in epoch \d+: try a smaller lr"):
         fit(build(lr=1e30), SPLIT, Plan(epochs=50), Told())
+
+
+@pytest.mark.parametrize("fault", ["forward", "score"])
+def test_divergence_after_an_evaluation_ends_a_training_and_leaves_its_best(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy, broken = build(), build()
+    best = fit(healthy, SPLIT, Plan(epochs=4, eval_every=2), Told())
+    told, method = Told(), getattr(broken, fault)
+
+    def spoilt(*args: object) -> torch.Tensor:
+        result: torch.Tensor = method(*args)
+        return result * torch.nan if 4 in told.seen else result
+
+    monkeypatch.setattr(broken, fault, spoilt)
+    outcome = fit(broken, SPLIT, Plan(epochs=20, eval_every=2), told, Checkpoints(str(tmp_path)))
+    says = {"forward": "the loss became nan in epoch 5", "score": "scores are not finite"}
+    assert list(told.seen) == [2, 4] and says[fault] in str(outcome.diverged)
+    assert replace(outcome, diverged=None) == best
+    monkeypatch.undo()
+    assert validate(broken, SPLIT).metrics() == validate(healthy, SPLIT).metrics()
 
 
 def test_out_of_memory_is_a_failure_with_its_reason(tmp_path: Path) -> None:

@@ -105,6 +105,9 @@ def _test(
         metrics = results_on_test(retrains.home(number), data, session.resources, results)
         tracker.log("retrain", number, 0, {f"test/{name}": value for name, value in metrics.items()})
         tests.append(metrics)
+    for seed, outcome in enumerate(outcomes):
+        if diverged := outcome.get("diverged"):
+            console.print(f"seed {seed}: {diverged}; its best epoch, {outcome['epoch']}, counts", markup=False)
     values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
     least = popularity(session.dataset, data.test, data.history)
     best = max(range(len(numbers)), key=lambda index: outcomes[index]["value"])

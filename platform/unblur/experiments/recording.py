@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from unblur.tracking.runs import INFERENCE, Record
+from unblur.tracking.runs import DIVERGED, INFERENCE, Record
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress
@@ -34,7 +34,9 @@ class Recorder:
             self.tracker.note(self.kind, number, {INFERENCE: chosen})
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
-        self.tracker.end(self.kind, number, state, reason)
+        if state == State.COMPLETE and reason:
+            self.tracker.note(self.kind, number, {DIVERGED: reason})
+        self.tracker.end(self.kind, number, state, None if state == State.COMPLETE else reason)
 
     def _name(self, number: int) -> str | None:
         if self.kind == "trial":

@@ -54,11 +54,11 @@ def _train_loop(config: dict[str, Any]) -> None:
         ray.train.report(to_ray(progress))
 
     try:
-        run(task, split, report, replace(process_group(), notice=_notice))
+        outcome = run(task, split, report, replace(process_group(), notice=_notice))
     except (TrainingFailed, UserError) as failure:
         ray.train.report(to_ray(Finished(str(failure))))
     else:
-        ray.train.report(to_ray(Finished()))
+        ray.train.report(to_ray(Finished(diverged=outcome.diverged)))
 
 
 def _notice() -> bool:

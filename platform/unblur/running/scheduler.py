@@ -21,7 +21,8 @@ class Listener(Protocol):
         """A trial was evaluated."""
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
-        """A trial is COMPLETE, PRUNED or FAIL for good; `reason` begins with a line that says why it failed."""
+        """A trial is COMPLETE, PRUNED or FAIL for good; `reason` begins with a line that says why it failed, or how a
+        complete one diverged after its best evaluation."""
 
 
 class Identity(Protocol):
@@ -110,7 +111,7 @@ class Conductor:
         if report.reason is not None:
             self._end(self.study.fail(number, report.reason))
             return True
-        self._complete(number)
+        self._complete(number, report.diverged)
         self._leaving.add(number)
         return False
 
@@ -167,12 +168,12 @@ class Conductor:
             self.left -= 1
             self._end(record)
 
-    def _complete(self, number: int) -> None:
-        self._end(self.study.complete(number, self._final.get(number)))
+    def _complete(self, number: int, diverged: str | None = None) -> None:
+        self._end(self.study.complete(number, self._final.get(number)), diverged)
 
-    def _end(self, record: TrialRecord) -> None:
+    def _end(self, record: TrialRecord, diverged: str | None = None) -> None:
         del self.running[record.number]
         self._given.pop(record.number, None)
         self._final.pop(record.number, None)
         for listener in self.listeners:
-            listener.ended(record.number, record.state, record.reason)
+            listener.ended(record.number, record.state, record.reason or diverged)

@@ -69,11 +69,11 @@ def _in_place(work: Work, split: list["ray.ObjectRef"], config: dict[str, Any]) 
     work.resources.settle()
 
     try:
-        run(work.task(**config), ray.get(split[0]), report)
+        outcome = run(work.task(**config), ray.get(split[0]), report)
     except (TrainingFailed, UserError) as failure:
         report(Finished(str(failure)))
     else:
-        report(Finished())
+        report(Finished(diverged=outcome.diverged))
 
 
 def _on_workers(work: Work, split: list["ray.ObjectRef"], config: dict[str, Any]) -> None:

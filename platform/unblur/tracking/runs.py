@@ -19,6 +19,8 @@ STATUS = {
 }
 """MLflow's word for each state; of the killed, the tag `unblur.state` of a study tells an interrupted one."""
 STATE = "unblur.state"
+DIVERGED = "unblur.diverged"
+"""The tag of a run whose training ended with a loss or scores that were not finite; its best epoch counts."""
 INFERENCE = "unblur.inference"
 """The tag with the settings of inference, chosen on validation, that a trial or retrain is worth its value with."""
 

@@ -32,6 +32,10 @@ class TrainingFailed(Exception):
     """The configuration cannot be trained (its loss or scores became NaN); trying again would not help."""
 
 
+class Diverged(TrainingFailed):
+    """The loss stopped being finite; what was evaluated before is as good as ever."""
+
+
 class Plan(BaseModel):
     """How long to train, and what decides."""
 
@@ -60,6 +64,8 @@ class Outcome:
     """The settings of inference that were best, where there was a grid of them."""
     efficiency: float | None = None
     """Of several workers: how many times as fast as one they are, over their number."""
+    diverged: str | None = None
+    """Why the training ended before its time, its loss or scores no longer finite; the best epoch counts."""
 
 
 def fit(
@@ -75,8 +81,8 @@ def fit(
 
     With a `grid` of settings of inference (`Config.INFERENCE`), each evaluation is that of the best of them, and the
     model is left with the best epoch's. A training with `checkpoints` resumes from their newest sound one. The outcome
-    is of all users, also where the plan's evaluations are of a sample. Raises TrainingFailed when the loss or the
-    scores are not finite.
+    is of all users, also where the plan's evaluations are of a sample. A loss or scores that are not finite end the
+    training; TrainingFailed when nothing was evaluated before.
     """
     try:
         if isinstance(model, ClosedFormRecommender):
@@ -124,6 +130,21 @@ class Training:
         self.forward = workers.wrap(model)
 
     def run(self) -> Outcome:
+        diverged = None
+        try:
+            self._train()
+        except (Diverged, ScoresNotFinite) as error:
+            if self.best.epoch == 0:
+                raise
+            diverged = str(error)
+        self.model.load_state_dict(self.best_weights)
+        self.model.infer_with(self.best.inference)
+        self.model.eval()
+        if self.users is not None:
+            self._validate_on_all()
+        return replace(self.best, efficiency=self.efficiency, diverged=diverged)
+
+    def _train(self) -> None:
         started, last_saved = time.monotonic(), time.monotonic()
         while self.epoch < self.plan.epochs and not self._patience_is_over():
             loss = self.train_epoch()
@@ -138,12 +159,6 @@ class Training:
             if due and self.checkpoints and self.workers.rank == 0:
                 self.checkpoints.save(self.state())
                 last_saved = time.monotonic()
-        self.model.load_state_dict(self.best_weights)
-        self.model.infer_with(self.best.inference)
-        self.model.eval()
-        if self.users is not None:
-            self._validate_on_all()
-        return replace(self.best, efficiency=self.efficiency)
 
     def _validate_on_all(self) -> None:
         """The trained model's own metrics, in place of the sample's by which it was chosen."""
@@ -177,11 +192,11 @@ class Training:
         except RuntimeError as error:  # what comes after a loss that is not finite, such as draws weighted by it
             if torch.isfinite(total).all():
                 raise
-            raise TrainingFailed(f"the loss became {total[0]} in epoch {self.epoch + 1}: try a smaller lr") from error
+            raise Diverged(f"the loss became {total[0]} in epoch {self.epoch + 1}: try a smaller lr") from error
         self.epoch += 1
         loss, examples = workers.total(total).tolist()
         if not np.isfinite(loss):
-            raise TrainingFailed(f"the loss became {loss} in epoch {self.epoch}: try a smaller lr")
+            raise Diverged(f"the loss became {loss} in epoch {self.epoch}: try a smaller lr")
         return float(loss / max(examples, 1))
 
     def _step(self, batch: Batch, total: Tensor) -> None:

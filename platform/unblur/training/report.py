@@ -28,6 +28,8 @@ class Finished:
 
     reason: str | None = None
     """Why it cannot succeed, also not when tried again (NaN, out of memory); None when it was trained."""
+    diverged: str | None = None
+    """How a training that was evaluated before came to its end, its loss or scores no longer finite."""
 
 
 Report = Callable[[Progress], None]
