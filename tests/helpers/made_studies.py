@@ -61,9 +61,10 @@ def trial_params(number: int) -> dict[str, Any]:
 def write_study(store: Store, made: Made, folder: Path, experiment: str = "amazon_toys/clean") -> str:
     """Write a study as a search does; returns the id of its parent run."""
     tracker = Tracker(store, experiment)
-    study_id = f"{made.model}-{'' if made.trials else 'train-'}{uuid.uuid4().hex[:6]}"
+    study_id = f"{made.model}-{uuid.uuid4().hex[:6]}"
     params = {"metric": "ndcg_at_10", "epochs": 100, "patience": 20, "seed": 0, "history": made.history}
-    run_id = tracker.open_study(study_id, f"toys {made.model}", {"unblur.model": made.model}, params, made.dataset)
+    tags = {"unblur.model": made.model, "unblur.purpose": "search" if made.trials else "training"}
+    run_id = tracker.open_study(study_id, f"toys {made.model}", tags, params, made.dataset)
     for number in range(made.trials):
         value = 0.1 + made.level + np.random.default_rng(number).uniform(0, 0.05)
         tracker.start("trial", number, {**trial_params(number), **made.params})
@@ -87,6 +88,7 @@ def _finish(tracker: Tracker, made: Made, folder: Path) -> None:
         if made.per_user:
             users.to_parquet(home / "per_user.parquet", index=False)
         tracker.start("retrain", 100 + seed, {**trial_params(1), **made.params})
+        tracker.note("retrain", 100 + seed, {"unblur.configuration": 1, "unblur.seed": seed})
         tracker.log("retrain", 100 + seed, 0, {f"test/{name}": value for name, value in metrics.items()})
         tracker.end("retrain", 100 + seed, State.COMPLETE)
         for name, value in metrics.items():

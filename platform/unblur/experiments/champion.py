@@ -10,6 +10,7 @@ from unblur.data.dataset import Dataset
 from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import Comparison, compare
 from unblur.experiments.context import Session
+from unblur.tracking import names
 from unblur.tracking.registry import Registered, champion_of, decide, load_registered
 from unblur.training.workers import on_best_device
 
@@ -21,8 +22,8 @@ def challenge(session: Session, uri: str) -> str:
     the registry; the test set has no say.
     """
     challenger = load_registered(session.store, uri)
-    if "unblur.champion" in challenger.tags:
-        return challenger.tags["unblur.champion"]
+    if names.CHAMPION in challenger.tags:
+        return challenger.tags[names.CHAMPION]
     champion = champion_of(session.store, session.dataset_name)
     crowned, said = _verdict(session, challenger, champion)
     decide(session.store, uri, said, crowned)
@@ -32,8 +33,8 @@ def challenge(session: Session, uri: str) -> str:
 def _verdict(session: Session, challenger: Registered, champion: Registered | None) -> tuple[bool, str]:
     if champion is None:
         return True, "it is the champion, the first of this dataset"
-    name = f"{champion.uri} ({champion.tags.get('unblur.model', 'unknown')})"
-    if champion.tags.get("unblur.dataset_digest") != session.dataset.digest:
+    name = f"{champion.uri} ({champion.tags.get(names.MODEL, 'unknown')})"
+    if champion.tags.get(names.DATASET_DIGEST) != session.dataset.digest:
         return False, (
             f"it was not held against the champion {name}, which was trained on other data; "
             "to begin anew, take the alias champion from that one in MLflow"

@@ -16,6 +16,7 @@ from unblur.experiments.context import absolute
 from unblur.experiments.options import EvaluateOptions
 from unblur.experiments.results import write_summary
 from unblur.experiments.test_once import evaluate_folder, popularity
+from unblur.tracking import names
 from unblur.tracking.client import connect
 from unblur.tracking.registry import load_registered
 
@@ -48,11 +49,11 @@ def _find(options: EvaluateOptions, digest: str) -> tuple[str, Path]:
         return options.model, Path(options.model)
     dataset = Path(options.data.dataset).stem
     registered = load_registered(connect(options.tracking_uri), options.model or dataset)
-    trained_on = registered.tags.get("unblur.dataset_digest", "")
+    trained_on = registered.tags.get(names.DATASET_DIGEST, "")
     if trained_on != digest:
         raise UserError(
             f"{registered.uri} was trained on the data with digest {trained_on[:12]}, and these have {digest[:12]}: "
-            f"give the flags of its training, {registered.tags.get('unblur.data_request', '')}, or name another model "
+            f"give the flags of its training, {registered.tags.get(names.DATA_REQUEST, '')}, or name another model "
             "with --model, such as the latest one, models:/NAME@candidate"
         )
     return registered.uri, registered.folder

@@ -24,6 +24,7 @@ from unblur.files import download, under
 from unblur.running.run import search
 from unblur.running.scheduler import Listener
 from unblur.running.trainable import Trainer, Work, trial
+from unblur.tracking import names
 from unblur.tracking.registry import register
 from unblur.tracking.tracker import Tracker
 
@@ -103,7 +104,7 @@ def _test(
     for number in numbers:
         results = scratch / "per_user" / f"{number:05d}"
         metrics = results_on_test(retrains.home(number), data, session.resources, results)
-        tracker.log("retrain", number, 0, {f"test/{name}": value for name, value in metrics.items()})
+        tracker.log("retrain", number, 0, {names.test(name): value for name, value in metrics.items()})
         tests.append(metrics)
     for seed, outcome in enumerate(outcomes):
         if diverged := outcome.get("diverged"):
@@ -120,15 +121,15 @@ def _test(
         champion = challenge(session, uri)
         console.print(f"{uri}: {champion}", markup=False)
     tracker.finish(
-        {f"test/popularity/{name}": value for name, value in least.items()},
-        {f"test/{name}": each for name, each in values.items()},
+        {names.popularity(name): value for name, value in least.items()},
+        {names.test(name): each for name, each in values.items()},
         {"per_user": scratch / "per_user"},
         {
-            "unblur.metrics": DEFINITION,
-            "unblur.history": session.options.test_history,
-            "unblur.model_uri": uri or "",
-            "unblur.champion": champion,
-            "unblur.test_openings": openings.reasons(session.prepared.folder),
+            names.METRICS: DEFINITION,
+            names.HISTORY: session.options.test_history,
+            names.MODEL_URI: uri or "",
+            names.CHAMPION: champion,
+            names.TEST_OPENINGS: openings.reasons(session.prepared.folder),
         },
     )
     inference = [outcome["inference"] for outcome in outcomes if outcome.get("inference")]
@@ -151,10 +152,10 @@ def _register(session: Session, tracker: Tracker, retrains: Retrains, number: in
             examples,
             tracker.parent_run_id,
             {
-                "unblur.model": session.options.model,
-                "unblur.params": {**retrains.params, **(retrains.outcome(number) or {}).get("inference", {})},
-                "unblur.dataset_digest": dataset.digest,
-                "unblur.data_request": session.options.data.model_dump_json(),
+                names.MODEL: session.options.model,
+                names.PARAMS: {**retrains.params, **(retrains.outcome(number) or {}).get("inference", {})},
+                names.DATASET_DIGEST: dataset.digest,
+                names.DATA_REQUEST: session.options.data.model_dump_json(),
             },
         )
 

@@ -7,11 +7,9 @@ from typing import Any
 from unblur.files import read_json, under
 from unblur.search.space import Parameter
 from unblur.seeds import derive
+from unblur.tracking.names import PER_CONFIGURATION, retrain_number
 from unblur.training.record import State, TrialRecord
 from unblur.training.task import OUTCOME
-
-PER_CONFIGURATION = 100
-"""Retrain numbers are configuration * 100 + index, so that those of another best trial get runs of their own."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Retrains:
         swept: Mapping[str, Parameter] | None = None,
     ) -> None:
         self.folder, self.params, self.swept = folder, params, dict(swept or {})
-        self.first = configuration * PER_CONFIGURATION
+        self.first = retrain_number(configuration, 0)
         self.identity = RetrainIdentity(derive("retrain", seed, configuration), metric)
         self._asked: set[int] = set()
         self._failed: dict[int, str] = {}

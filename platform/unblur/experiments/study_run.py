@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import ray
 from rich.console import Console
@@ -28,6 +28,7 @@ from unblur.search.lock import driving
 from unblur.search.space import Parameter, SearchSpace
 from unblur.search.storage import shown
 from unblur.search.study import Study
+from unblur.tracking import names
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import State
@@ -64,7 +65,7 @@ def search_one(
         places = 0  # none are needed to tell the result of a search that is over
         if study.missing(options.trials) or not is_over(session, _retrains(session, study, home)):
             session, places = _planned(session, space, swept, cluster, console)
-        tracker = stack.enter_context(_recorded(session, study.name, identity, console))
+        tracker = stack.enter_context(_recorded(session, study.name, identity, console, "search"))
         console.print(f"study {study.name} in {shown(url)}: {_counts(study)}", markup=False)
         tracker.reconcile(as_record(record, identity.metric) for record in study.records())
         _search(session, study, tracker, home, places, console)
@@ -95,7 +96,7 @@ def train_one(session: Session, space: SearchSpace, cluster: ExitStack, console:
     if options.dry_run:
         console.print("dry run: nothing was started")
         return None
-    with _recorded(session, name, identity, console) as tracker:
+    with _recorded(session, name, identity, console, "training") as tracker:
         retrains = Retrains(under(home, "retrains"), 0, params, options.data.seed, session.plan.metric)
         result = _finale(session, tracker, retrains, places, console)
     seconds = {"search": 0.0, "retrain": time.monotonic() - started, "total": time.monotonic() - started}
@@ -131,7 +132,9 @@ def identity_of(
 
 
 @contextmanager
-def _recorded(session: Session, study_id: str, identity: StudyIdentity, console: Console) -> Iterator[Tracker]:
+def _recorded(
+    session: Session, study_id: str, identity: StudyIdentity, console: Console, purpose: Literal["search", "training"]
+) -> Iterator[Tracker]:
     """The study's runs in MLflow, closed in whatever way the block ends."""
     tracker = session.tracker()
     facts = session.prepared.facts.model_dump()
@@ -139,9 +142,10 @@ def _recorded(session: Session, study_id: str, identity: StudyIdentity, console:
         f"{study_id}-{session.prepared.digest[:8]}",
         f"{session.dataset_name} {session.options.model}",
         {
-            "unblur.model": session.options.model,
-            "unblur.protocol": session.options.data.protocol,
-            "unblur.command": command(),
+            names.PURPOSE: purpose,
+            names.MODEL: session.options.model,
+            names.PROTOCOL: session.options.data.protocol,
+            names.COMMAND: command(),
         },
         {key: value for key, value in identity.model_dump(mode="json").items() if key != "space"},
         LoggedDataset(session.dataset_name, session.prepared.digest, facts),

@@ -15,19 +15,17 @@ from unblur.data.download import directory
 from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
 from unblur.reporting.runs import Evidence, Retrain, StudyRuns, Trial
+from unblur.tracking import names
 from unblur.tracking.reader import Found, Reader
-from unblur.tracking.runs import INFERENCE, STATE, STATUS
 from unblur.training.record import State
 
-STATES = {status: state for state, status in STATUS.items() if state != State.INTERRUPTED}
-VALUES = "unblur.values."
-PER_RETRAIN = 100  # a retrain's number is that of its trial times this, plus its seed
+STATES = {status: state for state, status in names.STATUS.items() if state != State.INTERRUPTED}
 
 
 def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
     """Each model's newest finished study, of those on the same data with the same history. UserError without any."""
     experiment = reader.experiment(f"{dataset}/{protocol}")
-    parents = reader.runs(experiment, {"unblur.kind": "study"})
+    parents = reader.runs(experiment, {names.KIND: "study"})
     finished = [study for run in parents if (study := _study(run)) is not None]
     if not finished:
         raise UserError(_nothing(f"{dataset}/{protocol}", parents, reader.store.address))
@@ -42,21 +40,17 @@ def with_openings(evidence: Evidence, storage: str) -> Evidence:
     """The evidence with the log of the test set's openings in `storage`; without one, as the studies knew it."""
     local = directory(None) if "://" in storage else Path(storage)
     logged = openings.reasons(folder_of(local, evidence.digest))
-    known: list[dict[str, int]] = [json.loads(s.run.tags.get("unblur.test_openings", "{}")) for s in evidence.studies]
+    known: list[dict[str, int]] = [json.loads(s.run.tags.get(names.TEST_OPENINGS, "{}")) for s in evidence.studies]
     return replace(evidence, openings=max([logged, *known], key=lambda each: sum(each.values())))
 
 
 def _study(run: Found) -> StudyRuns | None:
     """The study of a parent run, if it has been tested."""
-    tests = {
-        key.removeprefix(f"{VALUES}test/"): [float(value) for value in json.loads(text)]
-        for key, text in run.tags.items()
-        if key.startswith(f"{VALUES}test/")
-    }
+    tests = {metric: [float(value) for value in json.loads(text)] for metric, text in names.tested(run.tags).items()}
     if run.status != "FINISHED" or not tests:
         return None
     metric = run.params.get("metric", "ndcg_at_10")
-    return StudyRuns(run.tags.get("unblur.model", run.name), run, metric, tests)
+    return StudyRuns(run.tags.get(names.MODEL, run.name), run, metric, tests)
 
 
 def _newest(finished: Sequence[StudyRuns]) -> list[StudyRuns]:
@@ -68,7 +62,7 @@ def _newest(finished: Sequence[StudyRuns]) -> list[StudyRuns]:
 
 
 def _is_training(study: StudyRuns) -> bool:
-    return f"{study.model}-train-" in study.run.tags.get("unblur.study", "")
+    return study.run.tags.get(names.PURPOSE) == "training"
 
 
 def _comparable(studies: Sequence[StudyRuns]) -> tuple[list[StudyRuns], list[str]]:
@@ -87,7 +81,7 @@ def _comparable(studies: Sequence[StudyRuns]) -> tuple[list[StudyRuns], list[str
 
 
 def _unfinished(parents: Iterable[Found], finished: set[str]) -> list[str]:
-    models = {run.tags.get("unblur.model", run.name): _state(run) for run in parents if run.status != "FINISHED"}
+    models = {run.tags.get(names.MODEL, run.name): _state(run) for run in parents if run.status != "FINISHED"}
     return [
         f"Not finished: {model}, whose study is {state}."
         for model, state in sorted(models.items())
@@ -97,11 +91,11 @@ def _unfinished(parents: Iterable[Found], finished: set[str]) -> list[str]:
 
 def _state(study: Found) -> str:
     state = STATES.get(study.status, study.status)
-    return study.tags.get(STATE, state) if study.status == "KILLED" else state
+    return study.tags.get(names.STATE, state) if study.status == "KILLED" else state
 
 
 def _nothing(name: str, parents: Sequence[Found], address: str) -> str:
-    states = ", ".join(sorted({f"{run.tags.get('unblur.model', run.name)} ({_state(run)})" for run in parents}))
+    states = ", ".join(sorted({f"{run.tags.get(names.MODEL, run.name)} ({_state(run)})" for run in parents}))
     there = f"has only unfinished ones: {states}" if states else "is empty"
     return f"no study of {name} is finished: the experiment in MLflow at {address} {there}. Let jobs/tune.py end first."
 
@@ -111,19 +105,26 @@ def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
     children = reader.runs(experiment, {"mlflow.parentRunId": study.run.id})
     by_kind: dict[str, list[Found]] = {"trial": [], "retrain": []}
     for run in children:
-        by_kind.setdefault(run.tags.get("unblur.kind", ""), []).append(run)
-    decided = f"valid/{study.metric}"
+        by_kind.setdefault(run.tags.get(names.KIND, ""), []).append(run)
+    decided = names.valid(study.metric)
     histories = reader.histories([run.id for run in by_kind["trial"]], decided)
     trials = [_trial(run, histories.get(run.id, {}), study.metric) for run in by_kind["trial"]]
     retrains = [
-        Retrain(_number(run), run.seconds, dict(run.metrics), _params(run), _inference(run))
+        Retrain(
+            _number(run),
+            int(run.tags.get(names.CONFIGURATION, 0)),
+            run.seconds,
+            dict(run.metrics),
+            _params(run),
+            _inference(run),
+        )
         for run in sorted(by_kind["retrain"], key=_number)
     ]
     return replace(study, trials=sorted(trials, key=lambda trial: trial.number), retrains=_tested(study, retrains))
 
 
 def _number(run: Found) -> int:
-    return int(run.tags["unblur.number"])
+    return int(run.tags[names.NUMBER])
 
 
 def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
@@ -131,7 +132,7 @@ def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
     # a training keeps its best epoch's weights, while MLflow shows the last epoch's value
     best = max(history.values(), default=None)
     if state == State.COMPLETE:  # its epochs may have been judged by some of the users, and it by all
-        best = run.metrics.get(f"valid/best_{metric}", best)
+        best = run.metrics.get(names.best(metric), best)
     return Trial(_number(run), state, _params(run), best, run.seconds, _inference(run))
 
 
@@ -140,7 +141,7 @@ def _params(run: Found) -> dict[str, Any]:
 
 
 def _inference(run: Found) -> dict[str, Any]:
-    chosen: dict[str, Any] = json.loads(run.tags.get(INFERENCE, "{}"))
+    chosen: dict[str, Any] = json.loads(run.tags.get(names.INFERENCE, "{}"))
     return chosen
 
 
@@ -157,9 +158,9 @@ def _tested(study: StudyRuns, retrains: Sequence[Retrain]) -> list[Retrain]:
     metric, values = next(iter(study.tests.items()))
     groups: dict[int, list[Retrain]] = {}
     for retrain in retrains:
-        groups.setdefault(retrain.number // PER_RETRAIN, []).append(retrain)
+        groups.setdefault(retrain.configuration, []).append(retrain)
     for group in groups.values():
-        if [each.metrics.get(f"test/{metric}") for each in group[: len(values)]] == values:
+        if [each.metrics.get(names.test(metric)) for each in group[: len(values)]] == values:
             return group[: len(values)]
     return []
 

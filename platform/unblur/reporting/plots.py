@@ -11,9 +11,10 @@ from unblur.reporting.figure import Plot, palette, safe, styled
 from unblur.reporting.formatting import shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.papers import Beside
+from unblur.tracking import names
 
-SECONDS = "train/seconds"
-PARAMETERS = "model/parameters"  # a metric of retrains, where it is logged
+SECONDS = names.FACTS["seconds"]
+PARAMETERS = names.FACTS["parameters"]  # a metric of retrains, where it is logged
 HISTORY_LENGTH = "n_history"  # a column of the per-user results, where it is kept
 GROUPS = 4
 POSITIONS = ("top center", "bottom center")  # of names, in turn: neighbours are often close

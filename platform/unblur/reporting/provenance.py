@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from unblur.evaluation.metrics import DEFINITION
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.tables import Table
+from unblur.tracking import names
 
 FLAGS = {"epochs": "epochs", "eval_every": "eval-every", "patience": "patience", "seed": "seed"}
 
@@ -16,7 +17,7 @@ def definitions(evidence: Evidence) -> Table:
     first = evidence.studies[0]
     facts = {name: f"{value:,}" for name, value in first.run.facts.items() if type(value) is int}
     rows = [
-        ["metrics", first.run.tags.get("unblur.metrics", DEFINITION)],
+        ["metrics", first.run.tags.get(names.METRICS, DEFINITION)],
         ["history", f"{first.history}: what a model sees of a user at the test"],
         ["selection", f"the best {first.metric} on validation; the test set is opened once, for the final models"],
         ["data", ", ".join(f"{name} {value}" for name, value in facts.items()) or "unknown"],
@@ -35,8 +36,8 @@ def commands(evidence: Evidence) -> Table:
 
 def command(study: StudyRuns, protocol: str) -> str:
     """The job as it was called, if that was recorded; put together from the study's parameters otherwise."""
-    if "unblur.command" in study.run.tags:
-        return study.run.tags["unblur.command"]
+    if names.COMMAND in study.run.tags:
+        return study.run.tags[names.COMMAND]
     job = ["tune.py"] if study.trials else ["train.py"]
     words = ["python", f"jobs/{job[0]}", "--dataset", study.run.dataset, "--model", study.model]
     words += ["--protocol", protocol, "--metric", study.metric.replace("_at_", "@")]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from unblur.tracking import names
 from unblur.tracking.reader import Found
 from unblur.training.record import State
 
@@ -32,6 +33,7 @@ class Retrain:
     """The chosen configuration trained with one seed."""
 
     number: int
+    configuration: int  # the trial whose configuration it is
     seconds: float | None
     metrics: dict[str, float]
     params: dict[str, Any]
@@ -52,23 +54,23 @@ class StudyRuns:
 
     @property
     def history(self) -> str:
-        return self.run.tags.get("unblur.history", "train")
+        return self.run.tags.get(names.HISTORY, "train")
 
     @property
     def digest(self) -> str:
-        return self.run.tags.get("unblur.dataset_digest", "")
+        return self.run.tags.get(names.DATASET_DIGEST, "")
 
     def test(self, metric: str) -> float:
         """The mean over seeds, as MLflow has it."""
-        return self.run.metrics[f"test/{metric}"]
+        return self.run.metrics[names.test(metric)]
 
     def spread(self, metric: str) -> float | None:
         """The standard deviation over seeds; None for a single one."""
-        return self.run.metrics.get(f"test/{metric}_std")
+        return self.run.metrics.get(names.deviation(names.test(metric)))
 
     def popularity(self, metric: str) -> float | None:
         """What recommending the most popular items scores."""
-        return self.run.metrics.get(f"test/popularity/{metric}")
+        return self.run.metrics.get(names.popularity(metric))
 
     def done(self) -> list[Trial]:
         """The trials that ended well or were pruned, with a value."""

@@ -8,6 +8,7 @@ from unblur.evaluation.significance import CONFIDENCE, welch
 from unblur.reporting.formatting import counted, duration, shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
+from unblur.tracking import names
 
 COVERAGE = "coverage_at_10"
 LEVEL = 1 - CONFIDENCE
@@ -181,9 +182,7 @@ def _sizes(board: Leaderboard) -> list[str]:
 
 def _champion(studies: Sequence[StudyRuns]) -> list[str]:
     """What the search said when its model was held against the champion."""
-    tags = [
-        (study.model, study.run.tags["unblur.champion"]) for study in studies if "unblur.champion" in study.run.tags
-    ]
+    tags = [(study.model, study.run.tags[names.CHAMPION]) for study in studies if names.CHAMPION in study.run.tags]
     return [f"{model} in the registry: {said}." for model, said in tags]
 
 

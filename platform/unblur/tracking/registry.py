@@ -13,6 +13,7 @@ from typing import Any
 
 from unblur import __version__
 from unblur.errors import UserError
+from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import patiently
 from unblur.tracking.runs import text
@@ -52,10 +53,10 @@ def register(
     is registered once, however often this is called. Raises UserError, for instance when MLflow stays away.
     """
     name, marks = name_of(dataset), {key: text(value) for key, value in tags.items()}
-    marks |= {"unblur.dataset": dataset, "unblur.weights": digest(folder)}
+    marks |= {names.DATASET: dataset, names.WEIGHTS: digest(folder)}
     with store.explained():
         study = patiently(lambda: store.client.get_run(parent_run_id), PATIENCE_SECONDS)
-        marks["unblur.study"] = study.data.tags["unblur.study"]
+        marks[names.STUDY] = study.data.tags[names.STUDY]
         new = _New(folder, [str(item) for item in items], [[str(item) for item in each] for each in example], marks)
         version = patiently(lambda: _find(store, name, marks) or _create(store, name, new, study), PATIENCE_SECONDS)
         patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
@@ -77,7 +78,7 @@ def load_registered(store: Store, model: str) -> Registered:
         place = store.client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
         root = download_artifacts(place, tracking_uri=store.uri)
     folder = Path(root) / "artifacts" / "recommender"
-    if digest(folder) != version.tags.get("unblur.weights"):
+    if digest(folder) != version.tags.get(names.WEIGHTS):
         raise UserError(f"{uri}: the files in the registry are not those that were registered; register it again")
     items = json.loads((folder.parent / "items.json").read_text())
     return Registered(uri, folder, items, dict(version.tags))
@@ -99,7 +100,7 @@ def decide(store: Store, uri: str, said: str, crowned: bool) -> None:
         if crowned:
             patiently(lambda: store.client.set_registered_model_alias(name, CHAMPION, version), PATIENCE_SECONDS)
         # last: who finds it finds the alias too
-        patiently(lambda: store.client.set_model_version_tag(name, version, "unblur.champion", said), PATIENCE_SECONDS)
+        patiently(lambda: store.client.set_model_version_tag(name, version, names.CHAMPION, said), PATIENCE_SECONDS)
 
 
 def _version(store: Store, uri: str) -> Any:
@@ -132,9 +133,9 @@ def digest(folder: Path) -> str:
 
 def _find(store: Store, name: str, marks: Mapping[str, str]) -> str | None:
     """The version that this study registered with these weights."""
-    wanted = f"name = '{name}' and tags.`unblur.study` = '{marks['unblur.study']}'"
+    wanted = f"name = '{name}' and tags.`{names.STUDY}` = '{marks[names.STUDY]}'"
     found = store.client.search_model_versions(wanted)
-    same = [each for each in found if each.tags.get("unblur.weights") == marks["unblur.weights"]]
+    same = [each for each in found if each.tags.get(names.WEIGHTS) == marks[names.WEIGHTS]]
     return str(same[0].version) if same else None
 
 

@@ -7,22 +7,10 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any, Literal
 
+from unblur.tracking import names
 from unblur.training.record import State
 
 Kind = Literal["study", "trial", "retrain"]
-STATUS = {
-    State.RUNNING: "RUNNING",
-    State.COMPLETE: "FINISHED",
-    State.PRUNED: "KILLED",
-    State.FAIL: "FAILED",
-    State.INTERRUPTED: "KILLED",
-}
-"""MLflow's word for each state; of the killed, the tag `unblur.state` of a study tells an interrupted one."""
-STATE = "unblur.state"
-DIVERGED = "unblur.diverged"
-"""The tag of a run whose training ended with a loss or scores that were not finite; its best epoch counts."""
-INFERENCE = "unblur.inference"
-"""The tag with the settings of inference, chosen on validation, that a trial or retrain is worth its value with."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +73,11 @@ def from_mlflow(found: Any) -> Run:
     """The run that a search found, with what has been logged to it."""
     tags, data = found.data.tags, found.data.to_proto()  # only the proto tells a metric's step
     return Run(
-        kind=tags["unblur.kind"],
-        number=int(tags["unblur.number"]),
+        kind=tags[names.KIND],
+        number=int(tags[names.NUMBER]),
         id=found.info.run_id,
         status=found.info.status,
-        reason=tags.get("unblur.reason", ""),
+        reason=tags.get(names.REASON, ""),
         params=set(found.data.params),
         last={metric.key: (metric.step, metric.value) for metric in data.metrics},
     )
@@ -110,4 +98,4 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 def spread(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Mean and sample standard deviation over seeds: `test/ndcg_at_10` and `test/ndcg_at_10_std`."""
     means = {name: mean(each) for name, each in values.items() if each}
-    return means | {f"{name}_std": stdev(each) for name, each in values.items() if len(each) > 1}
+    return means | {names.deviation(name): stdev(each) for name, each in values.items() if len(each) > 1}

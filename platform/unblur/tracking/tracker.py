@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from unblur.redaction import redact
+from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import Delivery
-from unblur.tracking.runs import STATE, STATUS, Kind, LoggedDataset, Record, Run, finite, spread, text
+from unblur.tracking.runs import Kind, LoggedDataset, Record, Run, finite, spread, text
 from unblur.tracking.writer import Writer
 from unblur.training.record import State
 
@@ -39,7 +40,7 @@ class Tracker:
         dataset: LoggedDataset,
     ) -> str:
         """Find the study's runs, or make its parent run; returns the parent's id. Raises UserError."""
-        notes = {"unblur.dataset_digest": dataset.digest, "mlflow.note.content": name}
+        notes = {names.DATASET_DIGEST: dataset.digest, "mlflow.note.content": name}
         self._writer = writer = Writer(self.store, self.experiment_id, study_id)
         with self.store.explained():
             self._study = study = writer.find("study", 0) or Run("study", 0)
@@ -69,7 +70,7 @@ class Tracker:
         if good:
             self._put(run, self._writer.metrics, good, epoch, _now())
         if bad := sorted(news.keys() - good.keys()):
-            self._put(run, self._writer.tags, {"unblur.not_finite": f"{', '.join(bad)} at epoch {epoch}"})
+            self._put(run, self._writer.tags, {names.NOT_FINITE: f"{', '.join(bad)} at epoch {epoch}"})
 
     def note(self, kind: Kind, number: int, tags: Mapping[str, Any]) -> None:
         """Set tags of a trial or retrain."""
@@ -85,7 +86,7 @@ class Tracker:
             run = self._ensure(record.kind, record.number, record.params)
             for epoch in sorted(record.metrics):
                 self.log(record.kind, record.number, epoch, record.metrics[epoch])
-            if record.state != State.RUNNING and run.status != STATUS[record.state]:
+            if record.state != State.RUNNING and run.status != names.STATUS[record.state]:
                 self._end(run, record.state, record.reason)
 
     def finish(
@@ -102,8 +103,8 @@ class Tracker:
         study, lists = self._study, {name: list(each) for name, each in values.items()}
         result = study.changes(finite({**spread(lists), **metrics}))
         self._put(study, self._writer.metrics, result, 0, _now())
-        notes = {f"unblur.values.{name}": each for name, each in lists.items()}
-        self._put(study, self._writer.tags, {**notes, STATE: State.COMPLETE, **(tags or {})})
+        notes = {names.values(name): each for name, each in lists.items()}
+        self._put(study, self._writer.tags, {**notes, names.STATE: State.COMPLETE, **(tags or {})})
         self._put(study, self._writer.file, "values.json", text(lists))
         for folder, path in (artifacts or {}).items():
             self._put(study, self._writer.artifact, path, folder)
@@ -111,7 +112,7 @@ class Tracker:
 
     def end_study(self, state: State, reason: str | None = None) -> None:
         """The study stops without a result: FAIL, or INTERRUPTED (which MLflow shows as killed)."""
-        self._put(self._study, self._writer.tags, {STATE: state})
+        self._put(self._study, self._writer.tags, {names.STATE: state})
         self._end(self._study, state, reason)
 
     def flush(self, timeout: float) -> bool:
@@ -137,11 +138,11 @@ class Tracker:
         return missing
 
     def _end(self, run: Run, state: State, reason: str | None) -> None:
-        run.status = STATUS[state]
+        run.status = names.STATUS[state]
         lines = redact(reason or "").strip().splitlines() or [""]
         if run.reason != lines[-1]:  # also when an interrupted study has ended well after all
             run.reason = lines[-1]
-            self._put(run, self._writer.tags, {"unblur.reason": run.reason})
+            self._put(run, self._writer.tags, {names.REASON: run.reason})
         if len(lines) > 1:
             self._put(run, self._writer.file, "reason.txt", "\n".join(lines))
         self._put(run, self._writer.ended, run.status, _now())

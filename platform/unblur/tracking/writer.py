@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unblur.redaction import redact
+from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Kind, LoggedDataset, Run, from_mlflow, text
 
@@ -19,13 +20,13 @@ class Writer:
         self._client, self._experiment, self._study = store.client, experiment_id, study_id
 
     def find(self, kind: Kind, number: int) -> Run | None:
-        wanted = {"unblur.study": self._study, "unblur.kind": kind, "unblur.number": str(number)}
+        wanted = {names.STUDY: self._study, names.KIND: kind, names.NUMBER: str(number)}
         found = self._client.search_runs([self._experiment], _filter(wanted), max_results=1)
         return from_mlflow(found[0]) if found else None
 
     def children(self, parent: Run) -> Iterator[Run]:
         """All child runs, oldest first."""
-        wanted = {"unblur.study": self._study, "mlflow.parentRunId": parent.id or ""}
+        wanted = {names.STUDY: self._study, "mlflow.parentRunId": parent.id or ""}
         order, token = ["attributes.start_time ASC"], None
         while True:
             page = self._client.search_runs(
@@ -42,7 +43,7 @@ class Writer:
         if found is not None:
             run.id = found.id
             return
-        tags = {"unblur.study": self._study, "unblur.kind": run.kind, "unblur.number": str(run.number)}
+        tags = {names.STUDY: self._study, names.KIND: run.kind, names.NUMBER: str(run.number)}
         if parent is not None:
             tags["mlflow.parentRunId"] = parent.id or ""
         made = self._client.create_run(self._experiment, start_time=when, tags=tags, run_name=name)

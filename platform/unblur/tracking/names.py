@@ -1,0 +1,134 @@
+"""Names in MLflow: every tag, metric prefix and number rule of the runs and registered models, once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from unblur.training.record import State
+from unblur.training.report import Progress
+
+# Tags of every run
+STUDY = "unblur.study"
+"""The study that a run belongs to: the same for its parent and all children."""
+KIND = "unblur.kind"
+"""`study` (a parent), `trial` or `retrain`."""
+NUMBER = "unblur.number"
+STATE = "unblur.state"
+REASON = "unblur.reason"
+"""Why it failed or was interrupted; the first line of it."""
+
+# Tags of parents
+PURPOSE = "unblur.purpose"
+"""`search`, or `training` of one configuration."""
+MODEL = "unblur.model"
+PROTOCOL = "unblur.protocol"
+COMMAND = "unblur.command"
+DATASET_DIGEST = "unblur.dataset_digest"
+HISTORY = "unblur.history"
+METRICS = "unblur.metrics"
+"""How the metrics are defined."""
+MODEL_URI = "unblur.model_uri"
+TEST_OPENINGS = "unblur.test_openings"
+"""Why the test set of these data was opened, each time."""
+CHAMPION = "unblur.champion"
+"""What was decided about the registered model, in a sentence."""
+
+# Tags of children
+INFERENCE = "unblur.inference"
+"""The settings of inference, chosen on validation, that a trial or retrain has its value with."""
+DIVERGED = "unblur.diverged"
+"""How the training ended, its loss or scores no longer finite; its best epoch counts."""
+NOT_FINITE = "unblur.not_finite"
+"""Metrics that MLflow cannot store as points."""
+CONFIGURATION = "unblur.configuration"
+"""The trial whose configuration a retrain has."""
+SEED = "unblur.seed"
+"""Which of the seeds a retrain has, from 0 on."""
+
+# Tags of registered models, beside MODEL, DATASET_DIGEST, STUDY and CHAMPION
+DATASET = "unblur.dataset"
+DATA_REQUEST = "unblur.data_request"
+PARAMS = "unblur.params"
+WEIGHTS = "unblur.weights"
+"""Digest of the saved files."""
+
+STATUS = {
+    State.RUNNING: "RUNNING",
+    State.COMPLETE: "FINISHED",
+    State.PRUNED: "KILLED",
+    State.FAIL: "FAILED",
+    State.INTERRUPTED: "KILLED",
+}
+"""MLflow's word for each state; of the killed, the tag STATE of a study tells an interrupted one."""
+FACTS = {
+    "loss": "train/loss",
+    "seconds": "train/seconds",
+    "efficiency": "train/efficiency",
+    "parameters": "model/parameters",
+    "memory_mib": "train/memory_mib",
+}
+"""The metric of each fact that a training reports beside its validation metrics."""
+
+
+def valid(metric: str) -> str:
+    """The metric on validation, of an epoch."""
+    return f"valid/{metric}"
+
+
+def best(metric: str) -> str:
+    """The best validation value so far, which a search maximises."""
+    return f"valid/best_{metric}"
+
+
+def test(metric: str) -> str:
+    """The metric on the test set: of a retrain, or of a study as the mean over seeds."""
+    return f"test/{metric}"
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for one
+
+
+def popularity(metric: str) -> str:
+    """What recommending the most popular items scores on the test set."""
+    return f"test/popularity/{metric}"
+
+
+def deviation(name: str) -> str:
+    """The sample standard deviation over seeds of a metric under its name in MLflow."""
+    return f"{name}_std"
+
+
+def values(name: str) -> str:
+    """The tag of a study with a metric's values by seed."""
+    return f"unblur.values.{name}"
+
+
+def tested(tags: Mapping[str, str]) -> dict[str, str]:
+    """The test metrics among a study's tags, each with the text of its values by seed."""
+    prefix = values(test(""))
+    return {tag.removeprefix(prefix): text for tag, text in tags.items() if tag.startswith(prefix)}
+
+
+def of_progress(progress: Progress, metric: str) -> dict[str, float]:
+    """The numbers of a report; `metric` is the one that decides."""
+    named = {valid(name): value for name, value in progress.metrics.items()}
+    if progress.best is not None:
+        named[best(metric)] = progress.best
+    named |= {FACTS[name]: value for name, value in progress.facts.items()}
+    settings: Mapping[str, Any] = progress.inference
+    named |= {f"inference/{name}": value for name, value in settings.items() if isinstance(value, int | float)}
+    return {name: float(value) for name, value in named.items()}
+
+
+PER_CONFIGURATION = 100
+"""Seeds of a configuration at most."""
+
+
+def retrain_number(configuration: int, seed: int) -> int:
+    """The number of a retrain, so that those of another best trial get runs of their own."""
+    return configuration * PER_CONFIGURATION + seed
+
+
+def retrain_tags(number: int) -> dict[str, int]:
+    """Whose configuration the retrain of this number has, and which of the seeds."""
+    configuration, seed = divmod(number, PER_CONFIGURATION)
+    return {CONFIGURATION: configuration, SEED: seed}
