@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from inspect import getmembers, isfunction
+from inspect import getdoc, getmembers, isfunction
 from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -41,6 +41,10 @@ class Registry(Generic[T]):
         if name not in loaders:
             raise unknown(self.kind, name, loaders)
         return loaders[name]()
+
+    def summary(self, name: str) -> str:
+        """The first line of the part's docstring."""
+        return (getdoc(self.get(name)) or "").partition("\n")[0]
 
     def _loaders(self) -> dict[str, Callable[[], T]]:
         return {**{point.name: point.load for point in _installed(self.group)}, **self._find()}

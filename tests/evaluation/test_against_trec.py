@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, random_array
 from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
-from unblur.evaluation.metrics import CUTOFFS
+from unblur.evaluation.measuring import CUTOFFS
 from unblur.evaluation.ranking import final
 
 USERS, ITEMS = 80, 300

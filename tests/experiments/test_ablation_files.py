@@ -9,7 +9,7 @@ import yaml
 from unblur import models
 from unblur.data.presets import PRESETS
 from unblur.errors import UserError
-from unblur.evaluation.metrics import parse_metric
+from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.ablation import Ablation, load_ablation
 
 FOLDER = Path(__file__).parents[2] / "search_spaces" / "ablations"

@@ -7,7 +7,7 @@ import pytest
 
 from unblur.data.presets import PRESETS
 from unblur.errors import UserError
-from unblur.evaluation.metrics import CUTOFFS, METRICS
+from unblur.evaluation.measuring import keys, spelled
 from unblur.experiments.paper_rows import Preset, load_preset, load_presets
 from unblur.models import config_class
 
@@ -19,7 +19,7 @@ ROWS = load_presets(FOLDER)
 def test_a_row_builds_its_config_and_states_its_command(preset: Preset) -> None:
     assert type(preset.config) is config_class(preset.model)
     assert preset.dataset in PRESETS
-    assert preset.expected.keys() <= {f"{name}@{k}" for name in METRICS for k in CUTOFFS}
+    assert preset.expected.keys() <= set(map(spelled, keys()))
     assert all(0 < value < 1 for value in preset.expected.values())
     assert shlex.split(preset.command) == shlex.split(preset.built_command())
 

@@ -66,11 +66,7 @@ WHOLE, FINITE = st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_i
 
 @given(
     st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers(-(2**53), 2**53)
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(max_size=20),
+        st.none() | st.booleans() | WHOLE | FINITE | st.text(max_size=20),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
         max_leaves=20,
     ).filter(lambda value: len(json.dumps(value)) < 2000)

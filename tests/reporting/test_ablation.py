@@ -6,10 +6,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from unblur.evaluation.measuring import keys
 from unblur.experiments.ablation import Ablation, Measured
 from unblur.reporting.ablation import as_frame, report, write
-from unblur.reporting.ablation_tables import BEYOND, chosen
+from unblur.reporting.ablation_tables import chosen
 
+NAMES = dict.fromkeys(("ndcg_at_10", *keys([10])))  # the study's own comes first
 STUDY = Ablation(
     name="made",
     question="Which <b>form</b>?",
@@ -33,7 +35,7 @@ def measured(part: Any, forms: tuple[str, ...] = ("raw", "partial")) -> list[Mea
             {"form": form, "guidance_scale": scale},
             seed,
             part,
-            dict.fromkeys(("ndcg_at_10", *BEYOND), value(form, scale, seed, part)),
+            dict.fromkeys(NAMES, value(form, scale, seed, part)),
             {"epoch": 5, "seconds": 60.0, "parameters": 10},
         )
         for form in forms
@@ -48,7 +50,7 @@ def test_curves_are_the_means_and_bars_the_deviations_over_seeds(parts: list[str
     _, *sections = report(STUDY, frame).sections
     assert len(sections) == len(parts), "the test set is shown only when it was opened"
     for part, section in zip(parts, sections, strict=True):
-        assert [plot.id for plot in section.plots] == [f"{part}-{name}" for name in ("ndcg_at_10", *BEYOND)]
+        assert [plot.id for plot in section.plots] == [f"{part}-{name}" for name in NAMES]
         lines = section.plots[0].figure.data
         assert [line.name for line in lines] == ["form partial", "form raw"]
         for line, form in zip(lines, ("partial", "raw"), strict=True):
@@ -81,7 +83,7 @@ def test_what_validation_chooses_is_told_with_its_test_figures() -> None:
     assert [row[:3] for row in table.rows] == [[form, "0", "0.3000 ± 0.0000"] for form in ("raw", "partial")]
     assert [row[3] for row in table.rows] == ["0.0805 ± 0.0007", "0.1305 ± 0.0007"]
     untested = chosen(STUDY, as_frame(STUDY, drawn("valid", 0.0)))
-    assert all(row[3:] == ["–"] * 4 for row in untested.rows)
+    assert all(row[3:] == ["–"] * len(NAMES) for row in untested.rows)
     single = STUDY.model_copy(update={"grid": {}})
     raw = [Measured({"guidance_scale": s}, 0, "valid", {"ndcg_at_10": s}) for s in (0.0, 2.0)]
     assert [row[:2] for row in chosen(single, as_frame(single, raw)).rows] == [["2", "2.00"]]

@@ -1,7 +1,7 @@
 """Several workers take the same steps as one: a model without chance ends with the same weights."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from tests.helpers.synthetic import communities
 from tests.helpers.worker_group import on_workers
 from torch import Tensor, nn
 
+from unblur import models
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import Batch, TrainableConfig, TrainableRecommender
 from unblur.nn.sparse import from_scipy
 from unblur.training.loop import Plan, fit
 from unblur.training.report import Progress
+from unblur.training.validation import validated
 from unblur.training.workers import process_group
 
 SPLIT = communities()
@@ -66,6 +68,17 @@ def train(reports: list[dict[str, float]], validation_users: int | None = None) 
     return model.weight.detach()
 
 
+def popularity() -> dict[str, float]:
+    config, model = models.config_class("popularity"), models.model_class("popularity")
+    fitted: Any = model(config(), SPLIT.n_users, SPLIT.n_items)
+    fitted.fit(SPLIT)
+    return validated(fitted, SPLIT, process_group())
+
+
+def together(*parts: Callable[[], Any]) -> list[Any]:
+    return [part() for part in parts]
+
+
 def results(validation_users: int | None = None) -> dict[str, Any]:
     reports: list[dict[str, float]] = []
     return {"weight": train(reports, validation_users), "reports": reports}
@@ -73,7 +86,9 @@ def results(validation_users: int | None = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_any_number_of_workers_takes_the_same_steps(world: int, tmp_path: Path) -> None:
-    found = on_workers(results, tmp_path, world)
+    both = on_workers(functools.partial(together, results, popularity), tmp_path, world)
+    assert [metrics for _, metrics in both] == [popularity()] * world, "to the last digit, whoever ranks whom"
+    found = [got for got, _ in both]
     alone: list[dict[str, float]] = []
     expected = train(alone)
     for got in found:

@@ -1,89 +1,111 @@
-"""Ranking metrics on hit matrices: pure numpy, one function each, found by its name.
+"""Ranking metrics in pure numpy: one public function each, found by its name (`ndcg` is ndcg@10 on the command line).
 
-`hits` (B, K) bool says which of a user's K recommendations, best first, are held-out items; `n_relevant` (B,) counts
-all of the user's held-out items, found or not. Every metric answers (B,) float64, and 0 for a user who has none.
+A metric is given a Ranking and a cutoff k, which is no larger than K. It answers one value for each user, (B,) float64,
+of which the mean over users is taken, or one number where only all lists together have a value (coverage).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.errors import unknown
-
-Hits = NDArray[np.bool_]
-Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
-Metric = Callable[[Hits, Counts, int], Values]
-
-CUTOFFS = (1, 5, 10, 20)
-METRICS: dict[str, Metric] = {}
-
-DEFINITION = (
-    "full ranking; input history = train (or train+valid where said); candidates = all items but the user's train "
-    "(validation), all but train and valid (test); recall divides by all held-out items; ideal DCG cut at K; "
-    "mean over users with at least one held-out item"
-)
 
 
-def _found(hits: Hits, k: int) -> Values:
-    """How many of the first k recommendations are held-out items (B,)."""
-    count: Values = hits[:, :k].sum(axis=1, dtype=np.float64)
-    return count
+@dataclass(frozen=True)
+class Ranking:
+    """What was recommended to B users, best first, and which of it they had held out."""
+
+    items: NDArray[np.int64]
+    """Item ids (B, K); -1 where a user has fewer than K candidates."""
+    hits: NDArray[np.bool_]
+    """Which of them are held-out items (B, K)."""
+    n_relevant: NDArray[np.int64]
+    """All held-out items of each user (B,), found or not; positive."""
+    counts: NDArray[np.int64]
+    """How many users have each item in train (n_items,)."""
+    n_train_users: int
+    """How many users there are in train."""
+
+    def shown(self, k: int) -> NDArray[np.int64]:
+        """Everybody's first k items, flat; places without an item are left out."""
+        first = self.items[:, :k]
+        return first[first >= 0]
+
+    def mean_of_items(self, value: Values, k: int) -> Values:
+        """The mean of `value` (n_items,) over each user's first k items (B,); 0 for a user without any."""
+        first = self.items[:, :k]
+        there = first >= 0
+        sums: Values = np.where(there, value[first], 0.0).sum(axis=1)
+        means: Values = sums / np.maximum(there.sum(axis=1), 1)
+        return means
 
 
-def metric(function: Metric) -> Metric:
-    """Make a function known as a metric under its own name."""
-    METRICS[function.__name__] = function
+Metric = Callable[[Ranking, int], Values | float]
+M = TypeVar("M", bound=Metric)
+
+
+def _descriptive(function: M) -> M:
+    """Mark a metric of which more is not better, so that no search can maximise it."""
+    function.descriptive = True  # type: ignore[attr-defined]
     return function
 
 
-@metric
-def precision(hits: Hits, n_relevant: Counts, k: int) -> Values:
+def precision(ranking: Ranking, k: int) -> Values:
     """The share of the first k recommendations that are held-out items."""
-    return _found(hits, k) / k
+    return _found(ranking, k) / k
 
 
-@metric
-def recall(hits: Hits, n_relevant: Counts, k: int) -> Values:
+def recall(ranking: Ranking, k: int) -> Values:
     """The share of all held-out items, not of min(that, k), found among the first k."""
-    return _found(hits, k) / np.maximum(n_relevant, 1)
+    return _found(ranking, k) / np.maximum(ranking.n_relevant, 1)
 
 
-@metric
-def ndcg(hits: Hits, n_relevant: Counts, k: int) -> Values:
-    """DCG with binary gains and log2 discount over the ideal one, which has min(n_relevant, k) hits."""
+def ndcg(ranking: Ranking, k: int) -> Values:
+    """Discounted cumulative gain (binary gains, log2 discount) over the best possible, of min(n_relevant, k) hits."""
     discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.cumsum(discount)[np.clip(n_relevant, 1, k) - 1]
-    gained: Values = hits[:, :k] @ discount
+    ideal = np.cumsum(discount)[np.clip(ranking.n_relevant, 1, k) - 1]
+    gained: Values = ranking.hits[:, :k] @ discount
     return gained / ideal
 
 
-@metric
-def mrr(hits: Hits, n_relevant: Counts, k: int) -> Values:
-    """One over the position, from 1, of the first hit among the first k; 0 without a hit."""
-    first = hits[:, :k].argmax(axis=1)
-    return np.where(hits[:, :k].any(axis=1), 1 / (first + 1), 0.0)
+def mrr(ranking: Ranking, k: int) -> Values:
+    """One over the position, from 1, of the first held-out item among the first k; 0 without one."""
+    hits = ranking.hits[:, :k]
+    return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
 
 
-def parse_metric(name: str) -> str:
-    """`ndcg@10`, as written on the command line, to `ndcg_at_10`, as used in code; UserError for an unknown one."""
-    known = [f"{metric}@{k}" for metric in METRICS for k in CUTOFFS]
-    if name not in known:
-        raise unknown("metric", name, known)
-    return name.replace("@", "_at_")
+def novelty(ranking: Ranking, k: int) -> Values:
+    """The mean self-information of the recommendations in bits, -log2 of the share of users who have the item in train.
+
+    Zhou et al. 2010. An item that nobody has counts as if one user had it.
+    """
+    return ranking.mean_of_items(-np.log2(np.maximum(ranking.counts, 1) / ranking.n_train_users), k)
 
 
-def all_metrics(hits: Hits, n_relevant: Counts) -> dict[str, Values]:
-    """Every metric at every cutoff by its name in code, per user (B,); `hits` is at least max(CUTOFFS) wide."""
-    if hits.shape[1] < max(CUTOFFS):
-        raise ValueError(f"hits are {hits.shape[1]} wide, and the largest cutoff is {max(CUTOFFS)}")
-    return {f"{name}_at_{k}": function(hits, n_relevant, k) for name, function in METRICS.items() for k in CUTOFFS}
+@_descriptive
+def popularity(ranking: Ranking, k: int) -> Values:
+    """The mean number of users who have a recommended item in train."""
+    return ranking.mean_of_items(ranking.counts.astype(np.float64), k)
 
 
-def average(per_user: Mapping[str, Values], n_relevant: Counts) -> dict[str, float]:
-    """The mean of each metric over the users with at least one held-out item."""
-    counted = n_relevant > 0
-    if not counted.any():
-        raise ValueError("no user has a held-out item: there is nothing to average")
-    return {name: float(values[counted].mean()) for name, values in per_user.items()}
+def coverage(ranking: Ranking, k: int) -> float:
+    """The share of the catalogue that is recommended to anyone."""
+    return len(np.unique(ranking.shown(k))) / len(ranking.counts)
+
+
+@_descriptive
+def gini(ranking: Ranking, k: int) -> float:
+    """The Gini index of exposure over the catalogue: 0 when all items are shown equally often, near 1 for one item."""
+    n_items = len(ranking.counts)
+    exposure = np.sort(np.bincount(ranking.shown(k), minlength=n_items))
+    position = np.arange(1, n_items + 1)
+    return float(((2 * position - n_items - 1) * exposure).sum() / (n_items * max(exposure.sum(), 1)))
+
+
+def _found(ranking: Ranking, k: int) -> Values:
+    """How many of the first k recommendations are held-out items (B,)."""
+    count: Values = ranking.hits[:, :k].sum(axis=1, dtype=np.float64)
+    return count

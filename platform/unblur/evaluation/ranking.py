@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,8 +14,11 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from unblur.data.dataset import Dataset, History
+from unblur.data.request import HistoryName
 from unblur.errors import UserError
-from unblur.evaluation.metrics import CUTOFFS, all_metrics, average
+from unblur.evaluation import measuring
+from unblur.evaluation.measuring import CUTOFFS
+from unblur.evaluation.metrics import Ranking, Values
 
 Users = NDArray[np.int64]
 Items = NDArray[np.int64]
@@ -37,21 +40,18 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What was recommended to n users, best first, and which of it they had held out."""
+class Evaluation(Ranking):
+    """The ranking for the users `users` (B,)."""
 
-    users: Users  # (n,)
-    hits: NDArray[np.bool_]  # (n, K)
-    items: Items  # (n, K); -1 where a user has fewer than K candidates
-    n_relevant: NDArray[np.int64]  # (n,), all positive
+    users: Users
 
-    def per_user(self) -> dict[str, NDArray[np.float64]]:
-        """Every metric (n,), aligned with `users`."""
-        return all_metrics(self.hits, self.n_relevant)
+    def per_user(self) -> dict[str, Values]:
+        """Every metric that has a value for each user (B,), aligned with `users`."""
+        return measuring.per_user(self)
 
     def metrics(self) -> dict[str, float]:
-        """The mean of every metric over the users."""
-        return average(self.per_user(), self.n_relevant)
+        """Every metric, the mean over the users or the value of all lists together."""
+        return measuring.means(self)
 
 
 def validate(model: Scorer, dataset: Dataset, users: Users | None = None) -> Evaluation:
@@ -59,9 +59,7 @@ def validate(model: Scorer, dataset: Dataset, users: Users | None = None) -> Eva
     return evaluate(model, dataset, truth=dataset.valid, exclude=dataset.train, users=users)
 
 
-def final(
-    model: Scorer, dataset: Dataset, test: csr_matrix, history: Literal["train", "train+valid"] = "train"
-) -> Evaluation:
+def final(model: Scorer, dataset: Dataset, test: csr_matrix, history: HistoryName = "train") -> Evaluation:
     """Rank all items but the user's train and valid, whichever of them the model sees; the truth is test."""
     exclude = (dataset.train + dataset.valid).tocsr()
     return evaluate(model, dataset, truth=test, exclude=exclude, with_valid_history=history == "train+valid")
@@ -79,16 +77,21 @@ def evaluate(
 
     Raises UserError when nobody has one, ScoresNotFinite when the model is broken.
     """
-    n_relevant = np.diff(truth.indptr).astype(np.int64)
     users = np.arange(dataset.n_users) if users is None else users
-    users = users[n_relevant[users] > 0]
+    users = users[np.diff(truth.indptr)[users] > 0]
     if not len(users):
         raise UserError("no user has a held-out item, so there is nothing to evaluate; keep more data or users")
-    items = rank(model, dataset.history(with_valid_history), exclude, users, max(CUTOFFS))
-    return Evaluation(users, hits_of(items, truth[users]), items, n_relevant[users])
+    return evaluation(rank(model, dataset.history(with_valid_history), exclude, users), dataset, truth, users)
 
 
-def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: int = 20) -> Items:
+def evaluation(items: Items, dataset: Dataset, truth: csr_matrix, users: Users) -> Evaluation:
+    """What the recommendations `items` (B, K) for `users` (B,) are to be judged by; `truth` is of all users."""
+    n_relevant = np.diff(truth.indptr).astype(np.int64)[users]
+    counts = np.bincount(dataset.train.indices, minlength=dataset.n_items)
+    return Evaluation(items, hits_of(items, truth[users]), n_relevant, counts, dataset.n_users, users)
+
+
+def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: int = max(CUTOFFS)) -> Items:
     """The k best items (n, k), best first, for each of `users` (n,); -1 where fewer are left to choose from.
 
     What a user's row of `exclude` (n_users, n_items) holds is never recommended. Equal scores are ordered by item

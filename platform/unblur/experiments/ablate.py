@@ -17,7 +17,7 @@ from unblur.data.presets import history_of
 from unblur.data.request import DataRequest
 from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed, UserError, unknown
-from unblur.evaluation.metrics import parse_metric
+from unblur.evaluation.measuring import parse_metric
 from unblur.experiments import cells
 from unblur.experiments.ablation import Ablation, Cell, Measured, load_ablation
 from unblur.experiments.cells import Piece, piece, projection

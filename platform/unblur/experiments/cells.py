@@ -9,12 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.data.test_set import TestSet
-from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.experiments.ablation import Cell, Measured
 from unblur.files import download, read_json, under, write_json
@@ -95,14 +92,11 @@ def _score(piece: Piece, part: Part, dataset: Dataset, evaluate: Callable[[Any],
     missing = [point for point in piece.cell.points if _key(point) not in scored]
     if not missing:
         return
-    counts = np.bincount(dataset.train.indices, minlength=dataset.n_items)
     with tempfile.TemporaryDirectory() as scratch:
         model = on_best_device(models.load(download(under(piece.home, "model"), Path(scratch))))
     for point in missing:
         model.infer_with(point)  # every point sets the same fields
-        evaluation = evaluate(model)
-        beyond = beyond_accuracy(evaluation.items, counts, dataset.n_users)
-        scored[_key(point)] = {**evaluation.metrics(), **beyond}
+        scored[_key(point)] = evaluate(model).metrics()
     write_json(under(piece.home, file), scored)
 
 

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from unblur import models
 from unblur.data.dataset import Dataset
+from unblur.evaluation.metrics import Values
 from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import Comparison, compare
 from unblur.experiments.context import Session
@@ -40,7 +38,12 @@ def _verdict(session: Session, challenger: Registered, champion: Registered | No
             "to begin anew, take the alias champion from that one in MLflow"
         )
     metric = session.plan.metric
-    mine, theirs = (_per_user(each.folder, session.dataset, metric) for each in (challenger, champion))
+    mine, theirs = (_per_user(each.folder, session.dataset).get(metric) for each in (challenger, champion))
+    if mine is None or theirs is None:
+        return False, (
+            f"it does not become the champion: {session.options.metric} has no value of each user's, so no difference "
+            f"to {name} could be called significant"
+        )
     found = compare(mine, theirs)
     crowned = found.significant and found.difference > 0
     return crowned, _sentence(found, crowned, name, session.options.metric)
@@ -57,6 +60,6 @@ def _sentence(found: Comparison, crowned: bool, name: str, metric: str) -> str:
     return f"it does not become the champion: {figures} against {name}, {why}"
 
 
-def _per_user(folder: Path, dataset: Dataset, metric: str) -> NDArray[np.float64]:
-    """The metric (n,) of the saved model for every user with a validation item, in the order of users."""
-    return validate(on_best_device(models.load(folder)), dataset).per_user()[metric]
+def _per_user(folder: Path, dataset: Dataset) -> dict[str, Values]:
+    """The metrics (B,) of the saved model for every user with a validation item, in the order of users."""
+    return validate(on_best_device(models.load(folder)), dataset).per_user()

@@ -22,7 +22,7 @@ from unblur.data.prepare import Prepared, prepare
 from unblur.data.store import load_dataset
 from unblur.data.test_set import TestSet
 from unblur.errors import UserError
-from unblur.evaluation.metrics import parse_metric
+from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.options import RunOptions, SearchOptions
 from unblur.files import filesystem
 from unblur.redaction import redact

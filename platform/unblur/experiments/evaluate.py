@@ -11,7 +11,7 @@ from unblur.data.prepare import prepare
 from unblur.data.store import load_dataset
 from unblur.data.test_set import TestSet
 from unblur.errors import UserError
-from unblur.evaluation.metrics import CUTOFFS, DEFINITION, METRICS
+from unblur.evaluation.measuring import CUTOFFS, DEFINITION, METRICS, key
 from unblur.experiments.context import absolute
 from unblur.experiments.options import EvaluateOptions
 from unblur.experiments.results import write_summary
@@ -34,9 +34,8 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
     model = f"{name} ({models.name_in(folder)})"
     console.print(f"{model} on the test set of {options.data.dataset} ({options.data.protocol})", markup=False)
     table = Table("metric", *(f"@{k}" for k in CUTOFFS), "popularity @10")
-    for metric in METRICS:
-        values = [f"{metrics[f'{metric}_at_{k}']:.4f}" for k in CUTOFFS]
-        table.add_row(metric, *values, f"{least[f'{metric}_at_10']:.4f}")
+    for metric in METRICS.names():
+        table.add_row(metric, *(f"{metrics[key(metric, k)]:.4f}" for k in CUTOFFS), f"{least[key(metric, 10)]:.4f}")
     console.print(table)
     console.print(f"{DEFINITION}; history here: {options.test_history}", markup=False)
     if options.summary:

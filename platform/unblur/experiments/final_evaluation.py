@@ -14,7 +14,7 @@ from unblur import models
 from unblur.data import openings
 from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed
-from unblur.evaluation.metrics import DEFINITION
+from unblur.evaluation.measuring import DEFINITION
 from unblur.experiments.champion import challenge
 from unblur.experiments.context import Session
 from unblur.experiments.final_runs import Retrains

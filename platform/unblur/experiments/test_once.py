@@ -14,7 +14,6 @@ from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.data.request import HistoryName
 from unblur.data.test_set import TestSet
-from unblur.evaluation.beyond_accuracy import beyond_accuracy
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
 from unblur.files import download, read_json, under, upload, write_json
@@ -37,7 +36,7 @@ def _results(model: str, history: HistoryName) -> str:
 def results_on_test(model: str, data: TestSet, resources: Resources, per_user: Path) -> dict[str, float]:
     """Every metric on the test set of the retrain in the folder `model`: tested now or earlier, but once.
 
-    With them comes what is beyond accuracy (coverage, novelty, ...) and recall by item popularity. The test runs where
+    With them comes recall by item popularity. The test runs where
     a training would (on a GPU if those do). `per_user` gets the users' own results (Parquet).
     """
     home = _results(model, data.history)
@@ -76,7 +75,5 @@ def _evaluate(folder: str, data: TestSet, gpus: float) -> tuple[dict[str, float]
         "n_history": np.diff(data.dataset.history(data.history == "train+valid").matrix.indptr)[evaluation.users],
         **{name: values.astype(np.float32) for name, values in evaluation.per_user().items()},
     }
-    counts = np.bincount(data.dataset.train.indices, minlength=data.dataset.n_items)
-    beyond = beyond_accuracy(evaluation.items, counts, data.dataset.n_users)
-    by_popularity = recall_by_popularity(evaluation.items, data.test[evaluation.users], counts)
-    return {**evaluation.metrics(), **beyond, **by_popularity}, pd.DataFrame(columns)
+    by_popularity = recall_by_popularity(evaluation.items, data.test[evaluation.users], evaluation.counts)
+    return {**evaluation.metrics(), **by_popularity}, pd.DataFrame(columns)

@@ -48,7 +48,7 @@ def report(study: Ablation, frame: pd.DataFrame) -> Report:
     for part, word in PARTS.items():
         mine = frame[frame.part == part]
         if len(mine):
-            plots = [_plot(study, mine, metric, part) for metric in metrics(study)]
+            plots = [_plot(study, mine, metric, part) for metric in metrics(study, frame)]
             sections.append(Section(f"On {word}", [*tables.along_x(study, mine), tables.every(study, mine)], plots))
     subtitle = f"{study.model} on {study.dataset}; {len(trained)} of {total} trainings"
     return Report(f"Ablation: {study.name}", subtitle, [study.question.strip(), *told], reservations, sections)

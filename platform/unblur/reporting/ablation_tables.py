@@ -5,26 +5,25 @@ from typing import Any
 
 import pandas as pd
 
-from unblur.evaluation.metrics import parse_metric
+from unblur.evaluation.measuring import keys, parse_metric
 from unblur.experiments.ablation import Ablation
 from unblur.reporting.formatting import NONE, shown, with_spread
 from unblur.reporting.tables import Table
 
-BEYOND = ("coverage_at_10", "novelty_at_10", "popularity_at_10")
 COSTS = {"seconds": "seconds of training", "memory_mib": "its memory, MiB"}
 NOISE = "noise_share"
 """The axis that is the data's, so that nobody chooses on it."""
 
 
-def metrics(study: Ablation) -> list[str]:
-    """What is told of every point: the study's metric first."""
-    return list(dict.fromkeys([parse_metric(study.metric), "ndcg_at_10", *BEYOND]))
+def metrics(study: Ablation, frame: pd.DataFrame) -> list[str]:
+    """What is told of every point: the study's metric first, then every metric at 10 that was measured."""
+    return [name for name in dict.fromkeys([parse_metric(study.metric), *keys([10])]) if name in frame]
 
 
 def chosen(study: Ablation, frame: pd.DataFrame) -> Table:
     """The best on validation for each value of the first axis (or share of noise), and its figures on the test set."""
     by = NOISE if NOISE in study.axes else study.axes[0] if len(study.axes) > 1 else None
-    decides, told = parse_metric(study.metric), metrics(study)
+    decides, told = parse_metric(study.metric), metrics(study, frame)
     valid, test = (frame[frame.part == part] for part in ("valid", "test"))
     groups = [mine for _, mine in valid.groupby(by, sort=False, dropna=False)] if by else [valid]
     rows = []
@@ -57,9 +56,9 @@ def every(study: Ablation, frame: pd.DataFrame) -> Table:
     """Every point with every metric."""
     rows = []
     for values, mine in frame.groupby(study.axes, sort=False, dropna=False):
-        told = [_told(mine, metric) for metric in metrics(study)]
+        told = [_told(mine, metric) for metric in metrics(study, frame)]
         rows.append([*map(text, values), str(len(mine)), *told, *(_whole(mine, cost) for cost in COSTS)])
-    columns = [*study.axes, "seeds", *map(shown, metrics(study)), *COSTS.values()]
+    columns = [*study.axes, "seeds", *map(shown, metrics(study, frame)), *COSTS.values()]
     return Table("Means over seeds", columns, rows)
 
 

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Sequence
 
-from unblur.evaluation.metrics import DEFINITION
+from unblur.evaluation.measuring import DEFINITION, spelled
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.tables import Table
 from unblur.tracking import names
@@ -40,7 +40,7 @@ def command(study: StudyRuns, protocol: str) -> str:
         return study.run.tags[names.COMMAND]
     job = ["tune.py"] if study.trials else ["train.py"]
     words = ["python", f"jobs/{job[0]}", "--dataset", study.run.dataset, "--model", study.model]
-    words += ["--protocol", protocol, "--metric", study.metric.replace("_at_", "@")]
+    words += ["--protocol", protocol, "--metric", spelled(study.metric)]
     words += ["--trials", str(len(study.trials))] if study.trials else _settings(study)
     words += ["--seeds", str(len(study.tests[study.metric])), "--history", study.history]
     for name, flag in FLAGS.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from unblur.evaluation.measuring import METRICS, keys
 from unblur.files import write_output
 from unblur.reporting import papers, plots, search_plots, tables
 from unblur.reporting.figure import Plot
@@ -39,7 +40,7 @@ def build(evidence: Evidence) -> Report:
     board = leaderboard(evidence.studies, evidence.studies[-1].metric)
     studies = [row.study for row in board.rows]
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    figures = papers.beside(studies, evidence.dataset, evidence.protocol, tables.OVERVIEW)
+    figures = papers.beside(studies, evidence.dataset, evidence.protocol, keys([10, 20]))
     drawn = {plot.id: plot for plot in plots.result_plots(board, figures)}
     return Report(
         title=f"{evidence.dataset}: which recommender is worth it?",
@@ -53,15 +54,14 @@ def build(evidence: Evidence) -> Report:
 def _results(
     board: Leaderboard, studies: Sequence[StudyRuns], figures: Sequence[papers.Beside], drawn: dict[str, Plot]
 ) -> list[Section]:
-    beyond = "Coverage: share of the catalogue shown to anyone; novelty: bits; Gini of exposure; mean popularity."
+    note = " ".join(f"{name}: {METRICS.summary(name)}" for name in METRICS.names())
     return [
         Section("Leaderboard", [tables.leaders(board)], _pick(drawn, "forest")),
         Section("Is the difference real?", [tables.comparisons(board)]),
         Section(
             "More than one metric",
             [
-                tables.metrics(board, tables.OVERVIEW, "All metrics"),
-                tables.metrics(board, tables.BEYOND, "Beyond accuracy", beyond),
+                *(tables.metrics(board, keys([k]), f"Metrics at {k}", note if k == 10 else "") for k in (10, 20)),
                 tables.metrics(board, tables.ITEM_GROUPS, "By the popularity of the held-out items"),
             ],
             _pick(drawn, "groups"),

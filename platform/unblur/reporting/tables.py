@@ -12,9 +12,7 @@ from unblur.reporting.verdict import guided_pairs
 from unblur.tracking.runs import text
 from unblur.training.record import ENDED, State
 
-OVERVIEW = ("recall_at_10", "recall_at_20", "ndcg_at_10", "ndcg_at_20", "mrr_at_10", "precision_at_10")
 ITEM_GROUPS = tuple(f"recall_at_10_{group}" for group in ("head", "middle", "tail"))
-BEYOND = ("coverage_at_10", "novelty_at_10", "gini_at_10", "popularity_at_10")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
-from unblur.evaluation.ranking import ScoresNotFinite, evaluating, validate
+from unblur.evaluation.measuring import CUTOFFS
+from unblur.evaluation.ranking import ScoresNotFinite, evaluating, evaluation, rank
 from unblur.models.base import Recommender, TrainableRecommender
 from unblur.training.workers import Workers
 
@@ -90,21 +91,22 @@ def _drawn(users: Users, size: int) -> Users:
 
 
 def _metrics(model: Recommender[Any], dataset: Dataset, workers: Workers, users: Users) -> dict[str, float]:
-    """The means over `users`. A worker whose scores are not finite says so to the others, which wait for its sums."""
-    share = users[workers.rank :: workers.world]
-    ranked = share if len(share) else users[:1]  # of more workers than users some rank one that does not count
+    """The metrics of `users`, of whom each worker ranks a share: the same numbers as one worker alone would find.
+
+    A worker whose scores are not finite says so to the others, which wait for its recommendations.
+    """
+    places = slice(workers.rank, None, workers.world)
     broken: ScoresNotFinite | None = None
-    sums: dict[str, float] = {}
+    items = np.zeros((len(users), max(CUTOFFS)), dtype=np.int64)
     try:
-        found = validate(model, dataset, ranked).per_user()
-        sums = {name: float(values[: len(share)].sum()) for name, values in found.items()}
+        items[places] = rank(model, dataset.history(False), dataset.train, users[places])
     except ScoresNotFinite as error:
         broken = error
     counted = torch.tensor([float(broken is not None)], dtype=torch.float64, device=_device(model))
     if workers.total(counted).item():
         raise broken or ScoresNotFinite("the model's scores are not finite on another worker")
-    totals = torch.tensor(list(sums.values()), dtype=torch.float64, device=_device(model))
-    return dict(zip(sums, (workers.total(totals) / len(users)).tolist(), strict=True))
+    everyones = workers.total(torch.from_numpy(items).to(_device(model))).cpu().numpy()
+    return evaluation(everyones, dataset, dataset.valid, users).metrics()
 
 
 def _device(model: Recommender[Any]) -> torch.device:
