@@ -203,7 +203,8 @@ def _search(session: Session, study: Study, tracker: Tracker, home: str, places:
     work = Work(options.model, plan, session.resources, session.trainer(), folder, swept=swept)
     running = {record.number for record in study.records() if record.state == State.RUNNING}
     sweep(work.folder, running.__contains__)
-    with Progress(console, options.trials, options.metric, session.plan.metric, study.records()) as progress:
+    shown: dict[str, Any] = {"epochs": options.epochs, "title": options.model}
+    with Progress(console, options.trials, options.metric, session.plan.metric, study.records(), **shown) as progress:
         run_search(
             trial(work, ray.put(session.dataset)),
             study,
@@ -223,7 +224,9 @@ def _finale(session: Session, tracker: Tracker, retrains: Retrains, places: int,
     options = session.options
     if left := retrains.missing(options.seeds):
         console.print(f"training {left} of {options.seeds} seeds", markup=False)
-    with Progress(console, options.seeds, options.metric, session.plan.metric, kind="retrain") as progress:
+    with Progress(
+        console, options.seeds, options.metric, session.plan.metric, kind="retrain", epochs=options.epochs
+    ) as progress:
         trainer = session.trainer(final=isinstance(options, SearchOptions))
         return finale(session, tracker, retrains, trainer, places, [progress], console)
 

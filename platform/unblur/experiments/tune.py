@@ -47,9 +47,9 @@ def search(options: SearchOptions, console: Console) -> None:
     found: dict[str, dict[str, Any] | None] = {}
     failed: dict[str, str] = {}
     with ExitStack() as cluster:
-        for name, space in spaces.items():
+        for place, (name, space) in enumerate(spaces.items()):
             if len(names) > 1:
-                console.rule(name)
+                console.rule(f"{name} (model {place + 1} of {len(names)})")
             try:
                 found[name] = search_one(_of(session, name), *sweep(space), url, cluster, console)
             except RunFailed as error:
