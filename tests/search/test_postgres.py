@@ -6,18 +6,20 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.helpers.toy_study import identity
 from tests.search.test_study import run, table
 
 from unblur.errors import RunFailed, UserError
-from unblur.search import storage
+from unblur.search import lease, storage
 from unblur.search.lock import driving
 from unblur.search.storage import local_url
 from unblur.search.study import Study
@@ -96,6 +98,61 @@ def test_one_live_driver(server: Server) -> None:
         pass
     with driving(server.url(), "a"):
         pass
+
+
+def terminate(server: Server) -> int:
+    """End all of the drivers' connections, as a restart, an idle time-out or an administrator does."""
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'ann'"
+    with psycopg.connect(server.url()) as connection:
+        return len(connection.execute(kill).fetchall())
+
+
+def test_a_driver_whose_connections_are_ended_still_holds_its_study(server: Server) -> None:
+    study = Study.open(identity(seed=11), server.url())
+    with driving(server.url(), study.name) as study.guard:
+        number, _ = study.ask()
+        assert terminate(server) > 0
+        with pytest.raises(UserError, match="is already being driven"), driving(server.url(), study.name):
+            pass
+        assert terminate(server) > 0
+        study.report(number, 1, 0.5)
+        assert study.complete(number).value == 0.5
+
+
+def test_a_driver_that_was_not_heard_of_is_succeeded_and_stops(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 1e6)  # as a machine that sleeps
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1.0)
+    first, second = (Study.open(identity(seed=12), server.url()) for _ in range(2))
+    with driving(server.url(), first.name) as first.guard:
+        number, params = first.ask()
+        monkeypatch.setattr(lease, "BEAT_SECONDS", 0.2)
+        with driving(server.url(), second.name) as second.guard:
+            assert second.ask() == (number, params), "the trial of the first is interrupted"
+            for write in (lambda: first.report(number, 1, 0.1), first.ask, lambda: first.prune(number)):
+                with pytest.raises(RunFailed, match=rf"was taken over by process {os.getpid()} on .* It stops here"):
+                    write()
+            second.report(number, 1, 0.7)
+            assert second.complete(number).values == {1: 0.7}
+
+
+HOLDER = """
+import sys, time
+from unblur.search.lock import driving
+with driving(sys.argv[1], "dead"):
+    print("held", flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_a_driver_that_was_killed_is_succeeded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 2.0)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, server.url()], stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    holder.kill()
+    holder.wait()
+    with driving(server.url(), "dead") as sure:
+        sure()
+    holder.stdout.close()
 
 
 def test_a_restart_under_the_search_is_waited_for(

@@ -60,7 +60,7 @@ def search_one(
         return None
     with ExitStack() as stack:
         study = Study.open(identity, url, options.fresh)
-        stack.enter_context(driving(url, study.name))
+        study.guard = stack.enter_context(driving(url, study.name))
         home = under(session.root, "studies", session.dataset_name, study.name)
         places = 0  # none are needed to tell the result of a search that is over
         if study.missing(options.trials) or not is_over(session, _retrains(session, study, home)):

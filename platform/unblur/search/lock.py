@@ -3,36 +3,30 @@
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
-
 from unblur.errors import UserError
-from unblur.search.storage import CONNECT_SECONDS, parse, reason_of
+from unblur.search.lease import busy, leased
+from unblur.search.storage import parse
 
 
-def driving(url: str, name: str) -> AbstractContextManager[None]:
+def driving(url: str, name: str) -> AbstractContextManager[Callable[[], None]]:
     """Hold study `name` in the database at `url` for this process; raises UserError when another one does.
 
-    Whatever way a driver ends, its hold ends with it: the kernel or the database server lets go.
+    Gives a function that makes sure of the hold and raises RunFailed when it is lost. Whatever way a driver ends, its
+    hold ends with it: the kernel lets go of a file, and a lease in a server's database runs out.
     """
+    mine = f"process {os.getpid()} on {socket.gethostname()}"
     parsed = parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _file_lock(Path(str(parsed.database)).with_name(f"{name}.lock"), name)
-    return _database_lock(parsed, name)
-
-
-def _busy(name: str, holder: str) -> UserError:
-    return UserError(f"the search {name} is already being driven by {holder}; stop it or let it end")
+        return _file_lock(Path(str(parsed.database)).with_name(f"{name}.lock"), name, mine)
+    return leased(parsed, name, mine)
 
 
 @contextmanager
-def _file_lock(path: Path, name: str) -> Iterator[None]:
+def _file_lock(path: Path, name: str, mine: str) -> Iterator[Callable[[], None]]:
     try:
         file = path.open("a+")
     except OSError as error:
@@ -42,33 +36,8 @@ def _file_lock(path: Path, name: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise _busy(name, file.read().strip() or "another process") from None
+            raise busy(name, file.read().strip() or "another process") from None
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.write(mine)
         file.flush()
-        yield
-
-
-@contextmanager
-def _database_lock(url: URL, name: str) -> Iterator[None]:
-    key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
-    mine = f"process {os.getpid()} on {socket.gethostname()}"
-    connect = {"connect_timeout": CONNECT_SECONDS, "application_name": f"unblur {mine}"}
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect)
-    try:
-        connection = engine.connect()
-    except SQLAlchemyError as error:
-        raise UserError(f"cannot lock the study (--study-url): {reason_of(error)}") from None
-    with connection:
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
-            raise _busy(name, _holder(connection, key))
-        yield
-
-
-def _holder(connection: Connection, key: int) -> str:
-    query = (
-        "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
-        "WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bigint) = :key"
-    )
-    name = connection.scalar(text(query), {"key": key})
-    return str(name).removeprefix("unblur ") if name else "another process"
+        yield lambda: None

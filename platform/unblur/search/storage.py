@@ -52,6 +52,16 @@ def parse(url: str) -> URL:
     return parsed
 
 
+def connection(url: URL) -> dict[str, object]:
+    """The driver's settings: a server that has vanished is noticed, also in the middle of a statement."""
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": 60}
+    alive = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
+    # a statement prepared in one session of the server is unknown in the next that a pooler gives
+    prepared = {"prepare_threshold": None} if url.get_driver_name() == "psycopg" else {}
+    return {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 30_000, **alive, **prepared}
+
+
 def reason_of(error: BaseException) -> str:
     """The database's own words, on one line and without credentials."""
     while not isinstance(error, SQLAlchemyError) and error.__cause__ is not None:
@@ -64,13 +74,12 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
     """An Optuna storage; what goes wrong with it inside the block becomes a UserError within seconds."""
     parsed = parse(url)
     local = parsed.get_backend_name() == "sqlite"
-    timeout = {"timeout": 60} if local else {"connect_timeout": CONNECT_SECONDS}
     setting = "--storage" if local else "--study-url"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         # Optuna takes the URL for a format string
         text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-        yield made_once(text, {"connect_args": timeout, "pool_pre_ping": True})
+        yield made_once(text, {"connect_args": connection(parsed), "pool_pre_ping": True})
     except (SQLAlchemyError, ImportError, RuntimeError, optuna.exceptions.OptunaError) as error:
         raise UserError(f"cannot open the study in {shown(url)} ({setting}): {reason_of(error)}") from None
 

@@ -7,6 +7,7 @@ time gives the same trials whether or not it was interrupted.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, Self
 
 import optuna
@@ -40,6 +41,8 @@ class Study:
         self.identity, self.optuna = identity, study
         self._live: dict[int, optuna.Trial] = {}
         self._values: dict[int, dict[int, float]] = {}
+        self.guard: Callable[[], None] = lambda: None
+        """Makes sure that this driver still holds the study (`lock.driving`), before everything that it writes."""
 
     @classmethod
     def open(cls, identity: StudyIdentity, url: str, fresh: bool = False) -> Self:
@@ -86,6 +89,7 @@ class Study:
     @patient
     def ask(self) -> tuple[int, dict[str, Any]]:
         """The next trial: an interrupted one with its number and parameters, then an enqueued, then a sampled one."""
+        self.guard()
         self._enqueue()  # here and not when it is opened: two may open it, and one drives it
         dead = next(iter(self._interrupted()), None)
         number = dead.number if dead else sum(t.state != TrialState.WAITING for t in self._trials())
@@ -103,6 +107,7 @@ class Study:
         """Record a validation value; True means stop. A value already recorded for this epoch stays."""
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a value")
+        self.guard()
         trial, values = self._live[number], self._values[number]
         if epoch not in values:
             trial.report(value, epoch)
@@ -128,6 +133,7 @@ class Study:
     def _tell(
         self, number: int, state: TrialState, value: float | None = None, reason: str | None = None
     ) -> TrialRecord:
+        self.guard()
         if reason is not None and state == TrialState.FAIL:
             self._live[number].set_user_attr("reason", reason)
         # an attempt before this one may have arrived and its answer been lost: then the trial is finished already
