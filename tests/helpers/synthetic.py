@@ -43,3 +43,18 @@ def _part(rows: np.ndarray, n_users: int, n_items: int) -> tuple[csr_matrix, np.
     ranks.sort_indices()
     ones = np.ones(ranks.nnz, dtype=np.float32)
     return csr_matrix((ones, ranks.indices, ranks.indptr), shape=ranks.shape), (ranks.data - 1).astype(np.int32)
+
+
+def chains(n_users: int = 64, n_items: int = 20, seed: int = 0) -> Dataset:
+    """Users who go through the items in one order from wherever they begin: 4 to 8 in train, the next one in valid."""
+    rng = np.random.default_rng(seed)
+    train, valid = [], []
+    for user in range(n_users):
+        begin, length = rng.integers(n_items), rng.integers(4, 9)
+        items = [int(begin + step) % n_items for step in range(length + 1)]
+        train += [(user, item, position) for position, item in enumerate(items[:-1])]
+        valid.append((user, items[-1], 0))
+    parts = [_part(np.array(p), n_users, n_items) for p in (train, valid)]
+    (train_matrix, train_rank), (valid_matrix, valid_rank) = parts
+    users, items_ = np.arange(n_users).astype(str), np.arange(n_items).astype(str)
+    return Dataset(train_matrix, valid_matrix, train_rank, valid_rank, users, items_, digest="chains")

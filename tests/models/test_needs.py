@@ -7,7 +7,7 @@ from tests.helpers.synthetic import communities, with_dislikes
 
 from unblur import models
 from unblur.errors import UserError
-from unblur.models.needs import ORDER, RATINGS, refuse_unmet, unmet
+from unblur.models.needs import ORDER, RATINGS, refuse_unmet, refuse_unserved, unmet
 
 ORDERED, RATED = communities(), with_dislikes(communities())
 UNORDERED = replace(ORDERED, train_rank=None, valid_rank=None)
@@ -32,6 +32,10 @@ def test_data_with_order_and_ratings_serve_everything() -> None:
 def test_neutral_values_are_accepted_by_data_that_lack_everything(name: str) -> None:
     config_class = models.config_class(name)
     constants = {field: need.neutral for field, need in unmet(config_class, UNORDERED).items()}
+    if config_class.NEEDS:
+        with pytest.raises(UserError, match=f"{name} needs"):
+            refuse_unserved(config_class, UNORDERED)
+        return
     config = models.configure(name, constants, "test")
     refuse_unmet(config, UNORDERED)
     model = models.model_class(name)(config, UNORDERED.n_users, UNORDERED.n_items)

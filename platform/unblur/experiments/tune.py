@@ -18,7 +18,7 @@ from unblur.experiments.forecast import refuse_infeasible
 from unblur.experiments.options import SearchOptions, TrainOptions
 from unblur.experiments.results import tell_comparison, write_summary
 from unblur.experiments.study_run import search_one, train_one
-from unblur.models.needs import REASONS, refuse_unmet, unmet
+from unblur.models.needs import REASONS, refuse_unmet, refuse_unserved, unmet
 from unblur.search.inference_grid import without_swept, written
 from unblur.search.space import Parameter, SearchSpace
 from unblur.search.space_file import load_space
@@ -99,7 +99,9 @@ def _all_drawn(space: SearchSpace) -> tuple[SearchSpace, dict[str, Parameter]]:
 
 
 def _served(space: SearchSpace, dataset: Dataset, console: Console) -> SearchSpace:
-    """The space with the parameters whose needs the data do not meet fixed at their neutral values."""
+    """The space with the parameters whose needs the data do not meet fixed at their neutral values; UserError where
+    they do not meet those of the model itself."""
+    refuse_unserved(models.config_class(space.model), dataset)
     needs = {n: need for n, need in unmet(models.config_class(space.model), dataset).items() if n in space.parameters}
     for what, reason in REASONS.items():
         if constants := {name: need.neutral for name, need in needs.items() if need.what == what}:

@@ -22,6 +22,8 @@ class ModelConfig(BaseModel):
 
     INFERENCE: ClassVar[frozenset[str]] = frozenset()
     """The fields that change scoring alone, so that one trained model can be scored with other values of them."""
+    NEEDS: ClassVar[frozenset[str]] = frozenset()
+    """What the data must have for the model to work at all (`models.needs.ORDER`, `RATINGS`)."""
 
 
 class TrainableConfig(ModelConfig):

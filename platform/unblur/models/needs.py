@@ -1,7 +1,7 @@
-"""What parameters need of the data: an order in time, or ratings too low for a hit.
+"""What models and parameters need of the data: an order in time, or ratings too low for a hit.
 
 A Config field says so by its metadata, `Annotated[float, Needs(ORDER, neutral=1.0)]`; searches, trainings and ablations
-follow from that.
+follow from that. What the whole model needs is its Config's `NEEDS`.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Needs:
 
 def unmet(config_class: type[ModelConfig], dataset: Dataset) -> dict[str, Needs]:
     """The fields of a Config whose needs the dataset does not meet."""
-    lacking = {ORDER: dataset.train_rank is None, RATINGS: dataset.disliked is None}
+    lacking = _lacking(dataset)
     needs = {
         name: need
         for name, field in config_class.model_fields.items()
@@ -45,8 +45,16 @@ def unmet(config_class: type[ModelConfig], dataset: Dataset) -> dict[str, Needs]
     return {name: need for name, need in needs.items() if lacking[need.what]}
 
 
+def refuse_unserved(config_class: type[ModelConfig], dataset: Dataset) -> None:
+    """UserError for a model that the dataset cannot serve with whatever parameters."""
+    for what in sorted(config_class.NEEDS):
+        if _lacking(dataset)[what]:
+            raise UserError(f"{config_class.__module__.rpartition('.')[2]} needs {_REFUSALS[what]}")
+
+
 def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:
-    """UserError that names the fields whose values the dataset cannot serve."""
+    """UserError that names the model, or the fields whose values the dataset cannot serve."""
+    refuse_unserved(type(config), dataset)
     values = {name: getattr(config, name) for name in unmet(type(config), dataset)}
     for what, refusal in _REFUSALS.items():
         asked = [
@@ -56,3 +64,7 @@ def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:
         ]
         if asked:
             raise UserError(f"{' and '.join(asked)} needs {refusal}")
+
+
+def _lacking(dataset: Dataset) -> dict[str, bool]:
+    return {ORDER: dataset.train_rank is None, RATINGS: dataset.disliked is None}

@@ -15,7 +15,7 @@ from unblur.models.files import load_model, save_model
 from unblur.models.recency import RecencyConfig
 
 
-class TrainedConfig(RecencyConfig, TrainableConfig):
+class OptimizerConfig(TrainableConfig):
     """How every such model is trained."""
 
     lr: float = Field(1e-3, gt=0)
@@ -26,7 +26,11 @@ class TrainedConfig(RecencyConfig, TrainableConfig):
     """Examples per step, over all workers."""
 
 
-C = TypeVar("C", bound=TrainedConfig)
+class TrainedConfig(RecencyConfig, OptimizerConfig):
+    """... and of those that can weigh interactions by their age."""
+
+
+C = TypeVar("C", bound=OptimizerConfig)
 
 RANKING_BYTES = 3 * SCORE_BYTES
 """A block of scores, its masked copy and the best of it."""

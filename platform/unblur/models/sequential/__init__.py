@@ -1,0 +1,1 @@
+"""Recommenders that read a user's history in its order."""

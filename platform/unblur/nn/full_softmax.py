@@ -1,0 +1,53 @@
+"""Cross-entropy over a whole catalogue, in blocks that fit the processor's cache."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from unblur.nn.onednn import linear
+
+BLOCK_BYTES = 8 * 2**20
+"""Of logits at a time."""
+
+
+def cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    """-log softmax(hidden table^T)[target] (n,) from hidden (n, d), table (n_items, d) and targets (n,).
+
+    The logits (n, n_items) are never there as a whole: each block gives its part of the gradients at once, as if the
+    losses were summed up. So they have to be: the backward pass raises ValueError where their gradients differ.
+    """
+    losses: Tensor = _CrossEntropy.apply(hidden, table, targets)  # type: ignore[no-untyped-call]
+    return losses
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+        losses, of_hidden, of_table = hidden.new_empty(len(hidden)), torch.empty_like(hidden), torch.zeros_like(table)
+        for block in _blocks(hidden, table):
+            logits = linear(hidden[block], table)
+            log_sum = logits.logsumexp(1, keepdim=True)
+            losses[block] = (log_sum - logits.gather(1, targets[block, None])).squeeze(1)
+            if any(ctx.needs_input_grad):
+                softmax = logits.sub_(log_sum).exp_()
+                of_hidden[block] = softmax @ table - table[targets[block]]
+                of_table.addmm_(softmax.T, hidden[block])
+        of_table.index_add_(0, targets, hidden, alpha=-1)
+        ctx.save_for_backward(of_hidden, of_table)
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        if not (gradient == gradient[:1]).all():
+            raise ValueError("full_softmax.cross_entropy is for losses that are summed up or averaged")
+        of_hidden, of_table = ctx.saved_tensors
+        return of_hidden * gradient[:, None], of_table * gradient[:1], None
+
+
+def _blocks(hidden: Tensor, table: Tensor) -> Iterator[slice]:
+    size = max(1, BLOCK_BYTES // (4 * len(table)))
+    return (slice(start, start + size) for start in range(0, len(hidden), size))
