@@ -6,40 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_matrix
+from tests.helpers.closed_forms import N_ITEMS, N_USERS, dataset, fitted, scores
 
-from unblur.data.dataset import Dataset
 from unblur.errors import UserError
-from unblur.models import configure, load, model_class, names
+from unblur.models import load, model_class, names
 from unblur.models.base import ClosedFormRecommender
 from unblur.models.closed_form._linear import gram, inverse, nearest
 from unblur.models.recency import RecencyConfig
 
-N_USERS, N_ITEMS = 60, 25
 BASELINES = [name for name in names() if issubclass(model_class(name), ClosedFormRecommender)]
-
-
-def dataset(seed: int = 0, ordered: bool = True) -> Dataset:
-    """Users of two tastes; the last user has no history and the last item no user."""
-    rng = np.random.default_rng(seed)
-    taste = (np.arange(N_USERS)[:, None] % 2) == (np.arange(N_ITEMS) % 2)
-    train = (rng.random((N_USERS, N_ITEMS)) < np.where(taste, 0.5, 0.1)).astype(np.float32)
-    train[-1], train[:, -1] = 0, 0
-    matrix = csr_matrix(train)
-    rank = np.concatenate([rng.permutation(n) for n in np.diff(matrix.indptr)]).astype(np.int32)
-    empty = csr_matrix(matrix.shape, dtype=np.float32)
-    ids = (np.arange(n).astype(np.str_) for n in matrix.shape)
-    return Dataset(matrix, empty, rank if ordered else None, None, *ids, "digest")
-
-
-def fitted(name: str, data: Dataset, **params: Any) -> Any:
-    model: Any = model_class(name)(configure(name, params, "test"), data.n_users, data.n_items)
-    model.fit(data)
-    return model
-
-
-def scores(model: Any, data: Dataset) -> np.ndarray:
-    return model.score(data.history(), np.arange(data.n_users)).numpy()
 
 
 # every baseline
@@ -190,6 +165,43 @@ def test_gf_cf_is_the_papers_filter() -> None:
     expected = x @ (r.T @ r + 0.5 * ideal)
     found = scores(fitted("gf_cf", data, factors=3, alpha=0.5), data)
     assert_allclose(found[:, :-1], expected[:, :-1], rtol=1e-3, atol=1e-5)
+
+
+def test_bspm_sharpens_what_gf_cf_blurs() -> None:
+    data = dataset()
+    x = data.train.toarray().astype(np.float64)
+    users, items = (np.maximum(x.sum(axis=axis), 1e-12) for axis in (1, 0))
+    p = (x / users[:, None] / np.sqrt(items)).T @ (x / np.sqrt(items))
+    blurred = scores(fitted("gf_cf", data, factors=3, alpha=0.5), data)
+    expected = blurred @ np.linalg.matrix_power(np.eye(N_ITEMS) - 0.8 / 4 * p, 4)
+    found = scores(fitted("bspm", data, factors=3, alpha=0.5, sharpening=0.8, steps=4), data)
+    assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    assert_array_equal(scores(fitted("bspm", data, factors=3, alpha=0.5, sharpening=0), data), blurred)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_turbo_cf_is_the_papers_polynomial(order: int) -> None:
+    data = dataset()
+    x = data.train.toarray().astype(np.float64)
+    users, items = (np.maximum(x.sum(axis=axis), 1e-12) for axis in (1, 0))
+    r = x * users[:, None] ** -0.4 * items**-0.6
+    p = (r.T @ r) ** 1.3
+    expected = p if order == 1 else 2 * p - p @ p
+    found = fitted("turbo_cf", data, alpha=0.4, power=1.3, order=order).matrix
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 256])
+def test_user_knn_is_a_softmax_over_the_nearest_users(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unblur.models.closed_form.user_knn.ROWS", rows)
+    data, k, temperature = dataset(), 9, 0.2
+    x = data.history().weighted(0.4, 1).toarray().astype(np.float64)
+    found = scores(fitted("user_knn", data, neighbours=k, temperature=temperature, w_min=0.4), data)
+    for user in (0, 7):
+        cosine = x @ x[user] / np.maximum(np.linalg.norm(x, axis=1) * np.linalg.norm(x[user]), 1e-12)
+        nearest = np.argsort(-cosine)[:k]
+        weights = np.exp(cosine[nearest] / temperature)
+        assert_allclose(found[user], weights / weights.sum() @ x[nearest], rtol=1e-4, atol=1e-6)
 
 
 # shared parts

@@ -86,7 +86,7 @@ def fit(
     """
     try:
         if isinstance(model, ClosedFormRecommender):
-            return _fit_at_once(model, dataset, plan, report, workers)
+            return _fit_at_once(model, dataset, plan, report, workers, grid)
         assert isinstance(model, TrainableRecommender)
         return Training(model, dataset, plan, report, checkpoints, workers, grid).run()
     except ScoresNotFinite as error:
@@ -94,14 +94,23 @@ def fit(
 
 
 def _fit_at_once(
-    model: ClosedFormRecommender[Any], dataset: Dataset, plan: Plan, report: Report, workers: Workers
+    model: ClosedFormRecommender[Any],
+    dataset: Dataset,
+    plan: Plan,
+    report: Report,
+    workers: Workers,
+    grid: Sequence[Settings],
 ) -> Outcome:
     started = time.monotonic()
     model.fit(dataset)
-    metrics = validated(model, dataset, workers)
+    settings: dict[str, Any] = {}
+    if grid:
+        settings, metrics = best_of(grid, model, dataset, plan.metric, workers)
+    else:
+        metrics = validated(model, dataset, workers)
     facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
-    report(Progress(1, metrics, metrics[plan.metric], facts=facts))
-    return Outcome(1, metrics[plan.metric], metrics)
+    report(Progress(1, metrics, metrics[plan.metric], settings, facts))
+    return Outcome(1, metrics[plan.metric], metrics, settings)
 
 
 class Training:

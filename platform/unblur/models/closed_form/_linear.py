@@ -21,7 +21,10 @@ from unblur.models.recency import HistoryConfig
 C = TypeVar("C", bound=ModelConfig)
 H = TypeVar("H", bound=HistoryConfig)
 
+Floats = NDArray[np.floating]
+
 BLOCK = 1024  # items whose row over all items is made dense at a time
+EXACT_ITEMS = 10_000  # up to here in double precision; beyond, memory matters more than the last digits
 
 
 class Stored(ClosedFormRecommender[C]):
@@ -61,11 +64,11 @@ class ItemItem(Stored[H]):
     matrix: NDArray[np.float32] | csr_matrix
 
     @abstractmethod
-    def similarity(self, x: csr_matrix) -> NDArray[np.float32] | csr_matrix:
-        """The matrix, learned from the weighted train interactions `x` (n_users, n_items)."""
+    def similarity(self, history: History) -> NDArray[np.float32] | csr_matrix:
+        """The matrix, learned from the train interactions of all users."""
 
     def fit(self, dataset: Dataset) -> None:
-        self.matrix = self.similarity(self.config.weigh(dataset.history()))
+        self.matrix = self.similarity(dataset.history())
 
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
         scores = self.config.weigh(history) @ self.matrix
@@ -98,6 +101,11 @@ def nearest(similar: Callable[[slice], csr_matrix], n_items: int, k: int) -> csr
     return vstack(blocks).T.tocsr()
 
 
+def precision(n_items: int) -> type[np.floating]:
+    """The floating type in which sums over pairs of so many items are held."""
+    return np.float64 if n_items <= EXACT_ITEMS else np.float32
+
+
 def gram(x: csr_matrix, dtype: type[np.floating] = np.float32) -> NDArray[np.floating]:
     """x^T x dense (n_items, n_items); the sparse product of a block at a time, since the whole can exceed the dense."""
     rows = csr_matrix(x, dtype=dtype)
@@ -124,6 +132,15 @@ def inverse(a: NDArray[np.floating]) -> NDArray[np.floating]:
         lower[block, block.stop :] = lower[block.stop :, block].T
         lower[block, block] = np.tril(lower[block, block]) + np.tril(lower[block, block], -1).T
     return np.asarray(lower)
+
+
+def without_diagonal(b: Floats, p: Floats) -> Floats:
+    """The correction of `b` = p K that makes its diagonal zero at the least cost, by Lagrange multipliers.
+
+    p is the inverse of the ridge regression's matrix (Steck, Dimakopoulou, Riabov & Jebara 2020, eq. 9).
+    """
+    corrected: Floats = b - p * np.divide(np.diag(b), np.diag(p))
+    return corrected
 
 
 def _largest(rows: NDArray[np.float32], start: int, k: int) -> csr_matrix:

@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from unblur.data.dataset import Dataset
+from unblur.data.dataset import Dataset, History
 from unblur.models.base import Operations
 from unblur.models.closed_form._linear import BLOCK, ItemItem, nearest, pairs
 from unblur.models.recency import RecencyConfig
@@ -20,8 +20,9 @@ class Config(RecencyConfig):
 class Model(ItemItem[Config]):
     config_class = Config
 
-    def similarity(self, x: csr_matrix) -> csr_matrix:
+    def similarity(self, history: History) -> csr_matrix:
         """s_ij = <x_i, x_j> / (|x_i| |x_j| + shrinkage), of each item's `neighbours` largest."""
+        x = self.config.weigh(history)
         columns = x.tocsc()
         norms = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel())
 

@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from unblur.data.dataset import Dataset
+from unblur.data.dataset import Dataset, History
 from unblur.models.base import Operations
 from unblur.models.closed_form._linear import ItemItem, nearest
 from unblur.models.closed_form.item_knn import neighbours_footprint, neighbours_operations
@@ -25,8 +25,9 @@ class Config(RecencyConfig):
 class Model(ItemItem[Config]):
     config_class = Config
 
-    def similarity(self, x: csr_matrix) -> csr_matrix:
+    def similarity(self, history: History) -> csr_matrix:
         """w_ij = sum over users of p(user | i)^alpha p(j | user)^alpha, over popularity(j)^beta."""
+        x = self.config.weigh(history)
         to_item = transitions(x, self.config.alpha).tocsc()  # (n_users, n_items)
         from_item = transitions(x.T.tocsr(), self.config.alpha).T.tocsr()  # (n_users, n_items)
         damping = np.maximum(np.asarray(x.sum(axis=0)).ravel(), TINY) ** -self.config.beta

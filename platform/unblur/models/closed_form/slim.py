@@ -5,13 +5,12 @@ for each iteration, in place of one elastic net for each item.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from unblur.data.dataset import Dataset
+from unblur.data.dataset import Dataset, History
 from unblur.models.base import Operations
-from unblur.models.closed_form._linear import ItemItem, gram, inverse, pairs
+from unblur.models.closed_form._linear import ItemItem, gram, inverse, pairs, without_diagonal
 from unblur.models.recency import RecencyConfig
 
 
@@ -27,8 +26,9 @@ class Config(RecencyConfig):
 class Model(ItemItem[Config]):
     config_class = Config
 
-    def similarity(self, x: csr_matrix) -> csr_matrix:
+    def similarity(self, history: History) -> csr_matrix:
         """argmin |x - x B|^2 / 2 + l2 |B|^2 / 2 + l1 |B|_1 with B >= 0 and zero diagonal."""
+        x = self.config.weigh(history)
         g = gram(x)
         l1, l2 = np.float32(self.config.l1), np.float32(self.config.l2)
         rho = np.diag(g).mean() + l2  # ADMM's penalty decides the speed, not the solution: the scale of the problem
@@ -53,9 +53,3 @@ class Model(ItemItem[Config]):
         """An inverse, and a product of n x n matrices at first and in each iteration."""
         products = (1.5 + self.config.iterations) * dataset.n_items**3
         return Operations(products, pairs(dataset) + self.config.iterations * dataset.n_items**2)
-
-
-def without_diagonal(b: NDArray[np.float32], p: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The correction of `b` that makes its diagonal zero at the least cost, by Lagrange multipliers (eq. 9)."""
-    without: NDArray[np.float32] = b - p * np.divide(np.diag(b), np.diag(p))
-    return without

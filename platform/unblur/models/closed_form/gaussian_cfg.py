@@ -1,0 +1,173 @@
+"""GaussianCFG: classifier-free guided diffusion whose denoisers are the best linear ones, in closed form.
+
+x_0 is the later part of a history and c the earlier one, as in SLIST, which is the mean at guidance scale 1 from pure
+noise. Nothing is trained; docs/gaussian_cfg.md derives it.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.linalg import eigh
+from torch import Tensor
+
+from unblur.data.dataset import Dataset, History
+from unblur.models.base import Operations
+from unblur.models.closed_form import slist
+from unblur.models.closed_form._directed import directed_footprint, directed_operations
+from unblur.models.closed_form._linear import Floats, Stored
+
+LEAST_NOISE = 1e-3
+"""Variance of the noise at a chain's last step; the eigenvalues of histories lie above it."""
+EIGEN_PRODUCTS = 3
+"""n^3 multiply-adds in double precision that take as long as a symmetric eigendecomposition in single."""
+
+
+class Config(slist.Config):
+    INFERENCE = frozenset({"guidance_scale", "start", "steps"})
+
+    guidance_scale: float = Field(1.0, ge=0)
+    """uncond + scale (cond - uncond) (Ho & Salimans 2022): 0 is popularity among later items, 1 no guidance."""
+    start: float = Field(1.0, gt=0, le=1)
+    """Noise variance at which the chain starts from the history; 1 is pure noise, nothing of the history."""
+    steps: int = Field(1, ge=1)
+    """Reverse steps, at variances from `start` to 0.001, evenly spread on a log scale."""
+
+    def variances(self) -> list[float]:
+        """Noise variances of the reverse steps, falling."""
+        return [float(v) for v in np.geomspace(self.start, min(self.start, LEAST_NOISE), self.steps)]
+
+
+class Spectrum(NamedTuple):
+    """A symmetric positive semidefinite matrix as eigenvalues (n,) and eigenvectors (n, n), one a column."""
+
+    values: Tensor
+    vectors: Tensor
+
+    def apply(self, x: Tensor, function: Tensor) -> Tensor:
+        """x (B, n) times the matrix that has `function` (n,) for eigenvalues."""
+        return (x @ self.vectors * function) @ self.vectors.T
+
+
+class Model(Stored[Config]):
+    """Guided denoiser, reverse chain, its mean as scores and draws from it, all linear in what they are given."""
+
+    config_class = Config
+    DIFFUSION = True
+
+    directed: Tensor  # (n_items, n_items): B, the mean of x_0 given c
+    mean: Tensor  # (n_items,): that of x_0
+    left: Spectrum  # R: second moment of what B leaves of x_0
+    whole: Spectrum  # covariance of x_0
+
+    def fit(self, dataset: Dataset) -> None:
+        history = dataset.history()
+        sums = self.config.sums(history, with_tt=True)
+        b = slist.regression(self.config, history, sums)
+        assert sums.tt is not None
+        mean = sums.t / sums.cuts
+        explained = sums.st.T @ b
+        left = sums.tt - explained - explained.T + b.T @ sums.ss @ b
+        self.directed, self.mean = _tensor(b), _tensor(mean)
+        self.left = spectrum(left / sums.cuts)
+        self.whole = spectrum(sums.tt / sums.cuts - np.outer(mean, mean))
+
+    @torch.inference_mode()
+    def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
+        """The mean of the chain's draws: every step is linear, so noise of mean 0 leaves it alone."""
+        return self._chain(history, None)
+
+    @torch.inference_mode()
+    def draw(self, history: History, seed: int) -> Tensor:
+        """One draw of x_0 (B, n_items) for each history; the best of each is a slate, different for every seed.
+
+        At guidance scale 1 from pure noise it is one from the Gaussian of mean c B and covariance R, for any steps.
+        """
+        return self._chain(history, torch.Generator().manual_seed(seed))
+
+    def _chain(self, history: History, noise: torch.Generator | None) -> Tensor:
+        weighted = self.config.weigh(history)
+        conditional = torch.from_numpy(weighted @ self.directed.numpy())
+        variances = self.config.variances()
+        x = sqrt(1 - variances[0]) * torch.from_numpy(weighted.toarray())
+        if noise is not None:
+            x += sqrt(variances[0]) * torch.randn(x.shape, generator=noise)
+        for v, following in pairwise([*variances, 0.0]):
+            estimate = self.estimate(conditional, x, v)
+            if noise is not None:
+                estimate = estimate + self._uncertainty(estimate.shape, v, noise)
+            x = _less_noisy(x, estimate, v, following, noise)
+        return x
+
+    def estimate(self, conditional: Tensor, x: Tensor, variance: float) -> Tensor:
+        """Guided estimate of x_0 (B, n_items) from c B and x_t (both (B, n_items)) at a noise variance."""
+        scale = self.config.guidance_scale
+        with_condition = _denoised(self.left, conditional, x, variance) if scale != 0 else conditional
+        if scale == 1:
+            return with_condition
+        without = _denoised(self.whole, self.mean.expand_as(x), x, variance)
+        return without + scale * (with_condition - without)
+
+    def _uncertainty(self, shape: torch.Size, v: float, noise: torch.Generator) -> Tensor:
+        """Noise (B, n_items) of the covariance that x_0 has given x_t and c: v R ((1-v) R + v I)^-1."""
+        values, vectors = self.left
+        deviation = (v * values / ((1 - v) * values + v)).sqrt()
+        drawn: Tensor = torch.randn(shape, generator=noise) * deviation @ vectors.T
+        return drawn
+
+    def footprint(self, dataset: Dataset) -> int:
+        """SLIST's, the other moments and an eigendecomposition's work space."""
+        return directed_footprint(dataset, 9)
+
+    def operations(self, dataset: Dataset) -> Operations:
+        """SLIST's, three products and two eigendecompositions."""
+        return directed_operations(dataset, self.config.cuts, 4.5 + 2 * EIGEN_PRODUCTS)
+
+    def tensors(self) -> dict[str, Tensor]:
+        spectra = {"left": self.left, "whole": self.whole}
+        parts = {f"{name}.{part}": getattr(spectra[name], part) for name in spectra for part in Spectrum._fields}
+        return {"directed": self.directed, "mean": self.mean, **parts}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        self.directed, self.mean = tensors["directed"], tensors["mean"]
+        self.left, self.whole = (
+            Spectrum(*(tensors[f"{name}.{part}"] for part in Spectrum._fields)) for name in ("left", "whole")
+        )
+
+
+def spectrum(symmetric: Floats) -> Spectrum:
+    """The eigendecomposition of a symmetric positive semidefinite matrix, in single precision."""
+    values, vectors = eigh(symmetric.astype(np.float32), driver="evd", overwrite_a=True, check_finite=False)
+    return Spectrum(_tensor(values).clamp(min=0), _tensor(vectors))  # rounding can leave small negative ones
+
+
+def _denoised(prior: Spectrum, mean: Tensor, x: Tensor, v: float) -> Tensor:
+    """E[x_0 | x_t] (B, n_items) for a Gaussian x_0: mean + alpha C (alpha^2 C + v I)^-1 (x - alpha mean).
+
+    `prior` is its covariance C. Where nothing is known of x_0 from x_t (v = 1, so alpha = 0) it is the mean.
+    """
+    alpha = sqrt(1 - v)
+    if alpha == 0:
+        return mean
+    return mean + prior.apply(x - alpha * mean, alpha * prior.values / (alpha**2 * prior.values + v))
+
+
+def _less_noisy(x: Tensor, x_0: Tensor, v: float, following: float, noise: torch.Generator | None) -> Tensor:
+    """The mean of q(x_s | x_t, x_0) (DDPM's posterior, eq. 7, between any two variances v > following), or a draw."""
+    if following == 0:
+        return x_0
+    ratio = sqrt((1 - v) / (1 - following))  # alpha_t / alpha_s
+    added = v - ratio**2 * following  # variance of the noise between the two
+    mean = ratio * following / v * x + sqrt(1 - following) * added / v * x_0
+    if noise is None:
+        return mean
+    return mean + sqrt(added * following / v) * torch.randn(x.shape, generator=noise)
+
+
+def _tensor(array: Floats) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
