@@ -1,0 +1,107 @@
+"""Blend: the weighted sum of two or three models' scores, each standardised per user."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from torch import Tensor
+
+from unblur import models
+from unblur.data.dataset import Dataset, History
+from unblur.errors import UserError
+from unblur.models.base import ModelConfig, Operations
+from unblur.models.closed_form._linear import Stored
+
+TINY = 1e-12  # of a user whose scores are all alike
+
+
+class Part(BaseModel):
+    """One model of a blend."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    """Its name: any in closed form."""
+    params: dict[str, Any] = {}
+    """Its parameters; the rest keep their defaults."""
+
+    @model_validator(mode="after")
+    def _blendable(self) -> Self:
+        try:
+            known = models.model_class(self.model)
+            if known.__module__ == __name__ or not issubclass(known, Stored):
+                raise ValueError(f"{self.model} cannot be a part of a blend: only models in closed form can")
+            models.configure(self.model, self.params, self.model)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+class Config(ModelConfig):
+    INFERENCE = frozenset({"weights"})
+
+    parts: tuple[Part, ...] = Field((Part(model="ease"), Part(model="item_knn")), min_length=2, max_length=3)
+    """The models, each with its parameters."""
+    weights: tuple[float, ...] = (0.5, 0.5)
+    """How much each part's standardised scores count."""
+
+    @field_validator("weights")
+    @classmethod
+    def _weighing(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
+            raise ValueError(f"give finite weights of 0 or more that are not all 0, not {list(weights)}")
+        return weights
+
+    @model_validator(mode="after")
+    def _one_weight_each(self) -> Self:
+        if len(self.weights) != len(self.parts):
+            raise ValueError(f"{len(self.parts)} parts need as many weights, not {len(self.weights)}")
+        return self
+
+
+class Model(Stored[Config]):
+    config_class = Config
+
+    def __init__(self, config: Config, n_users: int, n_items: int, seed: int = 0) -> None:
+        super().__init__(config, n_users, n_items, seed)
+        self.parts: list[Stored[Any]] = [self._made(part) for part in config.parts]
+
+    def fit(self, dataset: Dataset) -> None:
+        for part in self.parts:
+            part.fit(dataset)
+
+    def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
+        pairs = zip(self.config.weights, self.parts, strict=True)
+        scores = [weight * standardised(part.score(history, users)) for weight, part in pairs if weight]
+        return torch.stack(scores).sum(dim=0)
+
+    def footprint(self, dataset: Dataset) -> int:
+        """What all parts take, one fitted while the others are held."""
+        return sum(part.footprint(dataset) for part in self.parts)
+
+    def operations(self, dataset: Dataset) -> Operations:
+        each = [part.operations(dataset) for part in self.parts]
+        return Operations(sum(part.products for part in each), sum(part.elements for part in each))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"{i}.{name}": tensor for i, part in enumerate(self.parts) for name, tensor in part.tensors().items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        for i, part in enumerate(self.parts):
+            prefix = f"{i}."
+            part.restore({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
+
+    def _made(self, part: Part) -> Stored[Any]:
+        config = models.configure(part.model, part.params, part.model)
+        made = models.model_class(part.model)(config, self.n_users, self.n_items, self.seed)
+        assert isinstance(made, Stored)
+        return made
+
+
+def standardised(scores: Tensor) -> Tensor:
+    """Each row of `scores` (B, n_items) less its mean, over its standard deviation."""
+    centred = scores - scores.mean(dim=1, keepdim=True)
+    return centred / centred.std(dim=1, keepdim=True).clamp(min=TINY)
