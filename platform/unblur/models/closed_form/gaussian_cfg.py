@@ -23,7 +23,7 @@ from unblur.models.closed_form._directed import directed_footprint, directed_ope
 from unblur.models.closed_form._linear import Floats, Stored
 
 LEAST_NOISE = 1e-3
-"""Variance of the noise at a chain's last step; the eigenvalues of histories lie above it."""
+"""Noise variance of a chain's last step: about the median eigenvalue of what is diffused (docs/gaussian_cfg.md)."""
 EIGEN_PRODUCTS = 3
 """n^3 multiply-adds in double precision that take as long as a symmetric eigendecomposition in single."""
 
@@ -68,14 +68,12 @@ class Model(Stored[Config]):
     def fit(self, dataset: Dataset) -> None:
         history = dataset.history()
         sums = self.config.sums(history, with_tt=True)
-        b = slist.regression(self.config, history, sums)
         assert sums.tt is not None
-        mean = sums.t / sums.cuts
-        explained = sums.st.T @ b
-        left = sums.tt - explained - explained.T + b.T @ sums.ss @ b
-        self.directed, self.mean = _tensor(b), _tensor(mean)
-        self.left = spectrum(left / sums.cuts)
-        self.whole = spectrum(sums.tt / sums.cuts - np.outer(mean, mean))
+        self.directed = _tensor(slist.regression(self.config, history, sums))
+        ss, st, tt, self.mean = (_tensor(part / sums.cuts) for part in (sums.ss, sums.st, sums.tt, sums.t))
+        explained = st.T @ self.directed
+        self.left = spectrum(tt - explained - explained.T + self.directed.T @ (ss @ self.directed))
+        self.whole = spectrum(tt - torch.outer(self.mean, self.mean))
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
@@ -126,7 +124,7 @@ class Model(Stored[Config]):
 
     def operations(self, dataset: Dataset) -> Operations:
         """SLIST's, three products and two eigendecompositions."""
-        return directed_operations(dataset, self.config.cuts, 4.5 + 2 * EIGEN_PRODUCTS)
+        return directed_operations(dataset, self.config.cuts, 3 + 2 * EIGEN_PRODUCTS)
 
     def tensors(self) -> dict[str, Tensor]:
         spectra = {"left": self.left, "whole": self.whole}
@@ -140,9 +138,9 @@ class Model(Stored[Config]):
         )
 
 
-def spectrum(symmetric: Floats) -> Spectrum:
-    """The eigendecomposition of a symmetric positive semidefinite matrix, in single precision."""
-    values, vectors = eigh(symmetric.astype(np.float32), driver="evd", overwrite_a=True, check_finite=False)
+def spectrum(symmetric: Tensor) -> Spectrum:
+    """The eigendecomposition of a symmetric positive semidefinite matrix, which is overwritten."""
+    values, vectors = eigh(symmetric.numpy(), driver="evd", overwrite_a=True, check_finite=False)
     return Spectrum(_tensor(values).clamp(min=0), _tensor(vectors))  # rounding can leave small negative ones
 
 
