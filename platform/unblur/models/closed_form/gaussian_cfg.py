@@ -21,6 +21,7 @@ from unblur.models.base import Operations
 from unblur.models.closed_form import slist
 from unblur.models.closed_form._directed import directed_footprint, directed_operations
 from unblur.models.closed_form._linear import Floats, Stored
+from unblur.models.needs import ORDER
 
 LEAST_NOISE = 1e-3
 """Noise variance of a chain's last step: about the median eigenvalue of what is diffused (docs/gaussian_cfg.md)."""
@@ -29,6 +30,7 @@ EIGEN_PRODUCTS = 3
 
 
 class Config(slist.Config):
+    NEEDS = frozenset({ORDER})
     INFERENCE = frozenset({"guidance_scale", "start", "steps"})
 
     guidance_scale: float = Field(1.0, ge=0)
@@ -59,6 +61,7 @@ class Model(Stored[Config]):
 
     config_class = Config
     DIFFUSION = True
+    UNGUIDED = "slist"
 
     directed: Tensor  # (n_items, n_items): B, the mean of x_0 given c
     mean: Tensor  # (n_items,): that of x_0

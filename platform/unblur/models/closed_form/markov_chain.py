@@ -17,10 +17,12 @@ from unblur.models.base import Operations
 from unblur.models.closed_form._directed import sequences
 from unblur.models.closed_form._linear import Stored
 from unblur.models.files import pack_csr, unpack_csr
+from unblur.models.needs import ORDER
 from unblur.models.recency import GeometricConfig
 
 
 class Config(GeometricConfig):
+    NEEDS = frozenset({ORDER})
     gamma: float = Field(0.5, ge=0, le=1)
     """The transitions from an item weigh gamma^k, where k items of the user came later; 0 is the last item alone."""
     smoothing: float = Field(10.0, gt=0)

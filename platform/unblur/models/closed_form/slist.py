@@ -1,5 +1,7 @@
 """SLIST: a linear item-item model of what users have together and of what follows what (Choi et al. 2021)."""
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -15,10 +17,11 @@ from unblur.models.closed_form._directed import (
     geometric,
 )
 from unblur.models.closed_form._linear import Floats, ItemItem, gram, inverse, precision, without_diagonal
+from unblur.models.needs import ORDER, Needs
 
 
 class Config(DirectedConfig):
-    a: float = Field(0.5, ge=0, le=1)
+    a: Annotated[float, Needs(ORDER, neutral=1.0)] = Field(0.5, ge=0, le=1)
     """Share of what users have together, in whichever order (EASE is 1), against what follows what (0)."""
     gamma_future: float = Field(0.8, ge=0, le=1)
     """An item of the later part weighs gamma_future^k, where k items lie between it and the cut; 0: the next alone."""

@@ -14,9 +14,11 @@ from unblur.models.closed_form._directed import (
     next_alone,
 )
 from unblur.models.closed_form._linear import Floats, ItemItem, inverse
+from unblur.models.needs import ORDER
 
 
 class Config(DirectedConfig):
+    NEEDS = frozenset({ORDER})
     gamma_source: float = Field(0.5, gt=0, le=1)
     """In training, an earlier item weighs gamma_source^k, where k items lie between it and the next one ..."""
     floor: float = Field(0.2, ge=0, le=1)
