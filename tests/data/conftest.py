@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from unblur.data.interactions import Interactions, build
+from unblur.data.request import DataRequest, Ties
 
 settings.register_profile("unblur", deadline=None, max_examples=50)
 settings.load_profile("unblur")
@@ -17,12 +18,13 @@ Make = Callable[..., Interactions]
 
 @pytest.fixture(scope="session")
 def make() -> Make:
-    """Interactions from (user, item[, rating[, timestamp]]) rows."""
+    """Interactions from (user, item[, rating[, timestamp]]) rows; equal times in the order of the rows."""
 
-    def made(rows: Sequence[tuple[object, ...]], strict: bool = False, **columns: object) -> Interactions:
+    def made(rows: Sequence[tuple[object, ...]], ties: Ties = "file", **columns: object) -> Interactions:
         width = len(rows[0])
         frame = pd.DataFrame(rows, columns=["user", "item", "rating", "timestamp"][:width])
         frame = frame.astype({"user": str, "item": str}).assign(**columns)
-        return build(frame, Path("rows"), lambda row: f"rows:{row + 1}", strict, unknown_ratings=True)
+        where = lambda row: f"rows:{row + 1}"  # noqa: E731
+        return build(frame, Path("rows"), where, DataRequest(), ties=ties, unknown_ratings=True)
 
     return made

@@ -146,6 +146,6 @@ def test_duplicates_are_counted_or_refused(tmp_path):
     file.write_text("1::10::5::100\n1::11::4::100\n1::10::3::200\n")
     data = source("movielens").load([file], DataRequest())
     assert data.frame.rating.tolist() == [5, 4]
-    assert data.notes == ("duplicate pairs: 1 rows removed, the first of each kept",)
+    assert data.notes == ("duplicate pairs: 1 rows removed, the earliest of each kept; 1 had another rating",)
     with pytest.raises(UserError, match=r"dat:3: user '1' and item '10' are already at .*dat:1; --strict"):
         source("movielens").load([file], DataRequest(strict=True))

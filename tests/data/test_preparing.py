@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from unblur.data import presets, sources, store
-from unblur.data.interactions import in_order_of_ties
 from unblur.data.prepare import prepare
 from unblur.data.prepared_folder import TEST_FILE, folder_of, is_sound
 from unblur.data.presets import PRESETS, history_of
@@ -84,10 +83,10 @@ def test_seed_changes_only_what_is_random(table, tmp_path):
     def digest(**request):
         return prepare(DataRequest(dataset=str(table), **request), None, tmp_path).digest
 
-    assert digest(seed=1) == digest(seed=2)
+    assert digest(data_seed=1) == digest(data_seed=2)
     noisy = {"protocol": "noisy_random", "noise_share": 0.3}
-    assert digest(seed=1, **noisy) != digest(seed=2, **noisy)
-    assert digest(seed=1, split="per_user_random") != digest(seed=2, split="per_user_random")
+    assert digest(data_seed=1, **noisy) != digest(data_seed=2, **noisy)
+    assert digest(data_seed=1, split="per_user_random") != digest(data_seed=2, split="per_user_random")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +135,7 @@ def test_equal_times_are_in_the_order_of_the_file_or_of_the_ids(tmp_path):
 
 
 def test_ids_that_are_no_numbers_are_ordered_as_words(make):
-    data = in_order_of_ties(make([("a", "b10", 5, 1), ("a", "b9", 5, 1), ("a", "c", 5, 0)]), "item")
+    data = make([("a", "b10", 5, 1), ("a", "b9", 5, 1), ("a", "c", 5, 0)], ties="item")
     assert data.items[data.frame.item].tolist() == ["c", "b10", "b9"]
 
 
@@ -222,6 +221,6 @@ def test_the_job_ends_with_2_and_one_message(table, tmp_path):
     done = run("--dataset", table, "--storage", tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "mine.csv:242: rating is 'five', expected a number" in done.stderr
-    for wrong in (["--protocol", "dirty"], ["--datset", "sample"], ["--seed", -1]):
+    for wrong in (["--protocol", "dirty"], ["--datset", "sample"], ["--data-seed", -1]):
         done = run(*wrong)
         assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout

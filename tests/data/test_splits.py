@@ -13,6 +13,11 @@ RATIOS = {"70/20/10": (0.7, 0.2, 0.1), "80/10/10": (0.8, 0.1, 0.1)}
 users = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=120)
 
 
+def by_item(data):
+    """The part of each item, by the number that is its id."""
+    return dict(zip(data.items[data.frame.item].astype(int).tolist(), data.frame.part.tolist(), strict=True))
+
+
 def naive(times, ratios):
     """One user's parts by the definition, written as a loop would."""
     n = len(times)
@@ -26,7 +31,7 @@ def naive(times, ratios):
 @everything(rows=users, ratios=st.sampled_from(sorted(RATIOS)))
 def test_per_user_time_is_the_definition(make, rows, ratios):
     data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
-    part = splitting.per_user_time(data, ratios).frame.part.to_numpy()
+    part = by_item(splitting.per_user_time(data, ratios))
     for user in {user for user, _ in rows}:
         mine = [row for row, (owner, _) in enumerate(rows) if owner == user]
         expected = naive([rows[row][1] for row in mine], RATIOS[ratios])
@@ -120,6 +125,23 @@ def test_given_without_validation_draws_a_tenth_of_train(make, sizes, seed):
     assert again.part.tolist() == frame.part.tolist()
 
 
+@everything(
+    rows=users, times=st.integers(1, 30), split=st.sampled_from([splitting.per_user_time, splitting.leave_one_out])
+)
+def test_users_whom_time_does_not_divide_are_counted(make, rows, times, split):
+    data = make([(user, item, 5, time % times) for item, (user, time) in enumerate(rows)])
+    try:
+        divided = split(data)
+    except UserError:
+        return
+    parts = divided.frame.groupby(["user", "timestamp"]).part.nunique()
+    undecided = parts[parts > 1].index.get_level_values("user").nunique()
+    told = [note for note in divided.notes if note.startswith("equal times")]
+    assert len(told) == (undecided > 0)
+    if told:
+        assert f"{undecided:,} of {divided.frame.user.nunique():,} users" in told[0] and "order of the file" in told[0]
+
+
 @everything(rows=users)
 def test_leave_one_out_is_the_definition(make, rows):
     data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
@@ -133,9 +155,11 @@ def test_leave_one_out_is_the_definition(make, rows):
             splitting.leave_one_out(data)
         return
     split = splitting.leave_one_out(data)
-    assert split.frame.part.to_dict() == expected
+    assert by_item(split) == expected
     few = [len(own) for own in mine.values() if len(own) < 3]
-    assert f"removed {len(few)} users, {sum(few)} items, {sum(few)} rows" in split.notes[-2]
+    assert f"removed {len(few)} users, {sum(few)} items, {sum(few)} rows" in next(
+        note for note in split.notes if "fewer than 3" in note
+    )
 
 
 def test_leave_one_out_needs_an_order(make):

@@ -10,8 +10,6 @@ from unblur.data.reading import contents
 from unblur.errors import UserError
 
 Ids = NDArray[np.int64]
-ENOUGH = 100
-"""Pairs of neighbours; in time order about half of them fall."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +20,6 @@ class IdRows:
     item: Ids
     position: Ids
     line: Ids
-
-    @property
-    def sorted_by_item(self) -> bool:
-        """Whether no user has a smaller id after a larger one, in a file large enough that it is no accident."""
-        smaller = np.diff(self.item)[np.diff(self.line) == 0] < 0
-        return len(smaller) >= ENOUGH and not smaller.any()
 
 
 def read(file: Path) -> IdRows:

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from unblur.data.ids import dense, encode, hashed, mixed, point_zero_twins
 from unblur.data.reading import Where, numbers
-from unblur.data.request import Ties
+from unblur.data.request import DataRequest, Ties
 from unblur.errors import UserError
 
 TRAIN, VALID, TEST = 0, 1, 2
+Ints = NDArray[np.int64]
+
 DISLIKED = 3
 """What a user met in the time of train and rated too low for a hit: no part of the split, but known with train."""
 
@@ -23,9 +26,10 @@ class Interactions:
 
     `frame` has the columns user, item (rows of the vocabularies, int64), rating (float64, NaN = unknown), timestamp
     (float64: time in the source's unit, or a position where only order is known; NaN = no place in time) and part
-    (int8: TRAIN, VALID, TEST, at the very end DISLIKED too; only once the data are split), in file order. `users`,
-    `items`: raw ids. `clock`: timestamps of different users can be compared. `notes`: what was done on the way, for
-    the report. `no_order`: why there is no order in time, where a person can do something about it.
+    (int8: TRAIN, VALID, TEST, at the very end DISLIKED too; only once the data are split). Rows are sorted by user and
+    time, equal times as `ties` says, so that they do not depend on the order of the source. `users`, `items`: raw ids.
+    `clock`: timestamps of different users can be compared. `notes`: what was done on the way, for the report.
+    `no_order`: why there is no order in time, where a person can do something about it.
     """
 
     frame: pd.DataFrame
@@ -35,6 +39,7 @@ class Interactions:
     clock: bool
     notes: tuple[str, ...] = ()
     no_order: str = ""
+    ties: Ties = "hash"
 
     @property
     def has_ratings(self) -> bool:
@@ -64,9 +69,10 @@ def build(
     raw: pd.DataFrame,
     file: Path,
     where: Where,
-    strict: bool,
+    request: DataRequest,
     scale: tuple[float, float] = (-np.inf, np.inf),
     clock: bool = True,
+    ties: Ties = "hash",
     unknown_ratings: bool = False,
     unordered: bool = False,
     dense_ids: bool = False,
@@ -74,74 +80,92 @@ def build(
     """Interactions from raw columns: user, item and, where the source knows them, rating, timestamp, part.
 
     Ratings have to lie in `scale`; missing ones are refused unless `unknown_ratings`, missing timestamps unless
-    `unordered`. With `dense_ids` user and item are 0-based integers already and stay as they are. Of a pair that occurs
-    twice the first is kept, and the number noted; `strict` refuses it. Raises UserError, naming the line by `where`.
+    `unordered`. `ties`: what decides between equal times, unless the request says otherwise. With `dense_ids` user and
+    item are 0-based integers already and stay as they are. Of a pair that occurs twice the earliest is kept, and the
+    number noted; `--strict` refuses it. Raises UserError, naming the line by `where`.
     """
     if raw.empty:
         raise UserError(f"{file}: holds no interactions")
-    encode = _dense if dense_ids else _encode
-    user, users = encode(raw.user, where, "user")
-    item, items = encode(raw.item, where, "item")
+    encoded = dense if dense_ids else encode
+    user, users = encoded(raw.user, where, "user")
+    item, items = encoded(raw.item, where, "item")
     unknown = pd.Series(np.nan, index=raw.index)
     rating = numbers(raw.rating, where, "rating", *scale, optional=unknown_ratings) if "rating" in raw else unknown
     time = numbers(raw.timestamp, where, "timestamp", -np.inf, np.inf, unordered) if "timestamp" in raw else unknown
-    frame = pd.DataFrame({"user": user, "item": item, "rating": rating, "timestamp": time})
+    frame = pd.DataFrame({"user": user, "item": item, "rating": rating, "timestamp": time}).reset_index(drop=True)
     if "part" in raw:
         frame["part"] = raw.part.to_numpy(dtype=np.int8)
-    again = pd.Series(user * len(items) + item).duplicated().to_numpy()
-    if strict and again.any():
-        raise _duplicate(raw, again, where)
-    everything = Interactions(frame, users, items, file, clock)
-    count = int(again.sum())
-    return everything.select(~again, f"duplicate pairs: {count:,} rows removed, the first of each kept")
+    if request.strict:
+        _refuse_repeats(raw, frame, where)
+    data = Interactions(frame, users, items, file, clock, ties=request.ties or ties)
+    if request.ties and not data.has_order:
+        raise UserError(f"{file}: has no order in time, so that there are no ties; leave --ties out")
+    return _noted(_without_repeats(_sorted(data, request.data_seed)))
 
 
-def in_order_of_ties(data: Interactions, ties: Ties) -> Interactions:
-    """With `item`, each user's rows by time and then item id (numbers as numbers), as if the file had them so.
+def _sorted(data: Interactions, seed: int) -> Interactions:
+    """Rows by user and time, within equal times as `data.ties` says, where there is no time by item."""
+    frame = data.frame
+    user, item, time = frame.user.to_numpy(), frame.item.to_numpy(), frame.timestamp.to_numpy()
+    tie: Ints = np.arange(len(frame))
+    if data.ties != "file":
+        tie = item
+    if data.ties == "hash":  # of user and item, so that no item is always the earlier one
+        tie = mixed(hashed(data.users, seed)[user], hashed(data.items, seed)[item])
+    part = frame.part.to_numpy() if "part" in frame else np.zeros(len(frame), dtype=np.int8)
+    order = np.lexsort((-frame.rating.to_numpy(), item, np.where(np.isnan(time), item, tie), time, part, user))
+    return replace(data, frame=frame.iloc[order].reset_index(drop=True))
 
-    Raises UserError without order in time.
-    """
-    if ties == "file":
+
+def _without_repeats(data: Interactions) -> Interactions:
+    """The first row of each pair; a changed rating counts as it was first given, at one time the higher one."""
+    pairs, rating = data.frame[["user", "item"]], data.frame.rating
+    again = pairs.duplicated().to_numpy()
+    which = "earliest" if data.has_order else "first"
+    note = f"duplicate pairs: {int(again.sum()):,} rows removed, the {which} of each kept"
+    if again.any() and data.has_ratings:
+        kept = rating.where(~again).groupby([pairs.user, pairs.item]).transform("first")
+        note += f"; {int((again & rating.ne(kept) & ~(rating.isna() & kept.isna())).sum()):,} had another rating"
+    found = data.select(~again, note)
+    return replace(found, frame=found.frame.reset_index(drop=True))
+
+
+ENOUGH = 100
+"""Pairs of neighbours in time; in data with an order about half of them fall."""
+SORTED = "every user's items are sorted by their ids"
+ONE_TIME = "no user has two different times; --ties file takes the rows as they are in the file"
+
+
+def _noted(data: Interactions) -> Interactions:
+    """With notes on what looks odd; an order that the data do not really give is taken away."""
+    for kind, names in (("users", data.users), ("items", data.items)):
+        if twins := point_zero_twins(names):
+            data = replace(data, notes=(*data.notes, f"note: {twins:,} {kind} differ from another by `.0` alone"))
+    user, item, time = (data.frame[name].to_numpy() for name in ("user", "item", "timestamp"))
+    same_user, moved = user[1:] == user[:-1], time[1:] > time[:-1]
+    if data.ties != "file" and same_user.any() and data.has_order and not (same_user & moved).any():
+        return _without_order(data, ONE_TIME)
+    neighbours = same_user & moved
+    if neighbours.sum() < ENOUGH or (item[1:] < item[:-1])[neighbours].any():
         return data
-    if not data.has_order:
-        raise UserError(f"{data.file}: has no order in time, so that there are no ties; leave --ties out")
-    numeric = np.char.isdigit(data.items).all()
-    by_id = np.lexsort((data.items, np.char.str_len(data.items) * numeric))
-    order = np.lexsort((np.argsort(by_id)[data.frame.item], data.frame.timestamp, data.frame.user))
-    return replace(data, frame=data.frame.iloc[order].reset_index(drop=True), notes=(*data.notes, "ties by item id"))
+    if not data.clock:
+        return _without_order(data, SORTED)
+    return replace(data, notes=(*data.notes, f"note: {SORTED}; if the times were made up, use --split per_user_random"))
 
 
-def _encode(ids: "pd.Series[str]", where: Where, kind: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    """0-based rows in order of first appearance, and the ids by row."""
-    factors, names = pd.factorize(ids)
-    codes: NDArray[np.int64] = np.asarray(factors, dtype=np.int64)
-    known = pd.Series(names).astype(str)
-    # numpy cuts NULs off the end, so that two ids would become one
-    bad = (known.eq("") | known.str.contains("\0", regex=False)).to_numpy(dtype=bool)
-    wrong = np.append(bad, True)[codes]  # a missing id has code -1
-    if wrong.any():
-        row = int(wrong.argmax())
-        found = "empty" if codes[row] < 0 or known[codes[row]] == "" else f"{known[codes[row]]!r}, with a NUL"
-        raise UserError(f"{where(row)}: {kind} is {found}, expected an id")
-    return codes, np.asarray(names, dtype=np.str_)
+def _without_order(data: Interactions, why: str) -> Interactions:
+    frame = data.frame.assign(timestamp=np.nan).sort_values(["user", "item"], ignore_index=True)
+    return replace(data, frame=frame, no_order=why, notes=(*data.notes, f"no order in time: {why}"))
 
 
-def _dense(ids: "pd.Series[int]", where: Where, kind: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    """Ids that count from 0; far larger ones than there are would only fill the memory."""
-    values: NDArray[np.int64] = np.asarray(ids, dtype=np.int64)
-    limit = 10 * ids.nunique() + 1000
-    bad = (values < 0) | (values >= limit)
-    if bad.any():
-        row = int(bad.argmax())
-        raise UserError(f"{where(row)}: {kind} is {values[row]}, expected ids that count from 0 without large gaps")
-    return values, np.arange(values.max() + 1).astype(np.str_)
-
-
-def _duplicate(raw: pd.DataFrame, again: NDArray[np.bool_], where: Where) -> UserError:
+def _refuse_repeats(raw: pd.DataFrame, frame: pd.DataFrame, where: Where) -> None:
+    pairs = frame[["user", "item"]]
+    again = pairs.duplicated().to_numpy()
+    if not again.any():
+        return
     row = int(again.argmax())
-    pair = raw[["user", "item"]].reset_index(drop=True)
-    first = int((pair == pair.iloc[row]).all(axis=1).to_numpy().argmax())
-    user, item = pair.iloc[row]
-    return UserError(
+    first = int((pairs == pairs.iloc[row]).all(axis=1).to_numpy().argmax())
+    user, item = raw.user.iloc[row], raw.item.iloc[row]
+    raise UserError(
         f"{where(row)}: user {user!r} and item {item!r} are already at {where(first)}; --strict wants each pair once"
     )

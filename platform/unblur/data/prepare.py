@@ -1,7 +1,7 @@
 """From a request to prepared data: find or download, read, filter, split, add noise, store."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from unblur.data import download, protocols, store
 from unblur.data import splits as splitting
 from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
-from unblur.data.interactions import Interactions, in_order_of_ties
+from unblur.data.interactions import Interactions
 from unblur.data.prepared_folder import folder_of
 from unblur.data.presets import Preset, resolve, split_of
 from unblur.data.request import DataRequest
@@ -18,7 +18,7 @@ from unblur.data.sources import source
 from unblur.data.store import Facts, Record
 from unblur.errors import UserError
 
-VERSION = 2
+VERSION = 3
 """Raise it when the same request over the same files comes to mean other data."""
 
 
@@ -49,9 +49,12 @@ def prepare(request: DataRequest, data_dir: Path | None, storage: Path) -> Prepa
 
 
 def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_digest: str, storage: Path) -> Record:
-    everything = in_order_of_ties(source(preset.source).load(files, request), request.ties)
+    everything = source(preset.source).load(files, request)
     threshold = _threshold(request, preset)
     rating: tuple[Filter, ...] = () if threshold is None else (MinRating(threshold),)
+    if threshold is None and everything.has_ratings and preset.source == "table":
+        unused = "note: ratings are not used, every row is a hit; --min-rating sets from which one on"
+        everything = replace(everything, notes=(*everything.notes, unused))
     data = _split(request, preset, apply(everything, rating + preset.filters))
     data = _protocol(request, threshold, everything, data)
     if request.protocol != "noisy_natural":  # where low ratings count as hits
@@ -75,7 +78,7 @@ def _threshold(request: DataRequest, preset: Preset) -> float | None:
 
 
 def _split(request: DataRequest, preset: Preset, data: Interactions) -> Interactions:
-    rng = np.random.default_rng([request.seed, 0])
+    rng = np.random.default_rng([request.data_seed, 0])
     if preset.given and request.split is None:
         if request.ratios is not None:
             raise UserError(f"--ratios needs --split: {request.dataset} comes with a division of its own")
@@ -95,7 +98,7 @@ def _split(request: DataRequest, preset: Preset, data: Interactions) -> Interact
 def _protocol(
     request: DataRequest, threshold: float | None, everything: Interactions, clean: Interactions
 ) -> Interactions:
-    rng = np.random.default_rng([request.seed, 1])
+    rng = np.random.default_rng([request.data_seed, 1])
     if request.protocol == "noisy_natural" and threshold is not None:
         return protocols.noisy_natural(everything, clean, threshold, rng)
     if request.protocol == "noisy_random" and request.noise_share is not None:

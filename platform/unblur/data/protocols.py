@@ -47,7 +47,7 @@ def with_low(everything: Interactions, clean: Interactions, threshold: float) ->
     """
     frame = everything.frame
     low = frame[(frame.rating < threshold) & frame.user.isin(clean.frame.user)]
-    both = pd.concat([clean.frame, low]).sort_index()  # the index is the row in the file: ties stay in file order
+    both = pd.concat([clean.frame, low]).sort_index()  # the index is the row among all, by time and ties
     both = both.iloc[time_order(both)]
     both["part"] = both.groupby("user").part.bfill()
     return both

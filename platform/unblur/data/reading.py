@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UserError
 
+Lines = NDArray[np.int64]
 Where = Callable[[int], str]
 """From the 0-based row of a parsed file to the `file:line` that a person can look up."""
 
@@ -28,6 +29,9 @@ DAMAGED = (
     *(zlib.error, zipfile.BadZipFile, struct.error, pa.ArrowException),
 )
 """What gzip, zipfile and pyarrow raise over damaged input."""
+
+
+BLOCK = 1 << 24  # bytes that are parsed at a time
 
 
 def lines_of(file: Path, first: int = 1) -> Where:
@@ -72,19 +76,25 @@ def header(file: Path, data: bytes, delimiter: str) -> list[str]:
     """The column names on the first line of a CSV or TSV file."""
     line = data.split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
     try:
-        names = next(csv.reader([line.decode().strip("\r")], delimiter=delimiter), [])
+        return next(csv.reader([line.decode().strip("\r")], delimiter=delimiter), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}:1: the header cannot be read ({error}); expected column names") from error
-    if len(set(names)) < len(names):
-        raise UserError(f"{file}:1: the header names a column twice: {', '.join(names)}")
-    return names
 
 
 def delimited(
-    file: Path, data: bytes, names: Sequence[str], delimiter: str = ",", skip: int = 0, quotes: bool = False
+    file: Path,
+    data: bytes,
+    names: Sequence[str],
+    delimiter: str = ",",
+    skip: int = 0,
+    only: Sequence[str] | None = None,
+    rows: Lines | None = None,
 ) -> pd.DataFrame:
-    """The lines of `data` after the first `skip` as columns of text, empty cells as missing; one row is one line."""
-    _check_utf8(file, data)
+    """The lines of `data` after the first `skip` as columns of text, empty cells as missing.
+
+    `only`: the columns to keep. One row is one line and a quote a letter, unless `quoted_rows` has found the `rows`.
+    """
+    check_utf8(file, data)
     bad: list[pa_csv.InvalidRow] = []
 
     def stop(row: pa_csv.InvalidRow) -> str:
@@ -95,34 +105,60 @@ def delimited(
         table = pa_csv.read_csv(
             io.BytesIO(data),
             # one thread: only then are the numbers of invalid rows known
-            pa_csv.ReadOptions(use_threads=False, column_names=list(names), skip_rows=skip, block_size=1 << 24),
+            pa_csv.ReadOptions(use_threads=False, column_names=list(names), skip_rows=skip, block_size=BLOCK),
             pa_csv.ParseOptions(
                 delimiter=delimiter,
-                quote_char='"' if quotes else False,
+                quote_char=False if rows is None else '"',
+                newlines_in_values=rows is not None,  # else a quoted cell is cut where a block ends
                 ignore_empty_lines=False,
                 invalid_row_handler=stop,
             ),
             pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
+                include_columns=list(only or names),
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
             ),
         )
     except pa.ArrowException as error:
-        raise _unparsable(file, data, bad, len(names), error) from error
+        raise _unparsable(file, bad, len(names), rows, error) from error
+    if rows is not None and table.num_rows != len(rows) - skip:
+        raise UserError(f"{file}: two readings of its quotes differ: {table.num_rows} rows and {len(rows) - skip}")
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
-def _unparsable(file: Path, data: bytes, bad: list[pa_csv.InvalidRow], columns: int, error: Exception) -> UserError:
+def quoted_rows(file: Path, data: bytes, delimiter: str) -> Lines:
+    """The 1-based line on which each row of `data`, the header among them, begins.
+
+    Raises UserError, naming the line on which the row begins, where a quoted cell is not closed or goes on after its
+    closing quote: a lenient reader takes all that lies between two such quotes for one cell.
+    """
+    check_utf8(file, data)
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    rows, starts = csv.reader(text, delimiter=delimiter, strict=True), [1]
+    try:
+        starts.extend(rows.line_num + 1 for _ in rows)
+    except csv.Error as error:
+        raise UserError(
+            f"{file}:{starts[-1]}: a cell that begins with a quote is not closed in this row ({error}); expected "
+            'the whole cell in quotes, and a quote inside it twice: "a ""word"" in it"'
+        ) from error
+    return np.array(starts[:-1], dtype=np.int64)
+
+
+def _unparsable(
+    file: Path, bad: list[pa_csv.InvalidRow], columns: int, rows: Lines | None, error: Exception
+) -> UserError:
     if bad:
         found = f"{bad[0].actual_columns} columns in {bad[0].text[:80]!r}"
-        return UserError(f"{file}:{bad[0].number}: found {found}, expected {columns}")
+        line = bad[0].number if rows is None else rows[bad[0].number - 1]
+        return UserError(f"{file}:{line}: found {found}, expected {columns}")
     return UserError(f"{file}: is not the text it should be ({error})")
 
 
-def _check_utf8(file: Path, data: bytes) -> None:
+def check_utf8(file: Path, data: bytes) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -157,12 +193,3 @@ def _parsed(column: "pd.Series[str] | pd.Series[float]") -> NDArray[np.float64]:
         return np.asarray(pc.cast(pa.array(column), pa.float64()), dtype=np.float64)
     except pa.ArrowException:
         return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
-
-
-def seconds(column: "pd.Series[str]", where: Where, name: str) -> NDArray[np.float64]:
-    """ISO dates, with or without time, as seconds since 1970. Raises UserError at the first that is none."""
-    times = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
-    if times.isna().any():
-        row = int(times.isna().to_numpy().argmax())
-        raise UserError(f"{where(row)}: {name} is {column.iloc[row]!r}, expected a date like 2018-07-07 22:09:11")
-    return times.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.float64) / 1000

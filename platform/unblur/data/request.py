@@ -9,7 +9,7 @@ from unblur.options import Options
 Protocol = Literal["clean", "noisy_natural", "noisy_random"]
 SplitName = Literal["per_user_time", "per_user_random", "global_time", "leave_one_out"]
 HistoryName = Literal["train", "train+valid"]
-Ties = Literal["file", "item"]
+Ties = Literal["file", "item", "hash"]
 RatiosName = Literal["70/20/10", "80/10/10", "80/20"]
 
 
@@ -26,9 +26,9 @@ class DataRequest(Options):
     """How train, valid and test are divided: by time or at random within each user, at two moments for all users, or
     with each user's last interaction as test and the one before it as valid; left out, the dataset's own way, which is
     per_user_time, leave_one_out or a division that comes with it."""
-    ties: Ties = "file"
-    """Which of a user's interactions at equal times is the earlier: the one that the file names first, or the one with
-    the smaller item id."""
+    ties: Ties | None = None
+    """Which of a user's interactions at equal times is the earlier: the one that the file names first, the one with the
+    smaller item id, or (hash) drawn by --data-seed, whatever the order of the rows [file for MovieLens, else hash]."""
     ratios: RatiosName | None = None
     """Shares of train, valid and test, with 80/20 valid being a tenth of train; left out, 70/20/10."""
     min_rating: float | None = None
@@ -43,5 +43,5 @@ class DataRequest(Options):
     """For a path: the column of ratings, an empty cell meaning unknown [rating, if there is one]."""
     time_column: str | None = None
     """For a path: the column of times, numbers or ISO dates [timestamp, if there is one]."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of everything random."""
+    data_seed: int = Field(default=0, ge=0)
+    """Seed of what is drawn in making the data: the sample, noise, random divisions, the order of equal times."""

@@ -18,13 +18,14 @@ RATIOS: dict[RatiosName, Ratios] = {"70/20/10": (0.7, 0.2, 0.1), "80/10/10": (0.
 
 
 def per_user_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interactions:
-    """Each user's first interactions are train, the last test; ties stay in file order.
+    """Each user's first interactions are train, the last test.
 
     Of n, train is the first int(r_train n) + 1 (at most n) and test the last round((n - train) r_test / (r_valid +
     r_test)). With r_valid = 0 validation is the last tenth of train, rounded. Raises UserError without order in time.
     """
     _need(data, data.has_order, "per_user_time", f"no order in time{_why(data)}")
-    return _per_user(data, time_order(data.frame), f"per_user_time {ratios}", RATIOS[ratios])
+    split = _per_user(data, time_order(data.frame), f"per_user_time {ratios}", RATIOS[ratios])
+    return _with_undecided(split)
 
 
 def per_user_random(data: Interactions, rng: np.random.Generator, ratios: RatiosName = "70/20/10") -> Interactions:
@@ -79,7 +80,7 @@ def global_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interact
 
 
 def leave_one_out(data: Interactions) -> Interactions:
-    """Each user's last interaction is test, the one before it valid, the rest train; ties stay in file order.
+    """Each user's last interaction is test, the one before it valid, the rest train.
 
     Users of fewer than 3 are removed, and noted. Raises UserError without order in time, or if nobody has 3.
     """
@@ -93,7 +94,7 @@ def leave_one_out(data: Interactions) -> Interactions:
     from_end = positions(data.frame.user.to_numpy()[order[::-1]])[::-1]
     part = np.empty(len(order), dtype=np.int8)
     part[order] = np.select([from_end == 0, from_end == 1], [TEST, VALID], TRAIN)
-    return _with_parts(data, part, "leave_one_out")
+    return _with_undecided(_with_parts(data, part, "leave_one_out"))
 
 
 def given(data: Interactions, rng: np.random.Generator) -> Interactions:
@@ -111,7 +112,7 @@ def given(data: Interactions, rng: np.random.Generator) -> Interactions:
 
 
 def time_order(frame: pd.DataFrame) -> Ints:
-    """Rows sorted by user, then time, then file order."""
+    """Rows sorted by user, then time; equal times stay in the order of the rows."""
     return np.lexsort((frame.timestamp.to_numpy(), frame.user.to_numpy()))
 
 
@@ -134,6 +135,25 @@ def _way_out(data: Interactions) -> str:
     if "part" in data.frame:
         return "leave --split out to use the division that comes with it"
     return "use --split " + ("per_user_time" if data.has_order else "per_user_random")
+
+
+DECIDED = {"file": "the order of the file", "item": "the item's id", "hash": "a hash seeded by --data-seed"}
+
+
+def _with_undecided(data: Interactions) -> Interactions:
+    """With a note on how many users have interactions of one time in two parts, so that time does not divide them."""
+    frame = data.frame.iloc[time_order(data.frame)]
+    user, time, part = (frame[name].to_numpy() for name in ("user", "timestamp", "part"))
+    undecided = (user[1:] == user[:-1]) & (time[1:] == time[:-1]) & (part[1:] != part[:-1])
+    count, total = len(np.unique(user[1:][undecided])), len(np.unique(user))
+    if not count:
+        return data
+    shared = frame.duplicated(["user", "timestamp"], keep=False).to_numpy()[part != TRAIN].mean()
+    note = (
+        f"equal times: {count:,} of {total:,} users ({count / total:.0%}) have some on both sides of a boundary "
+        f"between parts, decided by {DECIDED[data.ties]}; {shared:.0%} of held-out rows share their time"
+    )
+    return replace(data, notes=(*data.notes, note))
 
 
 def _with_parts(data: Interactions, part: NDArray[np.int8], name: str) -> Interactions:

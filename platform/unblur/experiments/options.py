@@ -40,6 +40,8 @@ class RunOptions(TestOptions):
     """The validation metric that decides: precision, recall, ndcg or mrr at 1, 5, 10 or 20."""
     seeds: int = Field(5, ge=1, le=100)
     """How many times the configuration is trained for the test."""
+    seed: int = Field(0, ge=0)
+    """Seed of the search and of every training; the data have one of their own."""
     trainer: Literal["auto", "local", "ray"] = "auto"
     """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and the retrains of a search."""
     workers_per_trial: int = Field(1, ge=1)

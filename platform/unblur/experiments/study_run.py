@@ -97,7 +97,7 @@ def train_one(session: Session, space: SearchSpace, cluster: ExitStack, console:
         console.print("dry run: nothing was started")
         return None
     with _recorded(session, name, identity, console, "training") as tracker:
-        retrains = Retrains(under(home, "retrains"), 0, params, options.data.seed, session.plan.metric)
+        retrains = Retrains(under(home, "retrains"), 0, params, options.seed, session.plan.metric)
         result = _finale(session, tracker, retrains, places, console)
     seconds = {"search": 0.0, "retrain": time.monotonic() - started, "total": time.monotonic() - started}
     valid = {"number": None, "params": params, "valid": max(result.valid)}
@@ -127,7 +127,7 @@ def identity_of(
         patience=plan.patience,
         validation_users=validation_users,
         batch_rule=BATCH_RULE,
-        seed=options.data.seed,
+        seed=options.seed,
     )
 
 
@@ -171,7 +171,7 @@ def _retrains(session: Session, study: Study, home: str) -> Retrains:
     best = study.best()
     if best is None:
         raise RunFailed(f"no trial was completed ({_counts(study)}); MLflow has the reason of each")
-    seed, metric, swept = session.options.data.seed, session.plan.metric, study.identity.swept
+    seed, metric, swept = session.options.seed, session.plan.metric, study.identity.swept
     return Retrains(under(home, "retrains"), best.number, best.params, seed, metric, swept)
 
 

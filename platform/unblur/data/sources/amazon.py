@@ -12,7 +12,6 @@ The ratings files of 2014, 2018 and 2023 hold every review, so that they are fir
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +27,6 @@ STARS = (1, 5)
 RATED = ["user", "item", "order_in_user", "rating"]
 YEAR_2023 = ["user_id", "parent_asin", "rating", "timestamp"]
 ASIN = r"[0-9B][0-9A-Z]{9}"
-SORTED = "every user's items are sorted by their ids"
 
 
 def load(files: Sequence[Path], request: DataRequest) -> Interactions:
@@ -48,28 +46,25 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
 def _json(file: Path, request: DataRequest) -> Interactions:
     fields = {"reviewerID": pa.string(), "asin": pa.string(), "overall": pa.float64(), "unixReviewTime": pa.int64()}
     raw = json_lines.read(file, fields).set_axis(["user", "item", "rating", "timestamp"], axis="columns")
-    return build(raw, file, lines_of(file), request.strict, STARS)
+    return build(raw, file, lines_of(file), request, STARS)
 
 
 def _sequence(file: Path, request: DataRequest) -> Interactions:
     rows = id_rows.read(file)
-    raw = pd.DataFrame({"user": rows.user, "item": rows.item})
-    if not rows.sorted_by_item:
-        raw["timestamp"] = rows.position.astype(float)
-    data = build(raw, file, lambda row: f"{file}:{rows.line[row]}", request.strict, clock=False)
-    return data if data.has_order else replace(data, no_order=SORTED, notes=(*data.notes, SORTED))
+    raw = pd.DataFrame({"user": rows.user, "item": rows.item, "timestamp": rows.position.astype(float)})
+    return build(raw, file, lambda row: f"{file}:{rows.line[row]}", request, clock=False)
 
 
 def _rated(file: Path, data: bytes, request: DataRequest) -> Interactions:
     raw = delimited(file, data, ["user", "item", "timestamp", "rating"], skip=1)
     raw["rating"] = raw.rating.mask(raw.rating.isin(["0", "0.0"]))
-    return build(raw, file, lines_of(file, 2), request.strict, STARS, clock=False, unknown_ratings=True)
+    return build(raw, file, lines_of(file, 2), request, STARS, clock=False, unknown_ratings=True)
 
 
 def _ratings_only(file: Path, data: bytes, names: list[str], request: DataRequest) -> Interactions:
     if names == YEAR_2023:
         raw = delimited(file, data, ["user", "item", "rating", "timestamp"], skip=1)
-        return build(raw, file, lines_of(file, 2), request.strict, STARS)
+        return build(raw, file, lines_of(file, 2), request, STARS)
     if len(names) != 4:
         raise UserError(
             f"{file}:1: found {len(names)} columns, expected `user,item,rating,timestamp` (2014), `item,user,rating,"
@@ -78,7 +73,7 @@ def _ratings_only(file: Path, data: bytes, names: list[str], request: DataReques
     raw = delimited(file, data, ["first", "second", "rating", "timestamp"])
     asins = {name: int(raw[name].str.fullmatch(ASIN).sum()) for name in ("first", "second")}
     item, user = ("first", "second") if asins["first"] > asins["second"] else ("second", "first")
-    return build(raw.rename(columns={item: "item", user: "user"}), file, lines_of(file), request.strict, STARS)
+    return build(raw.rename(columns={item: "item", user: "user"}), file, lines_of(file), request, STARS)
 
 
 def example(folder: Path) -> Sequence[Path]:

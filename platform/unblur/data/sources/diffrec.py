@@ -35,7 +35,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     def where(row: int) -> str:
         return f"{files[part[row]]}, row {row - starts[part[row]]}"
 
-    return build(raw, files[0].parent, where, request.strict, clock=False, unordered=True, dense_ids=True)
+    return build(raw, files[0].parent, where, request, clock=False, unordered=True, dense_ids=True)
 
 
 def _read(file: Path) -> NDArray[np.int64]:

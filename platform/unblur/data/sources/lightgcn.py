@@ -27,7 +27,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     def where(row: int) -> str:
         return f"{files[int(part[row] == TEST)]}:{line[row]}"
 
-    return build(raw, files[0].parent, where, request.strict, clock=False, dense_ids=True)
+    return build(raw, files[0].parent, where, request, clock=False, dense_ids=True)
 
 
 def example(folder: Path) -> Sequence[Path]:

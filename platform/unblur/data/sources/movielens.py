@@ -13,7 +13,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     (file,) = files
     data = contents(file, member="ratings.dat").replace(b"::", b"\t")  # the fast parser knows one-byte delimiters
     raw = delimited(file, data, ["user", "item", "rating", "timestamp"], delimiter="\t")
-    return build(raw, file, lines_of(file), request.strict, scale=(1, 5))
+    return build(raw, file, lines_of(file), request, scale=(1, 5), ties="file")
 
 
 def example(folder: Path) -> Sequence[Path]:

@@ -23,16 +23,17 @@ Matrix = NDArray[np.float64]
 
 def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     """About 60,000 ratings from 1 to 5 of 2,000 users for 1,000 items, with timestamps; `files` is empty."""
-    rng = np.random.default_rng(request.seed)
+    rng = np.random.default_rng(request.data_seed)
     genre = rng.integers(GENRES, size=ITEMS)
     popularity = -0.8 * np.log(10 + rng.permutation(ITEMS))
     tastes = rng.dirichlet(np.full(GENRES, 0.06), size=(2, USERS))  # at the start and at the end
     length = np.clip(rng.lognormal(np.log(28), 0.45, USERS), 10, 120).astype(int)
     user, item, affinity = _choices(rng, tastes, genre, popularity, length)
+    item, _ = pd.factorize(item)  # numbered as they first appear
     raw = pd.DataFrame({"user": user, "item": item}).astype(str)
     raw["rating"] = np.clip(np.rint(4.3 + 0.3 * affinity + rng.normal(0, 0.8, len(user))), 1, 5)
     raw["timestamp"] = _times(rng, user)
-    return build(raw, Path("sample"), lambda row: f"sample, row {row}", request.strict, scale=(1, 5))
+    return build(raw, Path("sample"), lambda row: f"sample, row {row}", request, scale=(1, 5), ties="file")
 
 
 def _choices(

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from unblur.data.interactions import Interactions, build
-from unblur.data.reading import Where, contents, delimited, header, lines_of, numbers, opened, seconds
+from unblur.data.reading import Lines, Where, contents, delimited, header, lines_of, opened, quoted_rows
 from unblur.data.request import DataRequest
+from unblur.data.times import times
 from unblur.errors import UserError
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -23,36 +23,80 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     (file,) = files
     if not file.name.endswith(SUFFIXES):
         raise UserError(f"{file}: has no known ending, expected one of {', '.join(SUFFIXES)}")
-    where: Where = (lambda row: f"{file}, row {row}") if file.suffix == ".parquet" else lines_of(file, 2)
-    raw = _parquet(file, request) if file.suffix == ".parquet" else _text(file, request)
-    if "timestamp" in raw and not pd.api.types.is_numeric_dtype(raw.timestamp):
-        raw["timestamp"] = _time(raw.timestamp, where)
-    data = build(raw, file, where, request.strict, unknown_ratings=True)
+    raw, where, notes = _parquet(file, request) if file.suffix == ".parquet" else _text(file, request)
+    if "timestamp" in raw:
+        raw["timestamp"] = times(raw.timestamp, where, "time")
+    data = build(raw, file, where, request, unknown_ratings=True)
+    data = replace(data, notes=(*notes, *data.notes))
     return data if "timestamp" in raw else replace(data, no_order="name a column of times with --time-column")
 
 
-def _text(file: Path, request: DataRequest) -> pd.DataFrame:
+def _text(file: Path, request: DataRequest) -> tuple[pd.DataFrame, Where, list[str]]:
     data = contents(file)
     delimiter = "\t" if ".tsv" in file.suffixes else ","
     names = header(file, data, delimiter)
     columns = _columns(file, names, request)
-    frame = delimited(file, data, names, delimiter, skip=1, quotes=True)
-    return frame[list(columns.values())].set_axis(list(columns), axis="columns")
+    rows, notes = _rows(file, data, delimiter)
+    known = [name if name in columns.values() else f"{place}" for place, name in enumerate(names)]
+    used = list(columns.values())
+    frame = delimited(file, data, known, delimiter, skip=1, only=used, rows=rows)
+    where = lines_of(file, 2) if rows is None else (lambda row: f"{file}:{rows[row + 1]}")
+    return frame.set_axis(list(columns), axis="columns"), where, notes
 
 
-def _parquet(file: Path, request: DataRequest) -> pd.DataFrame:
+def _rows(file: Path, data: bytes, delimiter: str) -> tuple[Lines | None, list[str]]:
+    """The line of each row where there are quoted cells, and what is odd about them."""
+    if b'"' not in data:
+        return None, []
+    try:
+        rows = quoted_rows(file, data, delimiter)
+    except UserError as error:
+        if delimiter != "\t":
+            raise
+        return None, [
+            f"note: quotes are taken as letters, because {error}"
+        ]  # the bare form, in which no cell is quoted
+    broken = int((np.diff(rows) > 1).sum())
+    return rows, [f"note: {broken:,} rows go over several lines, inside quotes"] if broken else []
+
+
+def _parquet(file: Path, request: DataRequest) -> tuple[pd.DataFrame, Where, list[str]]:
     """Ids as text, ratings as numbers, time as it is stored or, for a date, as text."""
+
+    def where(row: int) -> str:
+        return f"{file}, row {row}"
+
     with opened(file) as stream:
         parquet = pq.ParquetFile(stream)
         columns = _columns(file, parquet.schema_arrow.names, request)
         table = parquet.read(list(columns.values()))
-        return pd.DataFrame({ours: _cast(table[theirs], ours).to_pandas() for ours, theirs in columns.items()})
+        cast = {ours: _cast(table[theirs], ours, where) for ours, theirs in columns.items()}
+        return pd.DataFrame({name: column.to_pandas() for name, column in cast.items()}), where, []
 
 
-def _cast(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    to = pa.float64() if name == "rating" or (name == "timestamp" and number) else pa.string()
-    return column.cast(to)
+def _cast(column: pa.ChunkedArray, name: str, where: Where) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if name == "rating":
+        return column.cast(pa.float64())
+    if name == "timestamp":
+        number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        return column if number else column.cast(pa.string())
+    return (_whole(column, name, where) if pa.types.is_floating(column.type) else column).cast(pa.string())
+
+
+def _whole(column: pa.ChunkedArray, name: str, where: Where) -> pa.ChunkedArray:
+    """Ids that are stored as floats, because of missing ones for example, as whole numbers; UserError at another."""
+    values = column.cast(pa.float64()).to_numpy()
+    missing = np.isnan(values)
+    wrong = ~missing & ((values != np.rint(values)) | (np.abs(values) >= 2**53))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"{where(row)}: {name} is the float {float(values[row])!r}, expected an id: a whole number below 2^53, or "
+            "better a column of whole numbers or text, which keeps every digit"
+        )
+    return pa.chunked_array([pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)])
 
 
 def _columns(file: Path, names: list[str], request: DataRequest) -> dict[str, str]:
@@ -66,17 +110,20 @@ def _columns(file: Path, names: list[str], request: DataRequest) -> dict[str, st
             chosen[ours] = name
         elif theirs or ours in ("user", "item"):
             flag = "--time-column" if ours == "timestamp" else f"--{ours}-column"
-            raise UserError(f"{file}: has no column {name!r}; name one with {flag}: {', '.join(names)}")
+            raise UserError(f"{file}: has no column {name!r}; {_way_out(names, flag)}")
     if len(set(chosen.values())) < len(chosen):
         raise UserError(f"{file}: one column is asked to be two things: {chosen}")
+    if twice := [name for name in chosen.values() if names.count(name) > 1]:
+        raise UserError(f"{file}:1: the header names a column twice: {', '.join(twice)}")
     return chosen
 
 
-def _time(column: "pd.Series[str]", where: Where) -> NDArray[np.float64]:
-    """Numbers if the first is one, else dates."""
-    if pd.to_numeric(column.iloc[:1], errors="coerce").notna().all():
-        return numbers(column, where, "time", -np.inf, np.inf)
-    return seconds(column, where, "time")
+def _way_out(names: list[str], flag: str) -> str:
+    """Another delimiter than the ending promises makes one column of all."""
+    found = next((mark for mark in ";\t,|" if len(names) == 1 and mark in names[0]), "")
+    if found:
+        return f"the delimiter is {found!r}, expected ',' in .csv and a tab in .tsv: {names[0]}"
+    return f"name one with {flag}: {', '.join(names)}"
 
 
 def example(folder: Path) -> Sequence[Path]:

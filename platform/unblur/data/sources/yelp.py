@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from unblur.data import json_lines
 from unblur.data.interactions import Interactions, build
-from unblur.data.reading import lines_of, seconds
+from unblur.data.reading import lines_of
 from unblur.data.request import DataRequest
+from unblur.data.times import seconds
 
 FIELDS = {"user_id": pa.string(), "business_id": pa.string(), "stars": pa.float64(), "date": pa.string()}
 
@@ -19,7 +20,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     raw = json_lines.read(file, FIELDS).set_axis(["user", "item", "rating", "timestamp"], axis="columns")
     where = lines_of(file)
     raw["timestamp"] = seconds(raw.timestamp, where, "date")
-    return build(raw, file, where, request.strict, scale=(1, 5))
+    return build(raw, file, where, request, scale=(1, 5))
 
 
 def example(folder: Path) -> Sequence[Path]:
