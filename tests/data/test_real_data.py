@@ -38,6 +38,21 @@ def prepared(data_dir, tmp_path_factory):
     return get
 
 
+DIGESTS = {
+    "amazon_toys": "e33ca889fc77",
+    "amazon_beauty": "f50b572bd8d7",
+    "diffrec_ml_1m_clean": "b79a70384b2e",
+    "diffrec_ml_1m_noisy": "c97262f5bfd0",
+    "yelp2018": "7378cfa6dc4f",
+}
+"""Of the data that the figures in docs/results.md are of."""
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_published_figures_are_of_these_very_data(name, prepared):
+    assert prepared(dataset=name)[0].digest.startswith(DIGESTS[name])
+
+
 UNORDERED = {"amazon_kitchen": "per_user_random"}
 """The text of Kitchen is sorted by item, so that it needs a division at random."""
 
