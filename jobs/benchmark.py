@@ -1,14 +1,6 @@
-"""Measure training, evaluation, search and memory on this machine, beside a plain implementation and a peer."""
+"""`unblur benchmark` as a file, which `ray job submit` wants."""
 
-from unblur import cli
-from unblur.benchmarking.options import BenchmarkOptions
-
-
-def main(options: BenchmarkOptions) -> None:
-    from unblur.benchmarking.job import run  # late: help need not wait for Ray, torch and MLflow
-
-    run(options, cli.console())
-
+from unblur.cli import main
 
 if __name__ == "__main__":
-    cli.run(main, BenchmarkOptions)
+    main("benchmark")

@@ -1,14 +1,6 @@
-"""Test a registered model or a saved one on a dataset's test set."""
+"""`unblur evaluate` as a file, which `ray job submit` wants."""
 
-from unblur import cli
-from unblur.experiments.options import EvaluateOptions
-
-
-def main(options: EvaluateOptions) -> None:
-    from unblur.experiments.evaluate import evaluate  # late: help need not wait for torch and MLflow
-
-    evaluate(options, cli.console())
-
+from unblur.cli import main
 
 if __name__ == "__main__":
-    cli.run(main, EvaluateOptions)
+    main("evaluate")

@@ -1,14 +1,6 @@
-"""Write the report of a dataset: leaderboard, verdict and figures from MLflow, in one HTML file."""
+"""`unblur report` as a file, which `ray job submit` wants."""
 
-from unblur import cli
-from unblur.reporting.options import ReportOptions
-
-
-def main(options: ReportOptions) -> None:
-    from unblur.reporting.report import run  # late: help need not wait for MLflow, Optuna and Plotly
-
-    run(options, cli.console())
-
+from unblur.cli import main
 
 if __name__ == "__main__":
-    cli.run(main, ReportOptions)
+    main("report")

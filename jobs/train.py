@@ -1,14 +1,6 @@
-"""Train one configuration without a search, test it once per seed, register it."""
+"""`unblur train` as a file, which `ray job submit` wants."""
 
-from unblur import cli
-from unblur.experiments.options import TrainOptions
-
-
-def main(options: TrainOptions) -> None:
-    from unblur.experiments.tune import train  # late: help and usage errors need not wait for Ray, torch and MLflow
-
-    train(options, cli.console())
-
+from unblur.cli import main
 
 if __name__ == "__main__":
-    cli.run(main, TrainOptions)
+    main("train")

@@ -1,18 +1,20 @@
-"""What all jobs share: flags in, exit status out."""
+"""The `unblur` command: a subcommand for each thing to do, flags in, exit status out."""
 
 import contextlib
+import inspect
 import io
 import logging
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import tyro
 from rich.console import Console
 
-from unblur.errors import RunFailed, UserError
+from unblur import __version__, commands
+from unblur.errors import RunFailed, UserError, unknown
 from unblur.redaction import Formatter, redact, remember, remember_environment
 
 Options = TypeVar("Options")
@@ -24,6 +26,22 @@ FLAGS = (
     tyro.conf.UseAppendAction,
 )
 """`--min-rating`, not `--data.min-rating`; `--strict` without `--no-strict`; `--set a=1 --set b=2`."""
+
+
+def main(command: str | None = None) -> None:
+    """Run the subcommand that the command line names, or `command`, whose flags are the whole command line then."""
+    if command:
+        _run(command, None, None)
+        return
+    name, *words = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(_overview())
+    elif name == "--version":
+        print(f"unblur {__version__}")
+    elif name in commands.ALL:
+        _run(name, words, f"unblur {name}")
+    else:
+        _complain(f"error: {unknown('command', name, commands.ALL)}", 2)
 
 
 class RedactingConsole(Console):
@@ -38,14 +56,20 @@ def console(stderr: bool = False) -> Console:
     return RedactingConsole(soft_wrap=True, highlight=False, stderr=stderr)
 
 
-def run(main: Callable[[Options], None], options: type[Options]) -> None:
-    """Reads `options` from the command line, calls `main` and exits.
+def run(
+    main: Callable[[Options], None],
+    options: type[Options],
+    words: Sequence[str] | None = None,
+    program: str | None = None,
+    description: str | None = None,
+) -> None:
+    """Read `options` from `words` (the command line, if None), call `main` and exit.
 
     0; 1 when the run failed; 2 for a user's mistake, found before anything began; 130 when interrupted.
     """
     _know_secrets()
     try:
-        main(_flags(options))
+        main(_flags(options, args=words, prog=program, description=description))
     except UserError as error:
         _complain(f"error: {error}", 2)
     except RunFailed as error:
@@ -57,12 +81,13 @@ def run(main: Callable[[Options], None], options: type[Options]) -> None:
         _complain(traceback.format_exc().rstrip(), 1)
 
 
-def _flags(options: type[Options]) -> Options:
+def _flags(options: type[Options], **how: Any) -> Options:
     """The options as typed; a usage error is told, without the credentials in what was typed, and exits with 2."""
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            return tyro.cli(options, config=FLAGS)
+            asked: Options = tyro.cli(options, config=FLAGS, **how)
+            return asked
     finally:
         sys.stderr.write(redact(told.getvalue()))
 
@@ -73,6 +98,25 @@ def _know_secrets() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _run(name: str, words: Sequence[str] | None, program: str | None) -> None:
+    command = commands.ALL[name]
+    options: type[Any] = inspect.signature(command).parameters["options"].annotation
+    run(lambda given: command(given, console()), options, words, program, inspect.getdoc(command))
+
+
+def _overview() -> str:
+    lines = [f"  {name:10} {(inspect.getdoc(each) or '').splitlines()[0]}" for name, each in commands.ALL.items()]
+    return "\n".join(
+        [
+            "usage: unblur COMMAND [FLAGS]",
+            "",
+            *lines,
+            "",
+            "unblur COMMAND --help tells the flags of one; unblur --version tells the version.",
+        ]
+    )
 
 
 def _complain(message: str, status: int) -> None:

@@ -12,7 +12,7 @@ from unblur.experiments.paper_rows import Preset, load_preset, load_presets
 from unblur.models import config_class
 
 FOLDER = Path(__file__).parents[2] / "search_spaces" / "papers"
-ROWS = load_presets(FOLDER)
+ROWS = load_presets(sorted(FOLDER.glob("*.yaml")))
 
 
 @pytest.mark.parametrize("preset", ROWS, ids=lambda preset: preset.name)
@@ -58,4 +58,4 @@ def test_a_row_that_is_held_against_none_that_there_is_is_named(tmp_path: Path) 
     row = (FOLDER / "cfg_diffrec_amazon_toys.yaml").read_text()
     (tmp_path / "lonely.yaml").write_text(row)
     with pytest.raises(UserError, match=r"lonely\.yaml: against: no row original_amazon_toys; there are: lonely"):
-        load_presets(tmp_path)
+        load_presets([tmp_path / "lonely.yaml"])

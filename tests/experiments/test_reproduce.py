@@ -12,10 +12,10 @@ from unblur.errors import UserError
 from unblur.experiments.experiment_options import ReproduceOptions
 from unblur.experiments.options import TrainOptions
 from unblur.experiments.paper_rows import Preset, load_presets
-from unblur.experiments.reproduce import chosen, preset_folder, reproduce, training
+from unblur.experiments.reproduce import chosen, preset_files, reproduce, training
 
 
-@pytest.mark.parametrize("preset", load_presets(preset_folder()), ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", load_presets(preset_files()), ids=lambda preset: preset.name)
 def test_a_row_is_trained_as_its_command_says(preset: Preset) -> None:
     words = shlex.split(preset.command)
     asked = tyro.cli(TrainOptions, args=words[2:], config=cli.FLAGS)

@@ -114,7 +114,7 @@ def timed(work: Callable[[], Answer]) -> tuple[float, Answer]:
 def _module(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("textbook", file)
     if not file.is_file() or spec is None or spec.loader is None:
-        raise UserError(f"--textbook {file} is not there: run the benchmark from a checkout, or name the file")
+        raise UserError(f"--textbook {file} is not there: it is tests/textbook/diffrec.py of the repository")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

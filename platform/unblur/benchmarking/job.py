@@ -60,10 +60,11 @@ def _speed(options: BenchmarkOptions, dataset: Dataset, console: Console) -> tup
     dataset = some_users(dataset, options.users)
     with ExitStack() as stack:
         ours = Ours(dataset, options.hidden, options.batch_size)
-        contestants: dict[str, Contestant] = {
-            "ours": ours,
-            "textbook": Textbook(dataset, options.hidden, options.batch_size, options.textbook),
-        }
+        contestants: dict[str, Contestant] = {"ours": ours}
+        if options.plain:
+            contestants["textbook"] = Textbook(dataset, options.hidden, options.batch_size, options.plain)
+        else:
+            console.print("without the plain implementation: name its file with --textbook")
         if options.peer == "recbole":
             sizes = (options.hidden, options.batch_size, options.threads)
             contestants["recbole"] = stack.enter_context(recbole(dataset, *sizes, options.peer_cache, console))

@@ -5,12 +5,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from unblur.checkout import ROOT
 from unblur.data.request import DataRequest
 from unblur.options import Options
+from unblur.resources import HOME
 
-TEXTBOOK = ROOT / "tests" / "textbook" / "diffrec.py"
-"""In the checkout that unblur was installed from."""
+TEXTBOOK = HOME / "tests" / "textbook" / "diffrec.py"
+"""The plain implementation, where the package is used from its repository."""
 
 
 class BenchmarkOptions(Options):
@@ -29,8 +29,9 @@ class BenchmarkOptions(Options):
     """How often training and evaluation are timed, all contestants in turn; 0 leaves them out."""
     threads: int = Field(2, ge=1)
     """Threads of training and evaluation; a trial of the search has one."""
-    textbook: Path = TEXTBOOK
-    """The plain implementation to compare with; it lies among the tests of a checkout."""
+    textbook: Path | None = None
+    """The plain implementation to compare with [tests/textbook/diffrec.py of the repository; without one it is left
+    out]."""
     peer: Literal["recbole"] | None = None
     """A library to compare with, in an environment of its own that is made when there is none."""
     peer_cache: Path = Path("~/.cache/unblur/peers")
@@ -52,3 +53,8 @@ class BenchmarkOptions(Options):
     def T(self) -> list[int]:
         """The numbers of steps, or the usual two."""
         return self.steps or [5, 40]
+
+    @property
+    def plain(self) -> Path | None:
+        """The file of the plain implementation, if there is one."""
+        return self.textbook or (TEXTBOOK if TEXTBOOK.exists() else None)

@@ -8,7 +8,6 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from unblur.checkout import beside
 from unblur.data import store
 from unblur.data.dataset import Dataset
 from unblur.data.download import directory
@@ -26,6 +25,7 @@ from unblur.experiments.experiment_options import AblateOptions
 from unblur.files import under
 from unblur.models import configure
 from unblur.models.needs import refuse_unmet
+from unblur.resources import named
 from unblur.running.resources import Resources, concurrency
 from unblur.seeds import derive
 from unblur.training.loop import Plan, TrainingFailed
@@ -82,7 +82,7 @@ def load_study(name: str) -> Ablation:
     """The study in a file, or of that name in search_spaces/ablations; UserError lists those that there are."""
     if Path(name).suffix in (".yaml", ".yml"):
         return load_ablation(Path(name))
-    known = {file.stem: file for file in beside(Path("search_spaces") / "ablations").glob("*.yaml")}
+    known = named("search_spaces/ablations")
     if name not in known:
         raise unknown("ablation", name, known)
     return load_ablation(known[name])

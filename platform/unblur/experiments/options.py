@@ -117,3 +117,13 @@ class EvaluateOptions(TestOptions):
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
     summary: Path | None = None
     """Write the metrics to this file as JSON."""
+
+
+class PrepareOptions(Options):
+    """Finds or downloads a dataset, filters and splits it, and says what was done."""
+
+    data: DataRequest = Field(default_factory=DataRequest)
+    data_dir: Path | None = None
+    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
+    storage: Path = Path("unblur-runs")
+    """Where prepared data are kept."""

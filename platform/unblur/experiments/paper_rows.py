@@ -103,12 +103,11 @@ def load_preset(file: Path) -> Preset:
     return preset
 
 
-def load_presets(folder: Path) -> list[Preset]:
-    """Every preset in `folder`, by name; UserError when one is held against another that is not there."""
-    found = [load_preset(file) for file in sorted(folder.glob("*.yaml"))]
+def load_presets(files: Sequence[Path]) -> list[Preset]:
+    """The presets of all files; UserError when one is held against another that is not there."""
+    found = [load_preset(file) for file in files]
     names = [preset.name for preset in found]
-    for preset in found:
+    for file, preset in zip(files, found, strict=True):
         if preset.against is not None and preset.against not in names:
-            file = folder / f"{preset.name}.yaml"
             raise UserError(f"{file}: against: no row {preset.against}; there are: {', '.join(names)}")
     return found

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unblur.checkout import beside
 from unblur.data import download
 from unblur.data.presets import resolve
 from unblur.data.request import DataRequest
@@ -16,6 +15,7 @@ from unblur.experiments.experiment_options import ReproduceOptions
 from unblur.experiments.options import TrainOptions
 from unblur.experiments.paper_rows import Preset, Reproduction, load_presets
 from unblur.experiments.tune import train
+from unblur.resources import named
 from unblur.tracking.client import connect
 
 Save = Callable[[Sequence[Reproduction]], None]
@@ -45,7 +45,7 @@ def reproduce(options: ReproduceOptions, save: Save, console: Console) -> list[R
 
 def chosen(datasets: str, models: str | None) -> list[Preset]:
     """The rows of `datasets`, of them those of `models` (models or names of rows); UserError when a word fits none."""
-    presets = load_presets(preset_folder())
+    presets = load_presets(preset_files())
     wanted = _words(datasets)
     _known(wanted, {preset.dataset for preset in presets}, "--dataset", "no row of a paper is on")
     rows = [preset for preset in presets if preset.dataset in wanted]
@@ -56,9 +56,9 @@ def chosen(datasets: str, models: str | None) -> list[Preset]:
     return [row for row in rows if {row.model, row.name} & set(names)]
 
 
-def preset_folder() -> Path:
-    """search_spaces/papers in the working directory, else in the checkout that unblur was installed from."""
-    return beside(Path("search_spaces") / "papers")
+def preset_files() -> list[Path]:
+    """The rows that come with the package, and those of search_spaces/papers in the working directory."""
+    return list(named("search_spaces/papers").values())
 
 
 def _words(text: str) -> list[str]:

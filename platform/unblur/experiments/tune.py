@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 
 from unblur import models
-from unblur.checkout import beside
 from unblur.data.dataset import Dataset
 from unblur.documents import configured
 from unblur.errors import RunFailed, UserError
@@ -19,6 +18,7 @@ from unblur.experiments.options import SearchOptions, TrainOptions
 from unblur.experiments.results import tell_comparison, write_summary
 from unblur.experiments.study_run import search_one, train_one
 from unblur.models.needs import REASONS, refuse_unmet, refuse_unserved, unmet
+from unblur.resources import find
 from unblur.search.inference_grid import without_swept, written
 from unblur.search.space import Parameter, SearchSpace
 from unblur.search.space_file import load_space
@@ -111,5 +111,5 @@ def _served(space: SearchSpace, dataset: Dataset, console: Console) -> SearchSpa
 
 
 def default_space(model: str) -> Path:
-    """search_spaces/<model>.yaml in the working directory, else in the checkout that unblur was installed from."""
-    return beside(Path("search_spaces") / f"{model}.yaml")
+    """search_spaces/<model>.yaml in the working directory, else the one that comes with the package."""
+    return find(f"search_spaces/{model}.yaml")

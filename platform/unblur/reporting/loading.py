@@ -97,7 +97,7 @@ def _state(study: Found) -> str:
 def _nothing(name: str, parents: Sequence[Found], address: str) -> str:
     states = ", ".join(sorted({f"{run.tags.get(names.MODEL, run.name)} ({_state(run)})" for run in parents}))
     there = f"has only unfinished ones: {states}" if states else "is empty"
-    return f"no study of {name} is finished: the experiment in MLflow at {address} {there}. Let jobs/tune.py end first."
+    return f"no study of {name} is finished: the experiment in MLflow at {address} {there}. Let unblur tune end first."
 
 
 def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:

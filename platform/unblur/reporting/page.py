@@ -13,10 +13,9 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 import unblur
-from unblur.checkout import ROOT
-from unblur.errors import UserError
 from unblur.reporting.figure import Plot
 from unblur.reporting.tables import Table
+from unblur.resources import HOME, find
 
 TEMPLATE = "report.html.j2"
 
@@ -44,33 +43,26 @@ class Report:
 
 def to_html(report: Report) -> str:
     """The page. A policy in its head forbids the browser every request and every script but the page's own two."""
-    folder = dashboards()
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader([Path("dashboards"), HOME / "dashboards"]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
     )
     environment.filters["slug"] = _slug
     # "</script>" in a library would end the element early
     library = get_plotlyjs().replace("</script", "<\\/script")
-    draw = (folder / "report.js").read_text(encoding="utf-8")
+    draw = find("dashboards/report.js").read_text(encoding="utf-8")
     figures = {_slug(plot.id): _figure(plot) for section in report.sections for plot in section.plots}
     return environment.get_template(TEMPLATE).render(
         report=report,
-        style=(folder / "report.css").read_text(encoding="utf-8"),
+        style=find("dashboards/report.css").read_text(encoding="utf-8"),
         library=library,
         draw=draw,
         hashes=[_hash(library), _hash(draw)],
         figures=_json(figures),
         version=unblur.__version__,
     )
-
-
-def dashboards() -> Path:
-    """The folder of templates: in the working directory, else in the checkout that unblur was installed from."""
-    places = [Path("dashboards"), ROOT / "dashboards"]
-    for place in places:
-        if (place / TEMPLATE).exists():
-            return place
-    raise UserError(f"the report's template {TEMPLATE} is in none of {', '.join(map(str, places))}: run in a checkout")
 
 
 def to_markdown(report: Report) -> str:

@@ -38,7 +38,7 @@ def existing_store(tracking_uri: str | None) -> Store:
     uri = resolve(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), Path.cwd())
     path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
     if uri.startswith("sqlite:///") and not path.exists():
-        raise UserError(f"--tracking-uri: there is no MLflow database {path}; jobs/tune.py makes one, or name another.")
+        raise UserError(f"--tracking-uri: there is no MLflow database {path}; unblur tune makes one, or name another.")
     return connect(tracking_uri)
 
 
@@ -55,7 +55,7 @@ class Reader:
         if name in known:
             return known[name]
         others = sorted(other for other in known if other != "Default")
-        there = f"It has: {', '.join(others)}" if others else "It has none: jobs/tune.py makes one"
+        there = f"It has: {', '.join(others)}" if others else "It has none: `unblur tune` makes one"
         raise UserError(f"MLflow at {self.store.address} has no experiment {name!r} (dataset/protocol). {there}.")
 
     def _experiments(self) -> Iterator[Any]:

@@ -1,0 +1,101 @@
+"""What the subcommands of `unblur` do: each takes its options, and says on the console what it does.
+
+Imports are late: help and usage errors need not wait for Ray, torch and MLflow.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from unblur.benchmarking.options import BenchmarkOptions
+from unblur.experiments.experiment_options import AblateOptions, ReproduceOptions
+from unblur.experiments.options import EvaluateOptions, PrepareOptions, SearchOptions, TrainOptions
+from unblur.reporting.options import ReportOptions
+
+
+def tune(options: SearchOptions, console: Console) -> None:
+    """Search a recommender's hyperparameters, retrain the best with several seeds, test it once, register it."""
+    if options.check:
+        check(options, console)
+        return
+    from unblur.experiments.tune import search
+
+    search(options, console)
+
+
+def prepare(options: PrepareOptions, console: Console) -> None:
+    """Find or download a dataset, filter and split it, and say what was done."""
+    from unblur.data.prepare import prepare
+
+    prepared = prepare(options.data, options.data_dir, options.storage)
+    for line in [*prepared.report, f"digest {prepared.digest}", f"in {prepared.folder}"]:
+        console.print(line, markup=False)
+
+
+def train(options: TrainOptions, console: Console) -> None:
+    """Train one configuration without a search, test it once per seed, register it."""
+    from unblur.experiments.tune import train
+
+    train(options, console)
+
+
+def evaluate(options: EvaluateOptions, console: Console) -> None:
+    """Test a registered model or a saved one on a dataset's test set."""
+    from unblur.experiments.evaluate import evaluate
+
+    evaluate(options, console)
+
+
+def report(options: ReportOptions, console: Console) -> None:
+    """Write the report of a dataset: leaderboard, verdict and figures from MLflow, in one HTML file."""
+    from unblur.reporting.report import run
+
+    run(options, console)
+
+
+def ablate(options: AblateOptions, console: Console) -> None:
+    """Train a study's grid over seeds, sweep what needs no training, draw the curves."""
+    from unblur.experiments.ablate import ablate
+    from unblur.reporting.ablation import write
+
+    page = options.output or Path(f"{Path(options.study).stem}.html")
+    ablate(options, lambda study, results: write(study, results, page), console)
+    if not options.dry_run:
+        console.print(
+            f"wrote {page}, with the tables as {page.with_suffix('.md')} and {page.with_suffix('.csv')}", markup=False
+        )
+
+
+def reproduce(options: ReproduceOptions, console: Console) -> None:
+    """Train rows of the papers' tables over several seeds and write ours beside the papers'."""
+    from unblur.experiments.reproduce import reproduce
+    from unblur.reporting.paper_rows import complain, shown, write
+
+    rows = reproduce(options, lambda rows: write(rows, options.output), console)
+    if not options.dry_run:
+        console.print(shown(rows), soft_wrap=False)
+        console.print(f"wrote {options.output} and {options.output.with_suffix('.csv')}", markup=False)
+        complain(rows, options.output)
+
+
+def benchmark(options: BenchmarkOptions, console: Console) -> None:
+    """Measure training, evaluation, search and memory on this machine, beside a plain implementation and a peer."""
+    from unblur.benchmarking.job import run
+
+    run(options, console)
+
+
+def check(options: SearchOptions, console: Console) -> None:
+    """Try every connection and permission that a search with these flags needs, and tell what is wrong."""
+    from unblur.experiments.check import check
+
+    check(options, console)
+
+
+ALL: dict[str, Callable[[Any, Console], None]] = {
+    command.__name__: command
+    for command in (tune, prepare, train, evaluate, report, ablate, reproduce, benchmark, check)
+}
+"""By their names, in the order of the overview."""
