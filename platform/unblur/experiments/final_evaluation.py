@@ -28,8 +28,6 @@ from unblur.tracking import names
 from unblur.tracking.registry import register
 from unblur.tracking.tracker import Tracker
 
-EXAMPLES = 3
-
 
 @dataclass(frozen=True)
 class Result:
@@ -142,14 +140,12 @@ def _test(
 
 def _register(session: Session, tracker: Tracker, retrains: Retrains, number: int) -> str:
     dataset = session.dataset
-    examples = [_history(session, user) for user in range(min(EXAMPLES, dataset.n_users))]
     with TemporaryDirectory(prefix="unblur-") as scratch:
         return register(
             session.store,
             download(under(retrains.home(number), "model"), Path(scratch)),
             session.dataset_name,
             dataset.items.tolist(),
-            examples,
             tracker.parent_run_id,
             {
                 names.MODEL: session.options.model,
@@ -158,13 +154,3 @@ def _register(session: Session, tracker: Tracker, retrains: Retrains, number: in
                 names.DATA_REQUEST: session.options.data.model_dump_json(),
             },
         )
-
-
-def _history(session: Session, user: int) -> list[str]:
-    """A user's training items, oldest first, as raw ids."""
-    train, rank = session.dataset.train, session.dataset.train_rank
-    start, end = train.indptr[user], train.indptr[user + 1]
-    items = train.indices[start:end]
-    if rank is not None:
-        items = items[rank[start:end].argsort()]
-    return [str(item) for item in session.dataset.items[items]]

@@ -50,6 +50,8 @@ DATA_REQUEST = "unblur.data_request"
 PARAMS = "unblur.params"
 WEIGHTS = "unblur.weights"
 """Digest of the saved files."""
+CONTENT = "unblur.content"
+"""Digest of all that is registered: weights, catalogue and code."""
 
 STATUS = {
     State.RUNNING: "RUNNING",

@@ -1,7 +1,8 @@
 """The registered model as MLflow runs it: histories of raw item ids in, the top K raw item ids out.
 
-MLflow copies this file into the registered model and runs the copy, so that nothing is pickled; all the work is done
-by the installed `unblur`. Artifacts: `model`, the folder that `Model.save` wrote, and `items`, the catalogue.
+MLflow copies this file into the registered model and runs the copy, so that nothing is pickled; the work is done by
+the `unblur` that lies in the model beside it. Artifacts: `model`, the folder that `Model.save` wrote,
+and `items`, the catalogue.
 """
 
 import json

@@ -1,9 +1,7 @@
 """The model registry: the best model of a study goes in as code and safetensors, and comes out again by its name."""
 
-import hashlib
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unblur import __version__
 from unblur.errors import UserError
-from unblur.tracking import names
+from unblur.tracking import model_package, names
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import patiently
+from unblur.tracking.model_package import digest
 from unblur.tracking.runs import text
 
 ALIAS, CHAMPION = "candidate", "champion"
 PATIENCE_SECONDS = 90  # a server that is away for a minute does not lose the model of a long search
-CODE = Path(__file__).with_name("pyfunc_model.py")
 
 
 @dataclass(frozen=True)
@@ -43,21 +40,20 @@ def register(
     folder: Path,
     dataset: str,
     items: Sequence[str],
-    example: Sequence[Sequence[str]],
     parent_run_id: str,
     tags: Mapping[str, Any],
 ) -> str:
     """Log the model that was saved in `folder` on the parent run, register it as candidate; returns its URI.
 
-    items: raw ids by column. example: histories of raw item ids, for the signature. The same model of the same study
-    is registered once, however often this is called. Raises UserError, for instance when MLflow stays away.
+    items: raw ids by column. The same model of the same study is registered once, however often this is called. Raises
+    UserError, for instance when MLflow stays away.
     """
     name, marks = name_of(dataset), {key: text(value) for key, value in tags.items()}
     marks |= {names.DATASET: dataset, names.WEIGHTS: digest(folder)}
     with store.explained():
         study = patiently(lambda: store.client.get_run(parent_run_id), PATIENCE_SECONDS)
         marks[names.STUDY] = study.data.tags[names.STUDY]
-        new = _New(folder, [str(item) for item in items], [[str(item) for item in each] for each in example], marks)
+        new = _New(folder, [str(item) for item in items], marks)
         version = patiently(lambda: _find(store, name, marks) or _create(store, name, new, study), PATIENCE_SECONDS)
         patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
     return f"models:/{name}/{version}"
@@ -77,11 +73,11 @@ def load_registered(store: Store, model: str) -> Registered:
         # by its place: for models:/ URIs MLflow asks the global tracking URI, whatever it is given
         place = store.client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
         root = download_artifacts(place, tracking_uri=store.uri)
-    folder = Path(root) / "artifacts" / "recommender"
-    if digest(folder) != version.tags.get(names.WEIGHTS):
+    if digest(Path(root)) != version.tags.get(names.CONTENT):
         raise UserError(f"{uri}: the files in the registry are not those that were registered; register it again")
-    items = json.loads((folder.parent / "items.json").read_text())
-    return Registered(uri, folder, items, dict(version.tags))
+    artifacts = Path(root) / "artifacts"
+    items = json.loads((artifacts / "items.json").read_text())
+    return Registered(uri, artifacts / "recommender", items, dict(version.tags))
 
 
 def champion_of(store: Store, dataset: str) -> Registered | None:
@@ -121,16 +117,6 @@ def _version(store: Store, uri: str) -> Any:
             ) from None
 
 
-def digest(folder: Path) -> str:
-    """The hash of a saved model: of the names and contents of all its files."""
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
-
-
 def _find(store: Store, name: str, marks: Mapping[str, str]) -> str | None:
     """The version that this study registered with these weights."""
     wanted = f"name = '{name}' and tags.`{names.STUDY}` = '{marks[names.STUDY]}'"
@@ -145,7 +131,6 @@ class _New:
 
     folder: Path
     items: list[str]
-    example: list[list[str]]
     marks: dict[str, str]
 
 
@@ -156,7 +141,9 @@ def _create(store: Store, name: str, new: _New, study: Any) -> str:
     client, run_id, marks = store.client, study.info.run_id, new.marks
     logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, model_type="recommender")
     with tempfile.TemporaryDirectory(prefix="unblur-") as scratch:
-        client.log_model_artifacts(logged.model_id, str(_package(Path(scratch), new, logged, run_id)))
+        package = model_package.build(Path(scratch), new.folder, new.items, logged, run_id)
+        marks = marks | {names.CONTENT: digest(package)}
+        client.log_model_artifacts(logged.model_id, str(package))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     _create_name(store, name)
@@ -177,25 +164,6 @@ def _global_uri(uri: str) -> Iterator[None]:
         yield
     finally:
         mlflow.set_tracking_uri(before)
-
-
-def _package(scratch: Path, new: _New, logged: Any, run_id: str) -> Path:
-    """The folder that MLflow calls a model. Its signature is taken from one prediction, which so is tried as well."""
-    import mlflow.pyfunc
-    from mlflow.models import Model
-
-    recommender, catalogue = scratch / "recommender", scratch / "items.json"  # the names that they keep
-    shutil.copytree(new.folder, recommender)
-    catalogue.write_text(json.dumps(new.items))
-    mlflow.pyfunc.save_model(
-        scratch / "model",
-        mlflow_model=Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id),
-        python_model=str(CODE),  # a path is kept as code; an object would be pickled
-        artifacts={"model": str(recommender), "items": str(catalogue)},
-        input_example=(new.example, {"k": 10}),
-        pip_requirements=[f"unblur=={__version__}"],  # given, so that MLflow need not find out
-    )
-    return scratch / "model"
 
 
 def _create_name(store: Store, name: str) -> None:

@@ -1,0 +1,72 @@
+"""The folder that MLflow calls a model: weights, catalogue, and all the code that answers, so that it needs no index
+for `unblur` and nobody can publish a package of that name into it. Nothing is pickled.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import unblur
+
+CODE = Path(__file__).with_name("pyfunc_model.py")
+SCORING = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "torch")
+"""The libraries that answering needs; searching and training need more."""
+WRITTEN_LATER = ("registered_model_meta", "__pycache__")
+"""What MLflow and Python put into a model's folder when they load it."""
+
+
+def build(scratch: Path, folder: Path, items: Sequence[str], logged: Any, run_id: str) -> Path:
+    """Make the package of the model that was saved in `folder`, somewhere in `scratch`.
+
+    items: raw ids by column. logged: MLflow's record of the model. run_id: of the study's run. The signature is taken
+    from a prediction for made-up histories, which so is tried as well.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    recommender, catalogue = scratch / "recommender", scratch / "items.json"  # the names that they keep
+    shutil.copytree(folder, recommender)
+    catalogue.write_text(json.dumps(items))
+    mlflow.pyfunc.save_model(
+        scratch / "model",
+        mlflow_model=Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id),
+        python_model=str(CODE),  # a path is kept as code; an object would be pickled
+        code_paths=[str(_code(scratch))],
+        artifacts={"model": str(recommender), "items": str(catalogue)},
+        input_example=(made_up(items), {"k": 10}),
+        pip_requirements=requirements(),  # given, so that MLflow need not find out
+    )
+    return scratch / "model"
+
+
+def made_up(items: Sequence[str]) -> list[list[str]]:
+    """Histories for MLflow's example: of the catalogue's first items, and nobody's."""
+    return [list(items[:2]), list(items[-1:])]
+
+
+def requirements() -> list[str]:
+    """The versions at hand, without build tags such as `+cpu`, which an index may not have."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in SCORING]
+
+
+def digest(folder: Path) -> str:
+    """The hash of a folder: of the names and contents of all its files but those that are written later."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder)
+        if not set(name.parts) & set(WRITTEN_LATER):
+            total.update(f"{name.as_posix()}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _code(scratch: Path) -> Path:
+    """The package's own modules, without the files for searching and reporting."""
+    package = Path(unblur.__file__).parent
+    others = shutil.ignore_patterns("__pycache__", "shipped", "*.csv")
+    return Path(shutil.copytree(package, scratch / "code" / package.name, ignore=others))
