@@ -113,7 +113,7 @@ def _version(store: Store, uri: str) -> Any:
                 raise
             raise UserError(
                 f"MLflow at {store.address} has no registered model {uri}: a finished search registers one "
-                "(jobs/tune.py), and --tracking-uri says where to look."
+                "(unblur tune), and --tracking-uri says where to look."
             ) from None
 
 
