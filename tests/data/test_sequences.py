@@ -1,5 +1,7 @@
 """Sequences: a history in its order, against a loop over users."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,6 +70,19 @@ def test_repeats_stay_where_they_are() -> None:
     ragged = Sequences(np.array([4, 2, 4, 4]), np.array([0, 3, 4]), N_ITEMS)
     assert ragged.padded(4)[0].tolist() == [[7, 4, 2, 4], [7, 7, 7, 4]]
     assert ragged.lengths.tolist() == [3, 1]
+
+
+@given(rows=rows, data=st.data())
+def test_events_with_repeats_are_what_is_read(rows: list[list[int]], data: st.DataObject) -> None:
+    events = [[*items, *items[:1]] for items in rows]
+    ragged = Sequences(
+        np.array([item for items in events for item in items], dtype=np.int64),
+        np.cumsum([0, *map(len, events)]),
+        N_ITEMS,
+    )
+    users = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1))), dtype=np.int64)
+    history = replace(History(*part(rows)), events=ragged).rows(users)
+    assert history.sequences(9)[0].tolist() == loop([events[user] for user in users], 9)
 
 
 def test_data_without_order_are_refused() -> None:

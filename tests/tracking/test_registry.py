@@ -164,6 +164,7 @@ def test_the_order_of_a_history_reaches_the_model(caplog: pytest.LogCaptureFixtu
     assert history.matrix.indptr.tolist() == [0, 3, 3, 4]
     assert history.matrix.indices.tolist() == [0, 1, 3, 2]
     assert history.rank is not None and history.rank.tolist() == [1, 2, 0, 0]
+    assert history.sequences(4)[0].tolist() == [[3, 0, 3, 1], [5, 5, 5, 5], [5, 5, 5, 2]]
     assert "ignored 1 item ids that are not in the catalogue: x" in caplog.text
     assert top.predict(None, []) == []
     with pytest.raises(UserError, match="k = 0, expected a number of items from 1 on"):

@@ -20,23 +20,26 @@ class History:
 
     `matrix` is a binary CSR float32 (B, n_items). `rank` is aligned with `matrix.indices`: the 0-based position
     of each entry in its user's time order, or None where the data carry no order. `disliked` is a binary CSR
-    (B, n_items) of what the users rated too low for a hit, or None where nothing is known of that.
+    (B, n_items) of what the users rated too low for a hit, or None where nothing is known of that. `events` is every
+    interaction in order of time, or None where nobody has an item twice.
     """
 
     matrix: csr_matrix
     rank: Ranks | None
     disliked: csr_matrix | None = None
+    events: Sequences | None = None
 
     def rows(self, users: NDArray[np.int64]) -> "History":
         """The histories of `users` (B,), in that order."""
         matrix = self.matrix[users]
         disliked = None if self.disliked is None else self.disliked[users]
+        events = None if self.events is None else self.events.rows(users)
         if self.rank is None:
-            return History(matrix, None, disliked)
+            return History(matrix, None, disliked, events)
         starts, ends = self.matrix.indptr[users], self.matrix.indptr[users + 1]
         lengths = ends - starts
         offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return History(matrix, self.rank[np.repeat(starts, lengths) + offsets], disliked)
+        return History(matrix, self.rank[np.repeat(starts, lengths) + offsets], disliked, events)
 
     def weighted(self, w_min: float, w_max: float, form: WeightForm = "linear", gamma: float = 1.0) -> csr_matrix:
         """The interactions (B, n_items), weighed by their place in time; UserError where the data have no order.
@@ -61,7 +64,9 @@ class History:
         )
 
     def in_order(self) -> Sequences:
-        """Every user's items, oldest first. Raises UserError where the data carry no order."""
+        """Every user's items, oldest first, repeats included. Raises UserError where the data carry no order."""
+        if self.events is not None:
+            return self.events
         if self.rank is None:
             raise UserError("this model reads histories in their order, and this dataset has no order in time")
         return Sequences.ordered(self.matrix, self.rank)

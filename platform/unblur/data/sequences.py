@@ -34,6 +34,13 @@ class Sequences:
         """How many items each user has (B,)."""
         return np.diff(self.indptr)
 
+    def rows(self, users: Ints) -> "Sequences":
+        """The sequences of `users` (B,), in that order."""
+        lengths = self.lengths[users]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        places = np.arange(indptr[-1]) + np.repeat(self.indptr[users] - indptr[:-1], lengths)
+        return Sequences(self.items[places], indptr, self.n_items)
+
     def padded(self, length: int) -> tuple[Ints, Ints]:
         """The last `length` items of each user (B, length), newest last, padded on the left; and how many (B,)."""
         return self.windows(self.indptr[:-1], self.indptr[1:], length)

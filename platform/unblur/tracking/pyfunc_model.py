@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 
 from unblur import models
 from unblur.data.dataset import History
+from unblur.data.sequences import Sequences
 from unblur.errors import UserError
 
 BLOCK = 512  # users scored at once
@@ -60,17 +61,20 @@ class TopK(PythonModel):
         return [self.items[column] for column in columns if np.isfinite(scores[column])]
 
     def history(self, rows: Sequence[Sequence[str]]) -> History:
-        """The histories as a matrix, with the order in time; an item given twice counts where it came first."""
+        """The histories with their order in time; in the matrix an item given twice counts where it came first."""
         unknown = {item for row in rows for item in row if item not in self.column}
         if unknown:
             named = ", ".join(sorted(map(str, unknown))[:10])
             log.warning("ignored %d item ids that are not in the catalogue: %s", len(unknown), named)
-        known = [np.array(list(dict.fromkeys(self.column[i] for i in row if i in self.column)), int) for row in rows]
+        events = [[self.column[i] for i in row if i in self.column] for row in rows]
+        known = [np.array(list(dict.fromkeys(columns)), int) for columns in events]
         orders = [np.argsort(columns) for columns in known]  # the position in time of each column, columns sorted
         indices = np.concatenate([columns[order] for columns, order in zip(known, orders, strict=True)])
         starts = np.cumsum([0, *map(len, known)])
         matrix = csr_matrix((np.ones(len(indices), np.float32), indices, starts), shape=(len(rows), len(self.items)))
-        return History(matrix, np.concatenate(orders).astype(np.int32))
+        every = np.array([column for columns in events for column in columns], dtype=np.int64)
+        ends = np.cumsum([0, *map(len, events)])
+        return History(matrix, np.concatenate(orders).astype(np.int32), events=Sequences(every, ends, len(self.items)))
 
 
 set_model(TopK())
