@@ -3,7 +3,7 @@
 `Broken` is SASRec with one mistake of each kind; all but the last two were found in published code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def gradients(model: NextItem, dataset: Dataset) -> bool:
     """A parameter gets no gradient, or a target that is in no history does not move."""
     window = Window(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 9]]))
     model.zero_grad()
-    model(window).sum().backward()
+    model([window]).sum().backward()
     reached = [p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters()]
     return not all(reached) or model.items.grad is None or not bool(model.items.grad[9].abs().sum() > 0)
 
@@ -93,8 +93,10 @@ class Broken(sasrec.Model):
             hidden = F.dropout(hidden, 0.5, training=True)
         return hidden
 
-    def forward(self, examples: Window) -> Tensor:
+    def forward(self, examples: Sequence[Window]) -> Tensor:
         if self.mistake != "gradients":
             return super().forward(examples)
-        real = examples.targets < self.n_items  # logits over a detached table (PreferDiff's SASRec)
-        return F.cross_entropy(self.encode(examples.items)[real] @ self.items.detach().T, examples.targets[real])[None]
+        (window,) = examples
+        real = window.targets < self.n_items
+        logits = self.encode(window.items)[real] @ self.items.detach().T  # no gradient there (PreferDiff's SASRec)
+        return F.cross_entropy(logits, window.targets[real], reduction="none")

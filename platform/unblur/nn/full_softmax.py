@@ -45,7 +45,8 @@ class _CrossEntropy(torch.autograd.Function):
         if not (gradient == gradient[:1]).all():
             raise ValueError("full_softmax.cross_entropy is for losses that are summed up or averaged")
         of_hidden, of_table = ctx.saved_tensors
-        return of_hidden * gradient[:, None], of_table * gradient[:1], None
+        scale = gradient[:1].sum()  # 0 where there are no losses
+        return of_hidden * scale, of_table * scale, None
 
 
 def _blocks(hidden: Tensor, table: Tensor) -> Iterator[slice]:

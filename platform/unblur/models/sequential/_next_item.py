@@ -1,7 +1,7 @@
 """What models have in common that predict the next item at every place of a sequence."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple, TypeVar
 
 import numpy as np
@@ -51,7 +51,7 @@ class NextItemConfig(OptimizerConfig):
 
 
 class Window(NamedTuple):
-    """Inputs (b, L) and, at each place, the item that comes next (b, L); both padded on the left with n_items."""
+    """Some of a batch's windows: inputs (b, L) and, at each place, what comes next (b, L); padded on the left."""
 
     items: Tensor
     targets: Tensor
@@ -83,20 +83,21 @@ class NextItem(Trained[C]):
         hidden: Tensor = self.encoder(embedded, real)
         return hidden
 
-    def forward(self, examples: Window) -> Tensor:
+    def forward(self, examples: Sequence[Window]) -> Tensor:
         """The loss of each target (n,), window after window."""
-        real = examples.targets < self.n_items
+        real = [window.targets < self.n_items for window in examples]
+        hidden = torch.cat([self.encode(window.items)[r] for window, r in zip(examples, real, strict=True)])
+        targets = torch.cat([window.targets[r] for window, r in zip(examples, real, strict=True)])
         settings = item_losses.Settings(self.config.negatives, self.config.calibration)
-        loss = LOSSES.get(self.config.loss)
-        losses: Tensor = loss(self.encode(examples.items)[real], self.items, examples.targets[real], settings)
+        losses: Tensor = LOSSES.get(self.config.loss)(hidden, self.items, targets, settings)
         return losses
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         windows = Windows.cut(dataset.history().in_order(), self.config.max_length)
         for rows in windows.batches(self.config.batch_size, epoch_rng(self.seed, epoch)):
-            targets = windows.targets[rows]
-            padded = windows.padded(rows[rank::world], int(targets.max()))
-            yield Batch(Window(*(torch.from_numpy(each).to(self.device) for each in padded)), int(targets.sum()))
+            buckets = [windows.padded(bucket) for bucket in windows.buckets(rows[rank::world])]
+            examples = [Window(*(torch.from_numpy(each).to(self.device) for each in padded)) for padded in buckets]
+            yield Batch(examples, int(windows.targets[rows].sum()))
 
     @torch.inference_mode()
     def score(self, history: History, users: Ids) -> Tensor:

@@ -10,9 +10,6 @@ from unblur.data.sequences import Sequences
 
 Ints = NDArray[np.int64]
 
-POOL = 16
-"""Batches among whose windows those of similar length are put together."""
-
 
 @dataclass(frozen=True)
 class Windows:
@@ -39,17 +36,21 @@ class Windows:
         """How many targets each window has (n,)."""
         return self.ends - self.starts - 1
 
-    def padded(self, rows: Ints, width: int) -> tuple[Ints, Ints]:
-        """Inputs and targets of windows `rows` (b,), each (b, width) and padded on the left."""
+    def padded(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Inputs and targets of windows `rows` (b,), each (b, L) for the longest and padded on the left."""
+        width = int(self.targets[rows].max(initial=1))
         items, _ = self.sequences.windows(self.starts[rows], self.ends[rows], width + 1)
         inputs, targets = items[:, :-1], items[:, 1:].copy()
         targets[inputs == self.sequences.n_items] = self.sequences.n_items
         return inputs, targets
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Ints]:
-        """An epoch's batches of `size` rows, of similar length each, in random order."""
+        """An epoch's batches of `size` rows, in random order."""
         order = rng.permutation(len(self.ends))
-        pool = np.arange(len(order)) // (size * POOL)
-        order = order[np.lexsort((self.targets[order], pool))]
-        starts = np.arange(0, len(order), size)
-        return (order[start : start + size] for start in rng.permutation(starts))
+        return (order[start : start + size] for start in range(0, len(order), size))
+
+    def buckets(self, rows: Ints) -> list[Ints]:
+        """`rows` (b,) in groups whose lengths differ by less than a factor of two: a batch of a few histories that are
+        long and many that are short is then mostly no padding, and stays the random draw that it is."""
+        octave = np.ceil(np.log2(self.targets[rows])).astype(np.int64)
+        return [rows[octave == each] for each in np.unique(octave)] if len(rows) else [rows]
