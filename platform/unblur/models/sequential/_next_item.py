@@ -121,10 +121,10 @@ class NextItem(Trained[C]):
         return self.weight_bytes + of_batch + 2 * BLOCK_BYTES + RANKING_BYTES
 
     def operations(self, dataset: Dataset) -> Operations:
-        """The item table four times for each target, or its negatives; the layers; AdamW over all of it."""
+        """The item table three times for each target, or its negatives; the layers; AdamW over all of it."""
         targets = max(0, int(dataset.train.nnz) - dataset.n_users)
         against = self.n_items if self.config.loss == "cross_entropy" else self.config.negatives
         layer = 12 * self.config.dim**2
         steps = -(-dataset.n_users // self.config.batch_size)
-        products = targets * (4.0 * against * self.config.dim + 3 * self.layers * layer)
-        return Operations(products, 0.4 * steps * self.parameter_count + 2.0 * targets * against)
+        products = targets * (3.0 * against * self.config.dim + 3 * self.layers * layer)
+        return Operations(products, 0.4 * steps * self.parameter_count + 1.0 * targets * against)
