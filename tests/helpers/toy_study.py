@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.search.identity import StudyIdentity
 from unblur.search.space import SearchSpace
 
@@ -21,9 +22,10 @@ SPACE = {
 def identity(**changes: Any) -> StudyIdentity:
     base: dict[str, Any] = {
         "dataset": "d" * 8,
-        "split": "per_user_time",
         "protocol": "clean",
-        "history": "train",
+        "evaluation": EvaluationProtocol(
+            split="per_user_time", ratios="70/20/10", targets="all", history="train", ties="hash"
+        ),
         "model": "toy",
         "space": SearchSpace.model_validate(SPACE),
         "metric": "ndcg_at_10",

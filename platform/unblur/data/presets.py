@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from unblur.data.filters import Filter, KCore, MinCounts
-from unblur.data.request import DataRequest, HistoryName, SplitName
-from unblur.data.sources import table
+from unblur.data.request import DataRequest, HistoryName, SplitName, Ties
+from unblur.data.sources import source, table
 from unblur.errors import UserError, unknown
 
 
@@ -145,6 +145,12 @@ def split_of(request: DataRequest) -> SplitName | Literal["given"]:
     """How the data of a request are divided: as it asks, else in the dataset's own way."""
     preset = resolve(request)
     return request.split or ("given" if preset.given else preset.split)
+
+
+def ties_of(request: DataRequest) -> Ties:
+    """What decides between a user's interactions at equal times: as the request asks, else the source's own way."""
+    own: Ties = getattr(source(resolve(request).source), "TIES", "hash")
+    return request.ties or own
 
 
 def history_of(request: DataRequest) -> HistoryName:

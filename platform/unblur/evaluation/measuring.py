@@ -12,10 +12,10 @@ METRICS = functions("metric", "unblur.evaluation.metrics")
 CUTOFFS = (1, 5, 10, 20)
 
 DEFINITION = (
-    "full ranking; input history = train (or train+valid where said); candidates = all items but the user's train "
-    "(validation), all but train and valid (test); recall divides by all held-out items; ideal DCG cut at K; "
-    "mean over users with at least one held-out item; coverage and Gini over all their lists together"
+    "recall divides by all held-out items; ideal DCG cut at K; mean over users with at least one held-out item; "
+    "coverage and Gini over all their lists together"
 )
+"""Of the metrics; `evaluation.protocol` has the rest."""
 
 
 def key(metric: str, k: int) -> str:

@@ -15,6 +15,7 @@ from unblur.data.test_set import TestSet
 from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.experiments.ablation import Cell, Measured
 from unblur.files import download, read_json, under, write_json
+from unblur.models import trained_on
 from unblur.running.resources import Resources
 from unblur.training.task import OUTCOME, Task, run
 from unblur.training.workers import on_best_device
@@ -93,7 +94,7 @@ def _score(piece: Piece, part: Part, dataset: Dataset, evaluate: Callable[[Any],
     if not missing:
         return
     with tempfile.TemporaryDirectory() as scratch:
-        model = on_best_device(models.load(download(under(piece.home, "model"), Path(scratch))))
+        model = on_best_device(trained_on.load(download(under(piece.home, "model"), Path(scratch)), dataset))
     for point in missing:
         model.infer_with(point)  # every point sets the same fields
         scored[_key(point)] = evaluate(model).metrics()

@@ -11,11 +11,12 @@ from unblur.data.prepare import prepare
 from unblur.data.store import load_dataset
 from unblur.data.test_set import TestSet
 from unblur.errors import UserError
-from unblur.evaluation.measuring import CUTOFFS, DEFINITION, METRICS, key
+from unblur.evaluation.measuring import CUTOFFS, METRICS, key
 from unblur.experiments.context import absolute
 from unblur.experiments.options import EvaluateOptions
 from unblur.experiments.results import write_summary
 from unblur.experiments.test_once import evaluate_folder, popularity
+from unblur.models import trained_on
 from unblur.tracking import names
 from unblur.tracking.client import connect
 from unblur.tracking.registry import load_registered
@@ -28,6 +29,7 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
     prepared = prepare(options.data, options.data_dir, local)
     name, folder = _find(options, prepared.digest)
     dataset = load_dataset(prepared.folder)
+    trained_on.check(folder, dataset)
     opened = TestSet.open(f"evaluate {name}, history {options.test_history}", local, dataset, options.test_history)
     metrics = evaluate_folder(folder, dataset, opened.test, options.test_history).metrics()
     least = popularity(dataset, opened.test, options.test_history)
@@ -37,7 +39,7 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
     for metric in METRICS.names():
         table.add_row(metric, *(f"{metrics[key(metric, k)]:.4f}" for k in CUTOFFS), f"{least[key(metric, 10)]:.4f}")
     console.print(table)
-    console.print(f"{DEFINITION}; history here: {options.test_history}", markup=False)
+    console.print(options.protocol.definition, markup=False)
     if options.summary:
         write_summary(options.summary, {"model": name, "history": options.test_history, "test": metrics})
 

@@ -14,7 +14,6 @@ from unblur import models
 from unblur.data import openings
 from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed
-from unblur.evaluation.measuring import DEFINITION
 from unblur.experiments.champion import challenge
 from unblur.experiments.context import Session
 from unblur.experiments.final_runs import Retrains
@@ -123,7 +122,7 @@ def _test(
         {names.test(name): each for name, each in values.items()},
         {"per_user": scratch / "per_user"},
         {
-            names.METRICS: DEFINITION,
+            names.METRICS: session.options.protocol.definition,
             names.HISTORY: session.options.test_history,
             names.MODEL_URI: uri or "",
             names.CHAMPION: champion,

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from unblur.data.presets import history_of
 from unblur.data.request import DataRequest, HistoryName
+from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.options import Options
 
 Gpus = Annotated[float, Field(ge=0)] | Literal["auto"]
@@ -23,6 +24,11 @@ class TestOptions(Options):
     def test_history(self) -> HistoryName:
         """`history`, or what the split implies."""
         return self.history or history_of(self.data)
+
+    @property
+    def protocol(self) -> EvaluationProtocol:
+        """How the model is tested."""
+        return EvaluationProtocol.of(self.data, self.test_history)
 
 
 class RunOptions(TestOptions):

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import ray
 from rich.console import Console
 
-from unblur.data.presets import split_of
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import Session, command, ray_cluster
 from unblur.experiments.final_evaluation import Result, finale, is_over
@@ -115,9 +114,8 @@ def identity_of(
     options, plan = session.options, session.plan
     return StudyIdentity(
         dataset=session.dataset.digest,
-        split=split_of(options.data),
         protocol=options.data.protocol,
-        history=options.test_history,
+        evaluation=options.protocol,
         model=options.model,
         space=space,
         swept=swept or {},

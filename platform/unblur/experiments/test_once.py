@@ -17,6 +17,7 @@ from unblur.data.test_set import TestSet
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
 from unblur.files import download, read_json, under, upload, write_json
+from unblur.models import trained_on
 from unblur.running.resources import Resources
 from unblur.training.memory import take_share
 from unblur.training.workers import on_best_device
@@ -53,7 +54,7 @@ def results_on_test(model: str, data: TestSet, resources: Resources, per_user: P
 
 def evaluate_folder(folder: Path, dataset: Dataset, test: csr_matrix, history: HistoryName) -> Evaluation:
     """The final evaluation of a saved model, on the GPU when there is one."""
-    return final(on_best_device(models.load(folder)), dataset, test, history)
+    return final(on_best_device(trained_on.load(folder, dataset)), dataset, test, history)
 
 
 def popularity(dataset: Dataset, test: csr_matrix, history: HistoryName) -> dict[str, float]:

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Sequence
 
-from unblur.evaluation.measuring import DEFINITION, spelled
+from unblur.evaluation.measuring import spelled
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.tables import Table
 from unblur.tracking import names
@@ -17,7 +17,7 @@ def definitions(evidence: Evidence) -> Table:
     first = evidence.studies[0]
     facts = {name: f"{value:,}" for name, value in first.run.facts.items() if type(value) is int}
     rows = [
-        ["metrics", first.run.tags.get(names.METRICS, DEFINITION)],
+        ["metrics", first.run.tags.get(names.METRICS, "unknown")],
         ["history", f"{first.history}: what a model sees of a user at the test"],
         ["selection", f"the best {first.metric} on validation; the test set is opened once, for the final models"],
         ["data", ", ".join(f"{name} {value}" for name, value in facts.items()) or "unknown"],

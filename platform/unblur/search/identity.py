@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.search.space import Parameter, SearchSpace
 
 
@@ -17,9 +18,9 @@ class StudyIdentity(BaseModel):
 
     dataset: str
     """Digest of the prepared train and validation data."""
-    split: str
     protocol: str
-    history: str
+    """Clean or noisy training data."""
+    evaluation: EvaluationProtocol
     model: str
     space: SearchSpace
     """What the search draws from."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.files import under, upload, write_json
+from unblur.models import trained_on
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, Plan, TrainingFailed, fit
 from unblur.training.memory import Peak, gigabytes, room
@@ -60,7 +61,7 @@ def run(task: Task, dataset: Dataset, report: Report, workers: Workers = Workers
         raise TrainingFailed(f"out of memory: {str(error).splitlines()[0]}") from error
     if workers.rank == 0:
         if task.keep:
-            upload(model.save, under(task.folder, "model"))
+            upload(lambda folder: trained_on.save(model, folder, dataset), under(task.folder, "model"))
             # last: who finds it finds the whole model
             facts = {"parameters": model.parameter_count, **peak.facts(device)}
             write_json(under(task.folder, OUTCOME), {**asdict(outcome), **facts})

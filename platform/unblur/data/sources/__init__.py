@@ -9,6 +9,8 @@ A source is a module with two functions:
         writes the smallest well-formed files of this format into `folder` and returns what `load` takes: the format's
         definition by example, on which the contract tests run.
 
+and, where equal times are in the order of the file, `TIES = "file"`; else a seeded hash decides between them.
+
 Modules whose name starts with an underscore are not sources.
 """
 

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from unblur.data.interactions import Interactions, build
 from unblur.data.reading import contents, delimited, lines_of
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, Ties
+
+TIES: Ties = "file"
+"""Ratings of one second are in the order in which they were given, as far as that is known."""
 
 
 def load(files: Sequence[Path], request: DataRequest) -> Interactions:
@@ -13,7 +16,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     (file,) = files
     data = contents(file, member="ratings.dat").replace(b"::", b"\t")  # the fast parser knows one-byte delimiters
     raw = delimited(file, data, ["user", "item", "rating", "timestamp"], delimiter="\t")
-    return build(raw, file, lines_of(file), request, scale=(1, 5), ties="file")
+    return build(raw, file, lines_of(file), request, scale=(1, 5), ties=TIES)
 
 
 def example(folder: Path) -> Sequence[Path]:

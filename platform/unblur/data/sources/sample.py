@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unblur.data.interactions import Interactions, build
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, Ties
 
 USERS, ITEMS, GENRES, STAGES = 2000, 1000, 40, 5
 DAY = 86_400
+TIES: Ties = "file"
 
 Matrix = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     raw = pd.DataFrame({"user": user, "item": item}).astype(str)
     raw["rating"] = np.clip(np.rint(4.3 + 0.3 * affinity + rng.normal(0, 0.8, len(user))), 1, 5)
     raw["timestamp"] = _times(rng, user)
-    return build(raw, Path("sample"), lambda row: f"sample, row {row}", request, scale=(1, 5), ties="file")
+    return build(raw, Path("sample"), lambda row: f"sample, row {row}", request, scale=(1, 5), ties=TIES)
 
 
 def _choices(

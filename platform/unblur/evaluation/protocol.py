@@ -1,0 +1,62 @@
+"""Evaluation protocol: how data are divided and ranked, as one value and as the text that travels with every number."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from unblur.data.presets import split_of, ties_of
+from unblur.data.request import DataRequest, HistoryName, RatiosName, SplitName, Ties
+from unblur.evaluation.measuring import DEFINITION
+
+SPLITS: dict[str, str] = {
+    "per_user_time": "each user's first interactions are train, the last test",
+    "per_user_random": "each user's interactions divided at random",
+    "global_time": "divided at two moments for all users",
+    "leave_one_out": "each user's last interaction is test, the one before it validation",
+    "given": "the division that comes with the data",
+}
+TIES: dict[Ties, str] = {"file": "in the file's order", "item": "by item id", "hash": "by a seeded hash"}
+
+
+class EvaluationProtocol(BaseModel):
+    """All that decides what is held out, what a model sees of a user, and what it ranks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    split: SplitName | Literal["given"]
+    ratios: RatiosName | None
+    """Shares of train, validation and test; None where the split has none."""
+    targets: Literal["all", "last"]
+    """Which of a user's held-out interactions are to be found."""
+    history: HistoryName
+    """What a model sees of a user at the test."""
+    seen: Literal["masked"] = "masked"
+    """Whether what is in train (at the test: in validation too) may be recommended."""
+    ties: Ties
+    """What decides which of a user's interactions at equal times is the earlier."""
+    repeats: Literal["first"] = "first"
+    """Which interaction of a user with the same item counts."""
+
+    @classmethod
+    def of(cls, request: DataRequest, history: HistoryName) -> Self:
+        """The protocol that a request for data implies, with what a model sees at the test."""
+        split = split_of(request)
+        return cls(
+            split=split,
+            ratios=None if split in ("given", "leave_one_out") else request.ratios or "70/20/10",
+            targets="last" if split == "leave_one_out" else "all",
+            history=history,
+            ties=ties_of(request),
+        )
+
+    @property
+    def definition(self) -> str:
+        """What the numbers mean, in a sentence of parts."""
+        parts = [
+            f"split {self.split}{f' {self.ratios}' if self.ratios else ''}: {SPLITS[self.split]}",
+            f"equal times {TIES[self.ties]}; of a repeated pair the {self.repeats} counts",
+            f"full ranking; input history = train (validation), {self.history} (test)",
+            "candidates = all items but the user's train (validation), all but train and valid (test)",
+            DEFINITION,
+        ]
+        return "; ".join(parts)

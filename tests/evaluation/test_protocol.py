@@ -1,0 +1,34 @@
+"""The evaluation protocol: what a request implies, and the text that travels with the numbers."""
+
+import pytest
+
+from unblur.data.request import DataRequest
+from unblur.errors import UserError
+from unblur.evaluation.protocol import EvaluationProtocol
+from unblur.experiments.options import EvaluateOptions
+
+IMPLIED = [
+    ({}, ("per_user_time", "70/20/10", "all", "train", "file")),
+    ({"ratios": "80/20", "ties": "item"}, ("per_user_time", "80/20", "all", "train", "item")),
+    ({"dataset": "mine.csv", "split": "global_time"}, ("global_time", "70/20/10", "all", "train", "hash")),
+    ({"dataset": "beauty_5core"}, ("leave_one_out", None, "last", "train+valid", "hash")),
+    ({"dataset": "diffrec_ml_1m_clean"}, ("given", None, "all", "train", "hash")),
+]
+
+
+@pytest.mark.parametrize(("request_", "expected"), IMPLIED)
+def test_what_a_request_implies(request_, expected):
+    found = EvaluateOptions(data=DataRequest(**request_)).protocol
+    assert (found.split, found.ratios, found.targets, found.history, found.ties) == expected
+    assert found.split in found.definition and f"{found.history} (test)" in found.definition
+
+
+def test_every_choice_changes_the_text():
+    protocols = [EvaluateOptions(data=DataRequest(**request)).protocol for request, _ in IMPLIED]
+    protocols.append(EvaluationProtocol.of(DataRequest(), "train+valid"))
+    assert len({protocol.definition for protocol in protocols}) == len({*protocols}) == len(protocols)
+
+
+def test_unknown_data_are_refused():
+    with pytest.raises(UserError, match="unknown dataset"):
+        EvaluationProtocol.of(DataRequest(dataset="nothing_like_it"), "train")
