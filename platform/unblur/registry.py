@@ -27,27 +27,28 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, group: str, find: Callable[[], Mapping[str, Callable[[], T]]]) -> None:
         """kind: the word for a part in messages. group: the entry points that add to it. find: a loader by name."""
         self.kind, self.group, self._find = kind, group, find
+        self._seen: dict[str, Callable[[], T]] = {}  # a part that was found stays; a new one is looked for
 
     def names(self) -> list[str]:
         """All known names, sorted."""
         return sorted(self._loaders())
 
     def __contains__(self, name: str) -> bool:
-        return name in self._loaders()
+        return name in self._seen or name in self._loaders()
 
     def get(self, name: str) -> T:
         """The part of that name; UserError, with the nearest name, when there is none."""
-        loaders = self._loaders()
-        if name not in loaders:
-            raise unknown(self.kind, name, loaders)
-        return loaders[name]()
+        if name not in self:
+            raise unknown(self.kind, name, self.names())
+        return self._seen[name]()
 
     def summary(self, name: str) -> str:
         """The first line of the part's docstring."""
         return (getdoc(self.get(name)) or "").partition("\n")[0]
 
     def _loaders(self) -> dict[str, Callable[[], T]]:
-        return {**{point.name: point.load for point in _installed(self.group)}, **self._find()}
+        self._seen = {**{point.name: point.load for point in _installed(self.group)}, **self._find()}
+        return self._seen
 
 
 def modules(kind: str, package: str) -> Registry[Any]:

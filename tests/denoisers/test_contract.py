@@ -1,30 +1,21 @@
-"""What every denoiser promises; new ones are found by their file."""
+"""What every denoiser promises, with every encoder; new ones of both are found by their files."""
 
 from functools import partial
-from pkgutil import iter_modules
 
 import pytest
 import torch
+from tests.helpers.networks import ATTENDING, CONDITIONED, N_ITEMS, PAIRS, conditioned, network
 
-import unblur.denoisers
-from unblur.denoisers.base import Denoiser, LearnedNull, LinearEnds
+from unblur.diffusion.denoiser import LinearEnds
 from unblur.diffusion.guidance import guided
+from unblur.diffusion.predictions import PREDICTIONS
 from unblur.diffusion.process import Process
+from unblur.diffusion.samplers import SAMPLERS
 from unblur.diffusion.sampling import hidden_chain, plain_chain, reverse_steps
 from unblur.diffusion.schedules import linear_variance
 from unblur.nn.sparse import with_values
 
-NAMES = [module.name for module in iter_modules(unblur.denoisers.__path__) if module.name != "base"]
-B, N = 6, 40
-
-
-def build(name: str, dims: tuple[int, ...] = (12,), normalize: bool = False, learned_null: bool = False) -> Denoiser:
-    torch.manual_seed(0)
-    network = unblur.denoisers.build(name, N, dims, dropout=0.3, normalize=normalize)
-    if learned_null:
-        assert isinstance(network, LinearEnds)
-        network = LearnedNull(network)
-    return network.eval()
+B = 6
 
 
 def steps(x: torch.Tensor, t: int) -> torch.Tensor:
@@ -34,58 +25,66 @@ def steps(x: torch.Tensor, t: int) -> torch.Tensor:
 @pytest.fixture
 def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(1)
-    history = (torch.rand(B, N) < 0.3).float()
+    history = (torch.rand(B, N_ITEMS) < 0.3).float()
     history[2] = 0  # a user without history
-    return torch.randn(B, N), torch.arange(B), history.to_sparse_csr()
+    return torch.randn(B, N_ITEMS), torch.arange(B), history.to_sparse_csr()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)
 @pytest.mark.parametrize("dims", [(12,), (8, 16)])
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("learned_null", [False, True])
 def test_shape_time_and_condition(
-    name: str, dims: tuple[int, ...], normalize: bool, learned_null: bool, inputs: tuple
+    denoiser: str, encoder: str, dims: tuple[int, ...], normalize: bool, learned_null: bool, inputs: tuple
 ) -> None:
-    network, (x, t, condition) = build(name, dims, normalize, learned_null), inputs
+    made, (x, t, history) = network(denoiser, encoder, dims, normalize, learned_null), inputs
     with torch.no_grad():
-        output, null = network(x, t, condition), network(x, t, None)
-        assert output.shape == (B, N) and output.isfinite().all()
-        assert not network(x, t + 3, condition).allclose(output)
+        c = made.encode(history)
+        output, null = made(x, t, c), made(x, t, None)
+        assert output.shape == (B, N_ITEMS) and output.isfinite().all()
+        assert not made(x, t + 3, c).allclose(output)
         differs = (output - null).abs().amax(dim=1) > 1e-6
         # an empty history is the null condition
-        assert differs.tolist() == [(network.GUIDED or learned_null) and row != 2 for row in range(B)]
+        assert differs.tolist() == [(conditioned(denoiser, encoder) or learned_null) and row != 2 for row in range(B)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)
 @pytest.mark.parametrize("learned_null", [False, True])
-def test_gradient_reaches_every_parameter(name: str, learned_null: bool, inputs: tuple) -> None:
-    network = build(name, learned_null=learned_null)
-    network(*inputs).square().sum().backward()
-    for parameter_name, parameter in network.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
+def test_gradient_reaches_every_parameter(denoiser: str, encoder: str, learned_null: bool, inputs: tuple) -> None:
+    made, (x, t, history) = network(denoiser, encoder, learned_null=learned_null), inputs
+    made(x, t, made.encode(history)).square().sum().backward()
+    for name, parameter in made.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_dense_and_sparse_input_agree(name: str, inputs: tuple) -> None:
-    network, (_, t, condition) = build(name, normalize=True), inputs
+@pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)
+def test_dense_and_sparse_input_agree(denoiser: str, encoder: str, inputs: tuple) -> None:
+    made, (_, t, history) = network(denoiser, encoder, normalize=True), inputs
     with torch.no_grad():
-        torch.testing.assert_close(network(condition, t, condition), network(condition.to_dense(), t, condition))
+        c = made.encode(history)
+        torch.testing.assert_close(made(history, t, c), made(history.to_dense(), t, c))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("prediction", ["x0", "eps", "v"])
-@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)
+def test_a_latent_may_be_diffused_too(denoiser: str, encoder: str, inputs: tuple) -> None:
+    made, (_, t, history) = network(denoiser, encoder, n=7), inputs
+    assert made(torch.randn(B, 7), t, made.encode(history)).shape == (B, 7)
+
+
+@pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)
+@pytest.mark.parametrize("prediction", PREDICTIONS.names())
 @pytest.mark.parametrize(
-    ("sparse", "dims", "learned_null", "sampler"),
+    ("sparse", "normalize", "dims", "learned_null", "sampler"),
     [
-        (False, (12,), False, "posterior_mean"),
-        (True, (8, 16), False, "posterior_mean"),
-        (True, (12,), True, "posterior_mean"),
-        (False, (8, 16), False, "ddim"),
+        (False, False, (12,), False, "posterior_mean"),
+        (True, True, (8, 16), False, "posterior_mean"),
+        (True, False, (12,), True, "posterior_mean"),
+        (False, True, (8, 16), False, "ddim"),
     ],
 )
 def test_the_hidden_chain_is_the_plain_chain(
-    name: str,
+    denoiser: str,
+    encoder: str,
     prediction: str,
     normalize: bool,
     sparse: bool,
@@ -94,20 +93,20 @@ def test_the_hidden_chain_is_the_plain_chain(
     sampler: str,
     inputs: tuple,
 ) -> None:
-    network, (x, _, condition) = build(name, dims, normalize, learned_null).double(), inputs
-    if not isinstance(network, LinearEnds):
-        pytest.skip(f"{name} has no linear ends")
-    condition = condition.double()
-    x = condition if sparse else x.double()
-    chain = reverse_steps(Process(linear_variance(7, 1.0, 0.1, 0.9), 7), prediction, sampler)
-
-    encoded, ends = network.encode(condition), network.ends()
+    made, (x, _, history) = network(denoiser, encoder, dims, normalize, learned_null).double(), inputs
+    if not isinstance(made, LinearEnds):
+        pytest.skip(f"{denoiser} has no linear ends")
+    history = history.double()
+    x = history if sparse else x.double()
+    process = Process(linear_variance(7, 1.0, 0.1, 0.9), 7, PREDICTIONS.get(prediction)())
+    chain = reverse_steps(process, SAMPLERS.get(sampler))
+    c, ends = made.encode(history), made.ends()
 
     def output(scale: float, x: torch.Tensor, t: int) -> torch.Tensor:
-        return guided(*(partial(network, x, steps(x, t), c) for c in (None, condition)), scale)
+        return guided(*(partial(made, x, steps(x, t), each) for each in (None, c)), scale)
 
     def hidden(scale: float, z: torch.Tensor, t: int) -> torch.Tensor:
-        return guided(*(partial(network.hidden, z, steps(z, t), c) for c in (None, encoded)), scale)
+        return guided(*(partial(made.hidden, z, steps(z, t), each) for each in (None, c)), scale)
 
     with torch.no_grad():
         for scale in (0.0, 1.0, 2.5):
@@ -116,11 +115,20 @@ def test_the_hidden_chain_is_the_plain_chain(
             torch.testing.assert_close(fast, plain, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["cross_attention", "self_attention"])
-def test_attention_does_not_see_what_the_condition_dropped(name: str, inputs: tuple) -> None:
-    network, (x, t, condition) = build(name), inputs
-    kept = torch.arange(N) % 2 * condition.to_dense()
-    zeros = with_values(condition, kept[condition.to_dense() > 0])
+@pytest.mark.parametrize(("denoiser", "encoder"), ATTENDING)
+def test_attention_does_not_see_what_the_condition_dropped(denoiser: str, encoder: str, inputs: tuple) -> None:
+    made, (x, t, history) = network(denoiser, encoder), inputs
+    kept = torch.arange(N_ITEMS) % 2 * history.to_dense()
+    zeros = with_values(history, kept[history.to_dense() > 0])
     assert (zeros.values() == 0).any()
     with torch.no_grad():
-        torch.testing.assert_close(network(x, t, zeros), network(x, t, kept.to_sparse_csr()))
+        torch.testing.assert_close(made(x, t, made.encode(zeros)), made(x, t, made.encode(kept.to_sparse_csr())))
+
+
+@pytest.mark.parametrize(("denoiser", "encoder"), CONDITIONED)
+def test_a_users_condition_depends_on_no_other_user(denoiser: str, encoder: str, inputs: tuple) -> None:
+    made, (x, t, history) = network(denoiser, encoder), inputs
+    with torch.no_grad():
+        alone = history.to_dense()[3:4].to_sparse_csr()
+        together = made(x, t, made.encode(history))[3:4]
+        torch.testing.assert_close(made(x[3:4], t[3:4], made.encode(alone)), together, rtol=1e-4, atol=1e-5)

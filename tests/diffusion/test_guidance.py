@@ -6,7 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.diffusion.guidance import RAMPS, drop_items, drop_rows, guide, guided, scale_at
+from unblur.diffusion.guidance import drop_rows, guide, guided
+from unblur.diffusion.guidance._rule import ramp_up
+from unblur.diffusion.ramps import RAMPS
+from unblur.pairings.partial import drop_items
 
 
 def test_scale_one_is_the_strong_pass_zero_the_weak_one_and_the_rest_lies_on_their_line() -> None:
@@ -22,15 +25,15 @@ def test_scale_one_is_the_strong_pass_zero_the_weak_one_and_the_rest_lies_on_the
     assert guided(weak, strong, 2.0) == 5 == guide(torch.tensor(1.0), torch.tensor(3.0), 2.0)
 
 
-@given(T=st.integers(1, 50), scale=st.floats(0, 5), ramp=st.sampled_from(sorted(RAMPS)))
+@given(T=st.integers(1, 50), scale=st.floats(0, 5), ramp=st.sampled_from(RAMPS.names()))
 def test_the_scale_goes_from_one_to_its_end_without_turning(T: int, scale: float, ramp: str) -> None:
-    scales = [scale_at(t, T, scale, ramp) for t in reversed(range(T))]
+    scales = ramp_up(T, scale, ramp)[::-1]
     assert scales[-1] == pytest.approx(scale)
     if ramp != "constant" and T > 1:
         assert scales[0] == 1
     distances = [abs(s - 1) for s in scales]
     assert all(a <= b + 1e-12 for a, b in pairwise(distances))
-    assert [scale_at(t, T, 1.0, ramp) for t in range(T)] == [1.0] * T
+    assert ramp_up(T, 1.0, ramp) == [1.0] * T
 
 
 def test_dropout_of_rows_and_items_keeps_their_shares() -> None:

@@ -5,17 +5,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unblur.diffusion.objective import Denoised
+from unblur.diffusion.objectives.squared_error import Objective
+from unblur.diffusion.predictions import PREDICTIONS
 from unblur.diffusion.process import Process
+from unblur.diffusion.samplers import SAMPLERS
 from unblur.diffusion.sampling import plain_chain, reverse_steps, thinned
 from unblur.diffusion.schedules import SCHEDULES, linear_variance, linear_variance_exact, zero_terminal_snr
 
 BOUNDS = (0.5, 0.01, 0.4)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", SCHEDULES.names())
 @given(T=st.integers(1, 60), s=st.floats(1e-4, 1))
 def test_every_schedule_gives_betas_of_a_growing_noise(name: str, T: int, s: float) -> None:
-    betas = SCHEDULES[name](T, s, 0.01, 0.9)
+    betas = SCHEDULES.get(name)(T, s, 0.01, 0.9)
     assert betas.shape == (T,) and betas.dtype == torch.float64
     inner = betas[:-1] if name == "zero_terminal_snr" else betas
     assert (betas > 0).all() and (inner < 1).all()
@@ -33,12 +37,31 @@ def test_linear_variance_is_eq_4_after_its_first_step() -> None:
     torch.testing.assert_close(torch.cumprod(1 - betas, 0), expected)
 
 
-@pytest.mark.parametrize("sampler", ["posterior_mean", "ddim"])
+DETERMINISTIC = [name for name in SAMPLERS.names() if name != "ancestral"]
+HALF = torch.tensor(0.5), torch.tensor(0.75)
+
+
+def predicting(name: str, betas: torch.Tensor | None, T: int) -> Process:
+    return Process(betas, T, PREDICTIONS.get(name)())
+
+
+def true_output(name: str, x_0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """What a perfect network answers; a new prediction is added here."""
+    return {"x0": x_0, "eps": noise, "v": alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * x_0}[name]
+
+
+@pytest.mark.parametrize("name", SAMPLERS.names())
+def test_every_sampler_keeps_the_variance_within_bounds(name: str) -> None:
+    variance, sigma = SAMPLERS.get(name)(*HALF)
+    assert 0 <= variance <= 1 - HALF[1] and 0 <= sigma**2 <= variance + 1e-6
+
+
+@pytest.mark.parametrize("sampler", DETERMINISTIC)
 @pytest.mark.parametrize("prediction", ["x0", "v"])
 @pytest.mark.parametrize("T", [1, 6])
 def test_with_zero_terminal_snr_the_chain_starts_from_noise_alone(prediction: str, sampler: str, T: int) -> None:
     betas = zero_terminal_snr(T, *BOUNDS)
-    process = Process(betas, T)
+    process = predicting(prediction, betas, T)
     assert process.alpha_bar[-1] == 0
     if T > 1:
         assert betas[0] == pytest.approx(float(linear_variance_exact(T, *BOUNDS)[0]))
@@ -48,28 +71,28 @@ def test_with_zero_terminal_snr_the_chain_starts_from_noise_alone(prediction: st
     def truth(x_t: torch.Tensor, t: int) -> torch.Tensor:
         a = process.alpha_bar[t].float()
         eps = (x_t - a.sqrt() * x_0) / (1 - a).sqrt()
-        return x_0 if prediction == "x0" else a.sqrt() * eps - (1 - a).sqrt() * x_0
+        return true_output(prediction, x_0, eps, a)
 
-    torch.testing.assert_close(plain_chain(noise, reverse_steps(process, prediction, sampler), truth), x_0)
-    assert process.weight(prediction, torch.arange(T)).isfinite().all()
+    torch.testing.assert_close(plain_chain(noise, reverse_steps(process, SAMPLERS.get(sampler)), truth), x_0)
+    assert process.weights.isfinite().all()
 
 
-@pytest.mark.parametrize("prediction", ["x0", "eps", "v"])
+@pytest.mark.parametrize("prediction", PREDICTIONS.names())
 def test_the_true_output_gives_x_0_back(prediction: str) -> None:
-    process = Process(linear_variance(8, *BOUNDS), 8)
+    process = predicting(prediction, linear_variance(8, *BOUNDS), 8)
     x_0, noise, t = torch.rand(8, 30), torch.randn(8, 30), torch.arange(8)
     x_t = process.q_sample(x_0, t, noise)
-    a = process.alpha_bar[:, None].float()
-    outputs = {"x0": x_0, "eps": noise, "v": a.sqrt() * noise - (1 - a).sqrt() * x_0}
-    torch.testing.assert_close(process.to_x0(prediction, outputs[prediction], x_t, t), x_0, rtol=1e-3, atol=2e-4)
-    error = process.squared_error(prediction, outputs[prediction], x_0, x_t, noise, t)
+    output = true_output(prediction, x_0, noise, process.alpha_bar[:, None].float())
+    x_0_hat = process.to_x0(output, x_t, t)
+    torch.testing.assert_close(x_0_hat, x_0, rtol=1e-3, atol=2e-4)
+    error = Objective(process.prediction)(Denoised(x_0, x_t, noise, t, output, x_0_hat), x_0_hat, x_0)
     torch.testing.assert_close(error, torch.zeros(8), atol=1e-6, rtol=0)
 
 
 def test_the_posterior_mean_is_bayes_rule() -> None:
     """q(x_{t-1} | x_t, x_0) from the two Gaussians that define it, in one dimension."""
     process = Process(linear_variance(6, *BOUNDS), 6)
-    for step in reverse_steps(process, "x0", "ancestral")[:-1]:
+    for step in reverse_steps(process, SAMPLERS.get("ancestral"))[:-1]:
         now, before = float(process.alpha_bar[step.t]), float(process.alpha_bar[step.t - 1])
         alpha = now / before
         precision = alpha / (1 - alpha) + 1 / (1 - before)
@@ -81,44 +104,43 @@ def test_the_posterior_mean_is_bayes_rule() -> None:
 def test_weights_are_drops_in_signal_to_noise_and_one_at_first() -> None:
     process = Process(linear_variance(6, *BOUNDS), 6)
     snr = process.alpha_bar / (1 - process.alpha_bar)
-    weights = process.weight("x0", torch.arange(6))
+    weights = process.weights
     assert weights[0] == 1
     torch.testing.assert_close(weights[1:].double(), snr[:-1] - snr[1:], rtol=1e-6, atol=0)
 
 
 def test_without_noise_the_network_is_applied_t_times() -> None:
     process = Process(None, 3)
-    assert [(step.t, step.keep, step.take) for step in reverse_steps(process, "x0")] == [
+    assert [(step.t, step.keep, step.take) for step in reverse_steps(process)] == [
         (2, 0, 1),
         (1, 0, 1),
         (0, 0, 1),
     ]
-    assert (process.weight("x0", torch.arange(3)) == 1).all()
+    assert (process.weights == 1).all()
 
 
 def test_a_thinned_chain_keeps_the_ends() -> None:
     process = Process(linear_variance(10, *BOUNDS), 10)
-    steps = reverse_steps(process, "x0", kept=[0, 4, 9])
+    steps = reverse_steps(process, kept=[0, 4, 9])
     assert [step.t for step in steps] == [9, 4, 0]
     assert (steps[-1].keep, steps[-1].take) == (0, pytest.approx(1))
 
 
-@pytest.mark.parametrize("prediction", ["x0", "eps", "v"])
+@pytest.mark.parametrize("prediction", PREDICTIONS.names())
 @pytest.mark.parametrize("kept", [None, [0, 3, 7]])
 def test_ddim_with_the_true_output_stays_on_its_own_noise(prediction: str, kept: list[int] | None) -> None:
     """Song et al. 2021: the noise of x_t is kept, so that every x_t' is q_sample of the same x_0 and noise."""
-    process = Process(linear_variance(8, *BOUNDS), 8)
+    process = predicting(prediction, linear_variance(8, *BOUNDS), 8)
     x_0, noise = torch.rand(3, 30, dtype=torch.float64), torch.randn(3, 30, dtype=torch.float64)
     seen = []
 
     def truth(x_t: torch.Tensor, t: int) -> torch.Tensor:
         torch.testing.assert_close(x_t, process.q_sample(x_0, torch.full((3,), t), noise))
         seen.append(t)
-        a = process.alpha_bar[t]
-        return {"x0": x_0, "eps": noise, "v": a.sqrt() * noise - (1 - a).sqrt() * x_0}[prediction]
+        return true_output(prediction, x_0, noise, process.alpha_bar[t])
 
     start = process.q_sample(x_0, torch.full((3,), 7), noise)
-    torch.testing.assert_close(plain_chain(start, reverse_steps(process, prediction, "ddim", kept), truth), x_0)
+    torch.testing.assert_close(plain_chain(start, reverse_steps(process, SAMPLERS.get("ddim"), kept), truth), x_0)
     assert seen == list(reversed(kept or range(8)))
 
 
@@ -130,12 +152,12 @@ def test_thinned_steps_ascend_and_keep_the_ends(T: int, count: int) -> None:
 
 
 def test_the_squared_error_has_the_gradients_of_its_definition() -> None:
-    process = Process(linear_variance(4, *BOUNDS), 4)
+    objective = Objective(PREDICTIONS.get("x0")())
     output, x_0 = (torch.randn(5, 9, dtype=torch.float64, requires_grad=True) for _ in range(2))
     t, none = torch.arange(5) % 4, torch.empty(0)
 
     def ours(output: torch.Tensor, x_0: torch.Tensor) -> torch.Tensor:
-        return process.squared_error("x0", output, x_0, none, none, t)
+        return objective(Denoised(x_0, none, none, t, output, output), output, x_0)
 
     torch.testing.assert_close(ours(output, x_0), (output - x_0).square().mean(-1))
     assert torch.autograd.gradcheck(ours, (output, x_0))

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.spaces.clustered_vae import ClusteredVAE, shares
+from unblur.nn.clustered_vae import ClusteredVAE, shares
 
 N = 30
 

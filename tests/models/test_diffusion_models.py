@@ -9,10 +9,10 @@ from tests.helpers.synthetic import communities
 from tests.models.test_contract import CHANCE, scores, trained
 
 from unblur import models
+from unblur.diffusion.guided_sampler import GuidedSampler
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.diffusion import cfg_diffrec, diffrec, t_diffrec
-from unblur.models.diffusion._reverse import Reverse
 
 SPLIT = communities()
 GENERATIVE = {"noise_scale": 1.0, "noise_min": 0.1, "noise_max": 0.99, "t_prime_share": 1.0, "condition_dropout": 0.5}
@@ -41,7 +41,7 @@ def test_bad_configurations_say_what_would_be_right(params: dict, message: str) 
     "params",
     [
         {"loss": "multinomial"},
-        {"denoiser": "embedding", "embedding_dim": 8},
+        {"encoder": "bottleneck", "embedding_dim": 8},
         {"normalize": True, "reweight": False},
         {"time_sampling": "uniform", "schedule": "cosine", "noise_scale": 1.0, "noise_max": 0.9},
         {"prediction": "v", "noise_scale": 0.5, "noise_max": 0.5},
@@ -52,9 +52,9 @@ def test_bad_configurations_say_what_would_be_right(params: dict, message: str) 
         {"self_condition": True},
         {**GENERATIVE, "self_condition": True, "loss": "multinomial", "guidance_scale": 2.0},
         {"condition_w_min": 0.5, "null_condition": "learned", "guidance_scale": 1.5},
-        {**GENERATIVE, "denoiser": "cross_attention", "embedding_dim": 16},
-        {**GENERATIVE, "denoiser": "self_attention", "embedding_dim": 16},
-        {**GENERATIVE, "denoiser": "transformer"},
+        {**GENERATIVE, "denoiser": "cross_attention", "encoder": "none", "embedding_dim": 16},
+        {**GENERATIVE, "encoder": "set_transformer", "embedding_dim": 16},
+        {**GENERATIVE, "denoiser": "dit"},
         {**GENERATIVE, "guidance": "auto", "guidance_scale": 1.5, "p_uncond": 0.0, "samples": 2},
         {**GENERATIVE, "guidance_ramp": "cosine", "guidance_scale": 2.0},
         {**GENERATIVE, "guidance_scale": 2.0},
@@ -79,7 +79,7 @@ def test_in_the_generative_regime_scale_zero_is_popularity_and_the_condition_is_
 def test_the_hidden_chain_ranks_as_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     model = trained("cfg_diffrec", SPLIT, epochs=3, T=20, guidance_scale=2.0, normalize=True)
     fast = scores(model, SPLIT, list(range(20)))
-    monkeypatch.setattr(Reverse, "in_hidden_space", False)
+    monkeypatch.setattr(GuidedSampler, "in_hidden_space", False)
     plain = scores(model, SPLIT, list(range(20)))
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
     assert fast.topk(10).indices.equal(plain.topk(10).indices)
@@ -114,14 +114,14 @@ def test_epochs_are_shuffled_differently() -> None:
 def test_the_condition_may_have_its_own_recency_weights() -> None:
     config = cfg_diffrec.Config(condition_w_min=0.2)
     model = models.model_class("cfg_diffrec")(config, SPLIT.n_users, SPLIT.n_items)
-    rows, condition, _ = next(model.batches(SPLIT, 0)).examples
+    rows, condition, *_ = next(model.batches(SPLIT, 0)).examples
     assert (rows.values() == 1).all()
     assert {round(value, 4) for value in condition.values().tolist()} == {0.2, 0.4, 0.6, 0.8, 1.0}
 
 
 def test_exponential_weights_grow_by_a_constant_factor() -> None:
     model = models.model_class("t_diffrec")(t_diffrec.Config(w_form="exponential"), SPLIT.n_users, SPLIT.n_items)
-    rows, _, _ = next(model.batches(SPLIT, 0)).examples
+    rows, *_ = next(model.batches(SPLIT, 0)).examples
     weights = sorted(set(rows.values().tolist()))
     assert weights == pytest.approx([0.1 * 10 ** (i / 4) for i in range(5)])
 

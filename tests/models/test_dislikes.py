@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_matrix
+from tests.helpers.networks import ATTENDING
 from tests.helpers.synthetic import communities, with_dislikes
 from tests.models.test_contract import SMALL, trained
 
 from unblur import models
 from unblur.data.dataset import Dataset
+from unblur.diffusion.triplets import triplet_losses, triplets
 from unblur.errors import UserError
-from unblur.models.diffusion._dislikes import Examples, triplet_losses, triplets
 from unblur.nn.sparse import from_scipy
 
 PLAIN = communities()
@@ -84,11 +85,12 @@ def test_a_history_that_tells_no_dislikes_is_served_too(name: str) -> None:
     assert model.score(replace(RATED.history().rows(users), disliked=None), users).isfinite().all()
 
 
-@pytest.mark.parametrize("denoiser", ["cross_attention", "self_attention"])
-def test_attention_cannot_take_a_signed_condition(denoiser: str) -> None:
-    with pytest.raises(UserError, match=f"denoiser = {denoiser}.*take concat"):
-        models.configure("cfg_diffrec", {"dislike_weight": 0.5, "denoiser": denoiser}, "--set")
-    models.configure("cfg_diffrec", {"triplet_weight": 0.5, "denoiser": denoiser}, "--set")
+@pytest.mark.parametrize(("denoiser", "encoder"), ATTENDING)
+def test_attention_cannot_take_a_signed_condition(denoiser: str, encoder: str) -> None:
+    parts = {"denoiser": denoiser, "encoder": encoder}
+    with pytest.raises(UserError, match=f"({denoiser}|{encoder}) attends to items.*take encoder = bag"):
+        models.configure("cfg_diffrec", {"dislike_weight": 0.5, **parts}, "--set")
+    models.configure("cfg_diffrec", {"triplet_weight": 0.5, **parts}, "--set")
 
 
 def test_triplets_pair_every_dislike_with_each_of_the_users_hits_equally_often() -> None:
@@ -112,7 +114,7 @@ def test_the_triplet_loss_is_a_mean_over_a_users_dislikes_and_zero_without() -> 
     low = from_scipy(csr_matrix(np.array([[0, 1, 1, 0], [0, 0, 0, 0]], np.float32)), CPU)
     scores = torch.tensor([[1.0, 0.5, 2.0, 9.0], [1.0, 2.0, 3.0, 4.0]])
     expected = (math.log1p(math.exp(0.5 - 1)) + math.log1p(math.exp(2 - 1))) / 2
-    found = triplet_losses(scores, Examples(rows, rows, low))
+    found = triplet_losses(scores, rows, low)
     torch.testing.assert_close(found, torch.tensor([expected, 0.0]))
 
 

@@ -13,7 +13,9 @@ from unblur import models
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.diffusion import l_diffrec
-from unblur.models.diffusion._clusters import clusters
+from unblur.models.diffusion._item_embeddings import item_embeddings
+from unblur.spaces import Moment
+from unblur.spaces.clustered_vae import grouped
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, fit
 
@@ -22,7 +24,8 @@ SMALL = {"dims": (32,), "in_dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr"
 
 
 def made(seed: int = 0, **params: Any) -> l_diffrec.Model:
-    return l_diffrec.Model(l_diffrec.Config(**{**SMALL, **params}), SPLIT.n_users, SPLIT.n_items, seed)
+    config = l_diffrec.Config.model_validate({**SMALL, **params})
+    return l_diffrec.Model(config, SPLIT.n_users, SPLIT.n_items, seed)
 
 
 @pytest.mark.parametrize("source", ["svd", "lightgcn", "file"])
@@ -30,7 +33,7 @@ def test_the_groups_are_the_communities(source: str, tmp_path: Path) -> None:
     if source == "file":
         source = str(tmp_path / "item_emb.npy")
         np.save(source, np.eye(4, dtype=np.float32).repeat(10, axis=0))
-    groups = clusters(SPLIT, source, 4, seed=0).reshape(4, 10)
+    groups = grouped(item_embeddings(SPLIT, source, 0), 4, seed=0).reshape(4, 10)
     assert (groups == groups[:, :1]).all() and len(set(groups[:, 0])) == 4
 
 
@@ -42,7 +45,7 @@ def test_unusable_embeddings_are_named(content: str, tmp_path: Path) -> None:
     elif content != "missing":
         np.save(file, np.full((SPLIT.n_items if content == "nan" else 7, 3), np.nan))
     with pytest.raises(UserError, match=r"item_embeddings = .*item_emb.npy"):
-        clusters(SPLIT, str(file), 2, seed=0)
+        item_embeddings(SPLIT, str(file), 0)
 
 
 @pytest.mark.parametrize(
@@ -69,20 +72,28 @@ def test_the_weights_anneal_as_in_the_authors_code() -> None:
         (100, 1500, 0.3, 0.024),
         (499, 9999, 0.3, 0.005),
     ):
-        model.progress = epochs, updates
-        assert model._annealed() == pytest.approx((kl, lambda_))
+        assert model.space.annealed(Moment(epochs, updates)) == pytest.approx((kl, lambda_))
 
 
 def test_the_clock_of_the_weights_is_that_of_the_training_also_after_a_resume() -> None:
     model = made(batch_size=7)
     steps = len(list(model.batches(SPLIT, 0)))
     assert steps == -(-SPLIT.n_users // 7)
-    seen = []
-    for _ in made(batch_size=7).batches(SPLIT, 5):
-        pass
-    for _ in model.batches(SPLIT, 5, rank=1, world=2):
-        seen.append(model.progress)
+    seen = [batch.examples.moment for batch in model.batches(SPLIT, 5, rank=1, world=2)]
     assert seen == [(5, 5 * steps + i) for i in range(steps)]
+
+
+def test_a_batch_drawn_ahead_does_not_move_the_clock() -> None:
+    """The schedules go by the batch, not by what was drawn last: workers may fetch ahead."""
+    model = made(batch_size=30, encoder_dropout=0.0, dropout=0.0)
+    batches = list(model.batches(SPLIT, 0))
+    losses = []
+    for examples in (batches[0].examples, batches[0].examples._replace(moment=batches[3].examples.moment)):
+        torch.manual_seed(0)
+        losses.append(model(examples).detach())
+    assert not losses[0].equal(losses[1])
+    torch.manual_seed(0)
+    assert model(batches[0].examples).equal(losses[0])
 
 
 def test_without_reweighting_lambda_weighs_the_vae() -> None:
@@ -106,7 +117,7 @@ def test_vae_and_denoiser_have_their_own_learning_rates_and_no_parameter_is_left
     rates = {id(p): group["lr"] for group in model.optimizer().param_groups for p in group["params"]}
     assert len(rates) == len(list(model.parameters()))
     for name, parameter in model.named_parameters():
-        assert rates[id(parameter)] == (0.001 if name.startswith("codec") else 0.002)
+        assert rates[id(parameter)] == (0.001 if name.startswith("space") else 0.002)
 
 
 def test_the_authors_settings_have_the_papers_number_of_parameters() -> None:
@@ -131,7 +142,8 @@ def test_loading_needs_no_data(tmp_path: Path) -> None:
     model.setup(SPLIT)
     model.save(tmp_path)
     loaded = models.load(tmp_path)
-    assert loaded.codec.groups.equal(model.codec.groups) and not model.codec.groups.equal(made(n_groups=3).codec.groups)
+    groups = [each.space.vae.groups for each in (loaded, model, made(n_groups=3))]
+    assert groups[0].equal(groups[1]) and not groups[1].equal(groups[2])
     assert scores(loaded, SPLIT, [0, 1]).equal(scores(model.eval(), SPLIT, [0, 1]))
 
 

@@ -7,7 +7,8 @@ from tests.helpers.synthetic import communities, with_dislikes
 
 from unblur import models
 from unblur.errors import UserError
-from unblur.models.needs import ORDER, RATINGS, refuse_unmet, refuse_unserved, unmet
+from unblur.models.needs import refuse_unmet, refuse_unserved, unmet
+from unblur.parts import ORDER, RATINGS
 
 ORDERED, RATED = communities(), with_dislikes(communities())
 UNORDERED = replace(ORDERED, train_rank=None, valid_rank=None)
@@ -31,11 +32,13 @@ def test_data_with_order_and_ratings_serve_everything() -> None:
 @pytest.mark.parametrize("name", models.names())
 def test_neutral_values_are_accepted_by_data_that_lack_everything(name: str) -> None:
     config_class = models.config_class(name)
-    constants = {field: need.neutral for field, need in unmet(config_class, UNORDERED).items()}
     if config_class.NEEDS:
         with pytest.raises(UserError, match=f"{name} needs"):
             refuse_unserved(config_class, UNORDERED)
         return
+    needs = unmet(config_class, UNORDERED)
+    known = models.configure(name, {}, "test").model_dump()
+    constants = {field: need.neutral for field, need in needs.items() if field in known}
     config = models.configure(name, constants, "test")
     refuse_unmet(config, UNORDERED)
     model = models.model_class(name)(config, UNORDERED.n_users, UNORDERED.n_items)

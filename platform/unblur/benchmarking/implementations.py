@@ -44,7 +44,7 @@ class Ours:
         self._begin(1)
 
     def _begin(self, steps: int) -> None:
-        config = diffrec.Config(**self.params, T=steps)
+        config = diffrec.Config.model_validate({**self.params, "T": steps})
         self.model = diffrec.Model(config, self.dataset.n_users, self.dataset.n_items)
         self.training = Training(self.model, self.dataset, Plan(), lambda _: None, None, Workers())
 

@@ -33,7 +33,7 @@ def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, th
 
     torch.set_num_threads(threads)
     dataset = load_dataset(Path(folder))
-    config = diffrec.Config(dims=(hidden,), batch_size=batch_size, T=steps)
+    config = diffrec.Config.model_validate({"dims": (hidden,), "batch_size": batch_size, "T": steps})
     model = diffrec.Model(config, dataset.n_users, dataset.n_items)
     with tempfile.TemporaryDirectory() as kept:
         checkpoints = Checkpoints(kept)

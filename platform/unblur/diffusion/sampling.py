@@ -6,16 +6,17 @@ Every sampler here is a list of affine steps x' = keep x_t + take output (+ sigm
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from unblur.diffusion.process import Prediction, Process, x0_from
+from unblur.diffusion.process import Process
+from unblur.diffusion.samplers import posterior_mean
 from unblur.nn.onednn import Packed
 from unblur.nn.sparse import TINY, dense, project, row_squares
 
-Sampler = Literal["posterior_mean", "ancestral", "ddim"]
+Sampler = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(variance, sigma) of a reverse step (`samplers`)."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,11 @@ class Step:
     sigma: float = 0.0
 
 
-def reverse_steps(
-    process: Process, prediction: Prediction, sampler: Sampler = "posterior_mean", kept: Sequence[int] | None = None
-) -> list[Step]:
-    """The reverse chain, last step first: x' = sqrt(alpha_bar') x_0 + sqrt(1 - alpha_bar' - sigma^2) eps (+ sigma z).
+def reverse_steps(process: Process, sampler: Sampler = posterior_mean, kept: Sequence[int] | None = None) -> list[Step]:
+    """The reverse chain, last step first, as the sampler has it.
 
-    With the posterior's sigma this is the posterior mean (DiffRec eq. 8, 10), `ancestral` adds its noise at all but
-    the last step (the CFG paper's eq. 5), and `ddim` has sigma = 0 (Song et al. 2021, eq. 12). `kept`: the ascending
-    steps to run, all by default; the schedule is then thinned to them. Without noise (s = 0) the network's output
-    simply replaces x_t.
+    kept: the ascending steps to run, all by default; the schedule is then thinned to them. Without noise (s = 0) the
+    network's output simply replaces x_t.
     """
     kept = range(process.T) if kept is None else kept
     alpha_bar = process.alpha_bar.double().cpu()
@@ -44,14 +41,13 @@ def reverse_steps(
     for i in reversed(range(len(kept))):
         now = alpha_bar[kept[i]]
         before = alpha_bar[kept[i - 1]] if i else torch.ones_like(now)
-        a, b = x0_from(prediction, now)
+        a, b = process.prediction.to_x0(now)
         if process.noiseless:
             steps.append(Step(kept[i], float(a), float(b)))
             continue
-        variance = (1 - now / before) * (1 - before) / (1 - now) if sampler != "ddim" else torch.zeros_like(now)
+        variance, sigma = sampler(now, before)
         of_xt = ((1 - before - variance).clamp(min=0) / (1 - now)).sqrt()
         of_x0 = before.sqrt() - now.sqrt() * of_xt
-        sigma = variance.sqrt() if sampler == "ancestral" else torch.zeros_like(now)
         steps.append(Step(kept[i], float(of_x0 * a + of_xt), float(of_x0 * b), float(sigma)))
     return steps
 

@@ -1,14 +1,15 @@
 """Noise schedules: each public function returns the betas (T,) of one schedule, in double precision.
 
-A schedule is found by its name (`SCHEDULES`); a new one is one more function here. All take the same four
-numbers: T steps, the noise scale s, and the bounds noise_min < noise_max.
+A new one is one more function here. All take the same four numbers: T steps, the noise scale s, and the bounds
+noise_min < noise_max.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from unblur.registry import functions
 
 MAX_BETA = 0.999
 FIRST_BETA = 1e-5
@@ -66,8 +67,4 @@ def _fix_first(betas: Tensor) -> Tensor:
     return torch.cat([betas.new_tensor([FIRST_BETA]), betas[1:]])
 
 
-Schedule = Callable[[int, float, float, float], Tensor]
-SCHEDULES: dict[str, Schedule] = {
-    function.__name__: function
-    for function in (linear_variance, linear_variance_exact, zero_terminal_snr, linear_beta, cosine, binomial)
-}
+SCHEDULES = functions("schedule", __name__)

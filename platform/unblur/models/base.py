@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from unblur.data.dataset import Dataset, History
+from unblur.evaluation.ranking import SCORE_BYTES
 
 
 class ModelConfig(BaseModel):
@@ -33,6 +34,9 @@ class TrainableConfig(ModelConfig):
     """Decay, per step, of the running average of the weights that is evaluated and kept (Ho et al. 2020); 0 keeps the
     weights themselves."""
 
+
+RANKING_BYTES = 3 * SCORE_BYTES
+"""A block of scores, its masked copy and the best of it."""
 
 C = TypeVar("C", bound=ModelConfig)
 T = TypeVar("T", bound=TrainableConfig)
@@ -102,7 +106,16 @@ class Recommender(ABC, Generic[C]):
 
 
 class ClosedFormRecommender(Recommender[C]):
-    """A model that is fitted in one go."""
+    """A model that is fitted in one go. The estimates are those of a dense matrix over pairs of items."""
+
+    def footprint(self, dataset: Dataset) -> int:
+        """A matrix in double precision, its copy in single precision, and the data."""
+        return 12 * dataset.n_items**2 + 32 * int(dataset.train.nnz)
+
+    def operations(self, dataset: Dataset) -> Operations:
+        """A sparse product over every pair of a user's items, and the inverse of the matrix."""
+        pairs = float(np.square(np.diff(dataset.train.indptr).astype(np.float64)).sum())
+        return Operations(float(dataset.n_items) ** 3, pairs + 4.0 * dataset.n_items**2)
 
     @abstractmethod
     def fit(self, dataset: Dataset) -> None:
@@ -144,6 +157,12 @@ class TrainableRecommender(Recommender[T], nn.Module):
     def weight_bytes(self) -> int:
         """Weights, gradients, two moments, the best copy, and the running average where there is one."""
         return 4 * (6 if self.config.ema else 5) * self.parameter_count
+
+    def footprint(self, dataset: Dataset) -> int:
+        """What training keeps of the weights, eight dense batches, a sparse copy of the data; and a block to rank."""
+        rows = getattr(self.config, "batch_size", dataset.n_users)
+        dense_batches = 8 * rows * (self.n_items + sum(getattr(self.config, "dims", ())))
+        return self.weight_bytes + 4 * (dense_batches + 6 * int(dataset.train.nnz)) + RANKING_BYTES
 
     def operations(self, dataset: Dataset) -> Operations:
         """Two or three products per layer and user, forwards and backwards; AdamW visits all weights in each step."""

@@ -4,13 +4,10 @@ A Config field says so by its metadata, `Annotated[float, Needs(ORDER, neutral=1
 follow from that. What the whole model needs is its Config's `NEEDS`.
 """
 
-from dataclasses import dataclass
-
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.models.base import ModelConfig
-
-ORDER, RATINGS = "order", "ratings"
+from unblur.parts import ORDER, RATINGS, Needs
 
 REASONS = {ORDER: "the data have no order in time", RATINGS: "the data know no ratings too low for a hit"}
 
@@ -21,16 +18,6 @@ _REFUSALS = {
         "every interaction counts as a hit (--min-rating 4 changes that)"
     ),
 }
-
-
-@dataclass(frozen=True)
-class Needs:
-    """Metadata of a Config field that only data with `what` can serve, but for its neutral value."""
-
-    what: str
-    """ORDER or RATINGS."""
-    neutral: float | str
-    """The value that turns the parameter off."""
 
 
 def unmet(config_class: type[ModelConfig], dataset: Dataset) -> dict[str, Needs]:
@@ -55,12 +42,12 @@ def refuse_unserved(config_class: type[ModelConfig], dataset: Dataset) -> None:
 def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:
     """UserError that names the model, or the fields whose values the dataset cannot serve."""
     refuse_unserved(type(config), dataset)
-    values = {name: getattr(config, name) for name in unmet(type(config), dataset)}
+    values = config.model_dump()  # of the parts that are chosen
     for what, refusal in _REFUSALS.items():
         asked = [
             f"{name} = {values[name]}"
             for name, need in unmet(type(config), dataset).items()
-            if need.what == what and values[name] not in (None, need.neutral)
+            if need.what == what and values.get(name) not in (None, need.neutral)
         ]
         if asked:
             raise UserError(f"{' and '.join(asked)} needs {refusal}")

@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import History, WeightForm
 from unblur.models.base import ModelConfig
-from unblur.models.needs import ORDER, Needs
+from unblur.parts import ORDER, Needs
 
 
 class HistoryConfig(ModelConfig):

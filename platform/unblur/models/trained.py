@@ -9,7 +9,6 @@ from pydantic import Field
 from torch import Tensor
 
 from unblur.errors import UserError
-from unblur.evaluation.ranking import SCORE_BYTES
 from unblur.models.base import TrainableConfig, TrainableRecommender
 from unblur.models.files import load_model, save_model
 from unblur.models.recency import RecencyConfig
@@ -31,9 +30,6 @@ class TrainedConfig(RecencyConfig, OptimizerConfig):
 
 
 C = TypeVar("C", bound=OptimizerConfig)
-
-RANKING_BYTES = 3 * SCORE_BYTES
-"""A block of scores, its masked copy and the best of it."""
 
 
 class Trained(TrainableRecommender[C]):

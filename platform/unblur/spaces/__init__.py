@@ -1,1 +1,70 @@
-"""What is diffused: one module per space."""
+"""Spaces: what is diffused, and how it scores items. One file per choice."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unblur.data.dataset import Dataset
+from unblur.registry import modules
+
+SPACES = modules("space", __name__)
+
+ItemEmbeddings = Callable[[Dataset, str, int], NDArray[np.float32]]
+"""Embeddings (n_items, d) of the dataset's items, by their source's name, with a seed."""
+
+
+class Target(NamedTuple):
+    """What is diffused of a batch."""
+
+    x_0: Tensor
+    """(b, dim)."""
+    details: Any = None
+    """What the space's own loss needs beside it."""
+
+
+class Moment(NamedTuple):
+    """When in the training a batch comes: what annealed weights go by."""
+
+    epoch: int
+    update: int
+
+
+class Space(nn.Module, ABC):
+    """A part of this package: one file with this class, named `Space(n_items, config)`, and its `Config`."""
+
+    OF_COUNTS: ClassVar[bool] = False
+    """Whether x_0 holds interactions themselves."""
+    dim: int
+    """Length of x_0."""
+
+    def setup(self, dataset: Dataset, seed: int, embeddings: ItemEmbeddings) -> None:
+        """Learn from the data what is not learned by gradient; called once before training."""
+
+    @abstractmethod
+    def target(self, rows: Tensor) -> Target:
+        """What training diffuses of weighted histories (b, n_items), sparse CSR."""
+
+    @abstractmethod
+    def start(self, rows: Tensor) -> Tensor:
+        """What inference diffuses of them: (b, dim), dense or sparse CSR."""
+
+    @abstractmethod
+    def scores(self, x_0: Tensor) -> Tensor:
+        """Scores of all items (b, n_items) for x_0 (b, dim)."""
+
+    def loss(self, diffusion: Tensor, scores: Tensor, target: Target, moment: Moment) -> Tensor:
+        """The training losses (b,), given the diffusion's (b,) and the scores (b, n_items) of the denoised x_0."""
+        return diffusion
+
+    def footprint(self, dataset: Dataset) -> int:
+        """Estimated bytes that `setup` takes."""
+        return 0
+
+    @property
+    def lr(self) -> float | None:
+        """Its own learning rate; None: the denoiser's."""
+        return None

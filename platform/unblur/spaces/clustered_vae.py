@@ -1,99 +1,105 @@
-"""Spaces to diffuse in: the clustered VAE of L-DiffRec. (DiffRec diffuses the interactions themselves.)"""
-
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+"""The latent of a VAE with an encoder per group of items (L-DiffRec, Wang et al. 2023, section 3.3)."""
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
 
-from unblur.nn.layers import linear_layer
+from unblur import spaces
+from unblur.data.dataset import Dataset
+from unblur.nn.clustered_vae import ClusteredVAE
+from unblur.nn.sparse import dropped
+from unblur.parts import PartConfig
+from unblur.spaces import ItemEmbeddings, Moment, Target
+
+KL_UPDATES = 200
+LAMBDA_EPOCHS, LAMBDA_FLOOR = 500, 0.005
 
 
-class ClusteredVAE(nn.Module):
-    """One encoder per group of items, all into one latent (Wang et al. 2023, section 3.3).
+class Config(PartConfig):
+    """The VAE's parameters; the defaults are the authors' for ML-1M."""
 
-    in_dims: hidden sizes of the encoders together, the last being the latent's; a group has its share of each by its
-    number of items. out_dims: hidden sizes of one decoder per group, or () for one linear layer from the whole
-    latent to all items. The groups are part of the state, and loading a state takes them over.
-    """
+    vae_lr: float = Field(1e-3, gt=0)
+    """Learning rate of the VAE."""
+    in_dims: tuple[int, ...] = Field((300,), min_length=1)
+    """Hidden sizes of the encoders, all groups together; the last is the latent's."""
+    out_dims: tuple[int, ...] = ()
+    """Hidden sizes of one decoder per group; none: one linear layer from the whole latent to all items."""
+    encoder_dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout on the encoders' input."""
+    n_groups: int = Field(2, ge=1, le=5)
+    """C, groups of items."""
+    item_embeddings: str = "lightgcn"
+    """What k-means makes the groups of: lightgcn or svd of the train interactions, or a .npy file (n_items, d)."""
+    diffusion_weight: float = Field(0.03, ge=0)
+    """lambda; falls linearly over 500 epochs, to 0.005 at least. It weighs the diffusion's loss, or the VAE's where the
+    diffusion's is not reweighted."""
+    kl_weight: float = Field(0.3, ge=0)
+    """The largest weight of the VAE's KL divergence, which would rise from 0 to 1 in 200 updates."""
+    reweight: bool = True
+    """As the diffusion's."""
 
-    groups: Tensor  # (n_items,) int64
-    order: Tensor  # (n_items,) items sorted by group
-    place: Tensor  # (n_items,) where each item is in `order`
 
-    def __init__(self, n_items: int, n_groups: int, in_dims: tuple[int, ...], out_dims: tuple[int, ...]) -> None:
+class Space(spaces.Space):
+    """VAE and denoiser are trained together, gradients flow through the latent, and the denoised latent is decoded."""
+
+    def __init__(self, n_items: int, config: Config) -> None:
         super().__init__()
-        self.n_groups, self.in_dims, self.out_dims = n_groups, in_dims, out_dims
-        even = np.arange(n_items) * n_groups // n_items
-        self.register_buffer("groups", torch.from_numpy(even))
-        for name in ("order", "place"):
-            self.register_buffer(name, torch.arange(n_items), persistent=False)
-        self.sizes: list[int] = np.bincount(even, minlength=n_groups).tolist()
-        self.encoders, self.decoders = self._layers()
-        self.register_load_state_dict_pre_hook(_take_over_groups)  # type: ignore[no-untyped-call]
+        self.config, self.dim = config, config.in_dims[-1]
+        self.vae = ClusteredVAE(n_items, config.n_groups, config.in_dims, config.out_dims)
 
-    def regroup(self, groups: Tensor) -> None:
-        """Other groups (n_items,), from 0: the parameters get new shapes and random values, but stay the same objects.
+    def setup(self, dataset: Dataset, seed: int, embeddings: ItemEmbeddings) -> None:
+        if self.config.n_groups == 1:
+            return
+        groups = grouped(embeddings(dataset, self.config.item_embeddings, seed), self.config.n_groups, seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.vae.regroup(torch.from_numpy(groups))
 
-        An optimiser that holds them therefore goes on holding them.
-        """
-        self.groups.copy_(groups)
-        self.order.copy_(torch.argsort(self.groups, stable=True))
-        self.place.copy_(torch.argsort(self.order))
-        self.sizes = torch.bincount(self.groups, minlength=self.n_groups).tolist()
-        fresh = nn.ModuleList(self._layers())
-        for old, new in zip(
-            [*self.encoders.modules(), *self.decoders.modules()], list(fresh.modules())[1:], strict=True
-        ):
-            if isinstance(old, nn.Linear) and isinstance(new, nn.Linear):
-                old.in_features, old.out_features = new.in_features, new.out_features
-                old.weight.data, old.bias.data = (p.data.to(old.weight.device) for p in (new.weight, new.bias))
+    def target(self, rows: Tensor) -> Target:
+        """A sample of the latent. What is to be decoded is what dropout left of the input, as in the authors' code."""
+        x = dropped(rows.to_dense(), self.config.encoder_dropout)
+        mean, log_variance = self.vae.encode(x)
+        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        return Target(z, (x, mean, log_variance))
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, in_dims[-1]) of the latent of x (B, n_items)."""
-        parts = torch.split(x[:, self.order], self.sizes, dim=1)
-        moments = [encoder(part).chunk(2, dim=1) for encoder, part in zip(self.encoders, parts, strict=True)]
-        mean, log_variance = (torch.cat(list(part), dim=1) for part in zip(*moments, strict=True))
-        return mean, log_variance
+    def start(self, rows: Tensor) -> Tensor:
+        mean: Tensor = self.vae.encode(rows.to_dense())[0]
+        return mean
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Logits (B, n_items) of the latent z (B, in_dims[-1])."""
-        if not self.out_dims:
-            logits: Tensor = self.decoders[0](z)
-            return logits
-        parts = torch.split(z, shares(self.sizes, self.in_dims[-1]), dim=1)
-        return torch.cat([d(part) for d, part in zip(self.decoders, parts, strict=True)], dim=1)[:, self.place]
+    def scores(self, x_0: Tensor) -> Tensor:
+        logits: Tensor = self.vae.decode(x_0)
+        return logits
 
-    def _layers(self) -> tuple[nn.ModuleList, nn.ModuleList]:
-        hidden, latent = self.in_dims[:-1], self.in_dims[-1]
-        own = [[shares(self.sizes, dim)[g] for dim in (*hidden, latent, *self.out_dims)] for g in range(self.n_groups)]
-        k = len(hidden)
-        encoders = [_layers([n, *dims[:k], 2 * dims[k]], True) for n, dims in zip(self.sizes, own, strict=True)]
-        if not self.out_dims:
-            return nn.ModuleList(encoders), nn.ModuleList([_layers([latent, len(self.groups)], False)])
-        decoders = [_layers([*dims[k:], n], False) for n, dims in zip(self.sizes, own, strict=True)]
-        return nn.ModuleList(encoders), nn.ModuleList(decoders)
+    def loss(self, diffusion: Tensor, scores: Tensor, target: Target, moment: Moment) -> Tensor:
+        """lambda diffusion + VAE, or diffusion + lambda VAE without the steps' weights, as in the authors' code."""
+        x, mean, log_variance = target.details
+        likelihood = (x.clamp(min=0) * F.log_softmax(scores, dim=-1)).sum(-1)
+        kl = -(1 + log_variance - mean.square() - log_variance.exp()).sum(-1) / 2
+        kl_weight, lambda_ = self.annealed(moment)
+        vae: Tensor = kl_weight * kl - likelihood
+        return lambda_ * diffusion + vae if self.config.reweight else diffusion + lambda_ * vae
+
+    def annealed(self, moment: Moment) -> tuple[float, float]:
+        """The weight of the KL divergence, which rises, and lambda, which falls."""
+        kl = min(self.config.kl_weight, moment.update / KL_UPDATES)
+        return kl, max(self.config.diffusion_weight * (1 - moment.epoch / LAMBDA_EPOCHS), LAMBDA_FLOOR)
+
+    def footprint(self, dataset: Dataset) -> int:
+        """The embeddings of users and items while the groups are made."""
+        return 4 * 64 * 10 * (dataset.n_users + dataset.n_items)
+
+    @property
+    def lr(self) -> float:
+        return self.config.vae_lr
 
 
-def shares(sizes: Sequence[int], dim: int) -> list[int]:
-    """How `dim` is divided by the groups' sizes: int(size / n_items dim), at least 1, the last group takes the rest.
+def grouped(embeddings: NDArray[np.float32], n_groups: int, seed: int) -> NDArray[np.int64]:
+    """The group (n_items,) of every item by k-means of the embeddings (n_items, d), the smallest group being 0."""
+    from sklearn.cluster import KMeans  # slow to import, and needed by this choice alone
 
-    That is positive for sure when the last group is the largest and dim at least the square of the number of groups.
-    """
-    first = [max(1, int(size / sum(sizes) * dim)) for size in sizes[:-1]]
-    return [*first, dim - sum(first)]
-
-
-def _layers(widths: Sequence[int], tanh_at_end: bool) -> nn.Sequential:
-    """Linear layers with tanh between them."""
-    layers = [layer for a, b in pairwise(widths) for layer in (linear_layer(a, b), nn.Tanh())]
-    return nn.Sequential(*(layers if tanh_at_end else layers[:-1]))
-
-
-def _take_over_groups(codec: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    assert isinstance(codec, ClusteredVAE)
-    groups = state.get(f"{prefix}groups")
-    if groups is not None and groups.shape == codec.groups.shape and not groups.cpu().equal(codec.groups.cpu()):
-        codec.regroup(groups)
+    labels = KMeans(n_groups, n_init=10, random_state=seed).fit_predict(embeddings)
+    by_size = np.argsort(np.bincount(labels, minlength=n_groups), kind="stable")
+    return np.asarray(np.argsort(by_size)[labels], dtype=np.int64)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import Batch
 from unblur.models.batching import epoch_rng, shares
-from unblur.models.trained import RANKING_BYTES, Trained, TrainedConfig
+from unblur.models.trained import Trained, TrainedConfig
 from unblur.nn.sparse import from_scipy, is_sparse, normalized, project, with_values
 
 BIAS_STD = 0.001
@@ -76,11 +76,6 @@ class Autoencoder(Trained[C]):
         if not is_sparse(x):
             return F.dropout(x, self.config.dropout, self.training)
         return with_values(x, F.dropout(x.values(), self.config.dropout, self.training))
-
-    def footprint(self, dataset: Dataset) -> int:
-        """What training keeps of the weights, eight dense batches, a sparse copy of the data; and ranking."""
-        dense_batches = 8 * self.config.batch_size * (self.n_items + sum(self.config.dims))
-        return self.weight_bytes + 4 * (dense_batches + 6 * int(dataset.train.nnz)) + RANKING_BYTES
 
 
 class InputLayer(nn.Module):

@@ -21,7 +21,7 @@ from unblur.models.base import Operations
 from unblur.models.closed_form import slist
 from unblur.models.closed_form._directed import directed_footprint, directed_operations
 from unblur.models.closed_form._linear import Floats, Stored
-from unblur.models.needs import ORDER
+from unblur.parts import ORDER
 
 LEAST_NOISE = 1e-3
 """Noise variance of a chain's last step: about the median eigenvalue of what is diffused (docs/gaussian_cfg.md)."""

@@ -17,8 +17,8 @@ from unblur.models.base import Operations
 from unblur.models.closed_form._directed import sequences
 from unblur.models.closed_form._linear import Stored
 from unblur.models.files import pack_csr, unpack_csr
-from unblur.models.needs import ORDER
 from unblur.models.recency import GeometricConfig
+from unblur.parts import ORDER
 
 
 class Config(GeometricConfig):

@@ -13,7 +13,7 @@ from unblur.data.dataset import Dataset, History
 from unblur.errors import UserError
 from unblur.models.base import ModelConfig, Operations
 from unblur.models.closed_form._linear import Stored
-from unblur.models.needs import ORDER, Needs
+from unblur.parts import ORDER, Needs
 
 
 class Config(ModelConfig):

@@ -17,7 +17,7 @@ from unblur.models.closed_form._directed import (
     geometric,
 )
 from unblur.models.closed_form._linear import Floats, ItemItem, gram, inverse, precision, without_diagonal
-from unblur.models.needs import ORDER, Needs
+from unblur.parts import ORDER, Needs
 
 
 class Config(DirectedConfig):

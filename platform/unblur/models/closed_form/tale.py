@@ -14,7 +14,7 @@ from unblur.models.closed_form._directed import (
     next_alone,
 )
 from unblur.models.closed_form._linear import Floats, ItemItem, inverse
-from unblur.models.needs import ORDER
+from unblur.parts import ORDER
 
 
 class Config(DirectedConfig):

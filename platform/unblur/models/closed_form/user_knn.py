@@ -10,11 +10,10 @@ from scipy.sparse import csr_matrix, diags_array
 from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
-from unblur.models.base import Operations
+from unblur.models.base import RANKING_BYTES, Operations
 from unblur.models.closed_form._linear import Stored
 from unblur.models.files import pack_csr, unpack_csr
 from unblur.models.recency import RecencyConfig
-from unblur.models.trained import RANKING_BYTES
 
 TINY = 1e-12  # a user without interactions
 ROWS = 256  # histories that are compared with all users at a time

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur.data.dataset import Dataset, History
-from unblur.models.base import Batch, Operations
+from unblur.models.base import RANKING_BYTES, Batch, Operations
 from unblur.models.batching import epoch_rng, shares
-from unblur.models.trained import RANKING_BYTES, Trained, TrainedConfig
+from unblur.models.trained import Trained, TrainedConfig
 
 Ids = NDArray[np.int64]
 

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
 from unblur.errors import UserError
-from unblur.models.base import Operations
+from unblur.models.base import RANKING_BYTES, Operations
 from unblur.models.closed_form._linear import Stored
 from unblur.models.recency import RecencyConfig
-from unblur.models.trained import RANKING_BYTES
 
 
 class Config(RecencyConfig):

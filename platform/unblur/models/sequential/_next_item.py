@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur.data.dataset import Dataset, History
-from unblur.models.base import Batch, Operations
+from unblur.models.base import RANKING_BYTES, Batch, Operations
 from unblur.models.batching import epoch_rng
-from unblur.models.needs import ORDER
 from unblur.models.sequential._windows import Windows
-from unblur.models.trained import RANKING_BYTES, OptimizerConfig, Trained
+from unblur.models.trained import OptimizerConfig, Trained
 from unblur.nn import item_losses
 from unblur.nn.full_softmax import BLOCK_BYTES
 from unblur.nn.onednn import linear
+from unblur.parts import ORDER
 from unblur.registry import functions, known
 
 Ids = NDArray[np.int64]

@@ -1,11 +1,10 @@
-"""Groups of similar items: k-means of item embeddings."""
+"""Embeddings of items, learned from the interactions before a training or read from a file."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import svds
-from sklearn.cluster import KMeans
 
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
@@ -13,14 +12,6 @@ from unblur.models.factorization import lightgcn
 
 DIMS = 64
 LIGHT_GCN_EPOCHS = 20
-
-
-def clusters(dataset: Dataset, source: str, n_groups: int, seed: int) -> NDArray[np.int64]:
-    """The group (n_items,) of every item by its embedding, the smallest group being 0."""
-    embeddings = item_embeddings(dataset, source, seed)
-    labels = KMeans(n_groups, n_init=10, random_state=seed).fit_predict(embeddings)
-    by_size = np.argsort(np.bincount(labels, minlength=n_groups), kind="stable")
-    return np.asarray(np.argsort(by_size)[labels], dtype=np.int64)
 
 
 def item_embeddings(dataset: Dataset, source: str, seed: int) -> NDArray[np.float32]:

@@ -1,10 +1,7 @@
-"""What diffusion models learn from ratings that are too low for a hit, besides a signed input: pairs of items.
+"""The triplet loss: a user's hits should score above what the same user rated too low for a hit.
 
-DiffRec leaves negatives to future work; a user's hit should score above what the same user disliked (BPR, Rendle et
-al. 2009, with known negatives instead of sampled ones).
+DiffRec leaves negatives to future work; this is BPR (Rendle et al. 2009) with known negatives instead of sampled ones.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,26 +10,15 @@ from torch.nn import functional as F
 from unblur.nn.sparse import owners
 
 
-class Examples(NamedTuple):
-    """One rank's users of a batch, all sparse CSR (b, n_items)."""
-
-    rows: Tensor
-    """What is diffused: weighted hits, and with a signed input negative dislikes."""
-    condition: Tensor
-    disliked: Tensor | None = None
-    """Binary; None where the loss does not ask for it."""
-
-
-def triplet_losses(scores: Tensor, examples: Examples) -> Tensor:
+def triplet_losses(scores: Tensor, rows: Tensor, disliked: Tensor) -> Tensor:
     """-log sigmoid(hit - dislike) (b,), the mean over a user's dislikes, each against one random hit; 0 without any.
 
-    scores (b, n_items): the predicted x_0, or logits.
+    scores (b, n_items). rows, disliked: sparse CSR (b, n_items), the hits being what is not negative in `rows`.
     """
-    assert examples.disliked is not None
-    row, hit, dislike = triplets(examples.rows, examples.disliked)
+    row, hit, dislike = triplets(rows, disliked)
     losses = F.softplus(scores[row, dislike] - scores[row, hit])
     sums = scores.new_zeros(len(scores)).index_add(0, row, losses)
-    return sums / examples.disliked.crow_indices().diff().clamp(min=1)
+    return sums / disliked.crow_indices().diff().clamp(min=1)
 
 
 def triplets(rows: Tensor, disliked: Tensor) -> tuple[Tensor, Tensor, Tensor]:

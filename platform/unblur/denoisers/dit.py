@@ -7,39 +7,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unblur.denoisers.base import TIME_DIM, LinearEnds, time_embedding
+from unblur.diffusion.denoiser import Conditioning, DenoiserConfig, LinearEnds
 from unblur.nn.layers import linear_layer, matrix
-from unblur.nn.sparse import normalized, project
+from unblur.nn.sparse import project
+from unblur.nn.time_embedding import TIME_DIM, time_embedding
 
 MAX_TOKENS = 4
+
+
+class Config(DenoiserConfig):
+    """Those of the layers: the last of `dims` is the width, all tokens together; there are as many blocks as dims."""
 
 
 class Network(LinearEnds):
     """Blocks of attention among tokens and an MLP, modulated by t and the condition (Peebles & Xie 2023, adaLN).
 
-    dims: the last is the width, all tokens together; their number is that of the blocks. Unlike DiT's, the gates do
-    not start at zero, so that every parameter learns from the first step.
+    Unlike DiT's, the gates do not start at zero, so that every parameter learns from the first step.
     """
 
-    def __init__(self, n_items: int, dims: tuple[int, ...], dropout: float, normalize: bool) -> None:
-        width = dims[-1]
-        super().__init__(n_items, width, width, dropout, normalize)
+    def __init__(self, n: int, config: Config, conditioning: Conditioning) -> None:
+        width = config.dims[-1]
+        super().__init__(n, width, width, config)
         self.tokens = math.gcd(MAX_TOKENS, width)
         d = width // self.tokens
         self.position = nn.Parameter(torch.randn(self.tokens, d) * 0.1)
         self.time = nn.Sequential(linear_layer(TIME_DIM, d), nn.SiLU(), linear_layer(d, d))
-        self.w_condition = matrix(n_items, d)
-        self.blocks = nn.ModuleList(Block(d) for _ in dims)
+        self.encoder = conditioning.make() if conditioning.size else None
+        if self.encoder is not None:
+            self.w_condition = matrix(conditioning.size, d)
+        self.blocks = nn.ModuleList(Block(d) for _ in config.dims)
 
-    def encode(self, condition: Tensor | None) -> Tensor | None:
-        return None if condition is None else project(normalized(condition), self.w_condition)
+    def encode(self, history: Tensor) -> Tensor | None:
+        """What is added to the time embedding: (B, width / tokens); None without an encoder."""
+        return None if self.encoder is None else project(self.encoder(history), self.w_condition)
 
-    def hidden(self, projected: Tensor, t: Tensor, encoded: Any) -> Tensor:
-        c = self.time(time_embedding(t).to(projected.dtype))  # (B, d)
-        c = F.silu(c if encoded is None else c + encoded)
+    def hidden(self, projected: Tensor, t: Tensor, c: Any) -> Tensor:
+        time = self.time(time_embedding(t).to(projected.dtype))  # (B, d)
+        modulating = F.silu(time if c is None else time + c)
         h = projected.view(len(projected), self.tokens, -1) + self.position  # (B, tokens, d)
         for block in self.blocks:
-            h = block(h, c)
+            h = block(h, modulating)
         return torch.tanh(h).flatten(1)
 
 

@@ -1,0 +1,81 @@
+"""The guided reverse chain of a denoiser, in hidden space where that is exactly the same."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unblur.diffusion.denoiser import Denoiser, LinearEnds
+from unblur.diffusion.guidance import guided
+from unblur.diffusion.sampling import Products, Step, hidden_chain, plain_chain
+from unblur.diffusion.self_conditioning import SelfConditioned, WithEstimate
+from unblur.nn.sparse import dense
+
+
+@dataclass(frozen=True)
+class GuidedSampler:
+    """Runs `steps` with a network under guidance: weak + scales[t] (strong - weak)."""
+
+    network: Denoiser
+    weak: Denoiser | None
+    """A weaker network for autoguidance; None: the weak pass is `network` without the condition."""
+    steps: Sequence[Step]
+    scales: Sequence[float]
+    to_x0: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """The x_0 (B, n) that a prediction (B, n) at x_t (B, n) and t (B,) stands for."""
+    activation: Callable[[Tensor], Tensor] | None = None
+    """What turns the guided output into the prediction, if not the identity (a softmax, say)."""
+
+    @property
+    def in_hidden_space(self) -> bool:
+        """Whether `hidden` gives what `plain` does."""
+        linear = isinstance(self.network, LinearEnds) and self.weak is None and self.activation is None
+        return linear and not self.draws
+
+    @property
+    def draws(self) -> bool:
+        """Whether a step adds noise."""
+        return any(step.sigma for step in self.steps)
+
+    def plain(self, x: Tensor, history: Tensor | None, noise: Callable[[int], Tensor]) -> Tensor:
+        """x_0 (B, n) from x (B, n), step by step, given sparse histories (B, n_items); `noise(t)` is step t's."""
+        weaker = self.weak or self.network
+        c = None if history is None else self.network.encode(history)
+        weak_c = self.weak.encode(history) if self.weak and history is not None else None
+        estimate: Tensor | None = None
+
+        def predict(x_t: Tensor, t: int) -> Tensor:
+            nonlocal estimate
+            at = _steps(x_t, t)
+            weak = partial(weaker, x_t, at, _shown(weaker, weak_c, estimate))
+            output = guided(weak, partial(self.network, x_t, at, _shown(self.network, c, estimate)), self.scales[t])
+            output = self.activation(output) if self.activation else output
+            estimate = self.to_x0(output, x_t, at)
+            return output
+
+        return plain_chain(dense(x), self.steps, predict, noise)
+
+    def hidden(self, x: Tensor, history: Tensor | None, products: Products) -> Tensor:
+        """The same; `products` are those of the network's ends."""
+        network = self.network
+        assert isinstance(network, LinearEnds)
+        c = None if history is None else network.encode(history)
+
+        def hidden(projected: Tensor, t: int) -> Tensor:
+            at = torch.tensor([t], device=projected.device)  # one row: its embedding serves the whole block
+            weak, strong = (partial(network.hidden, projected, at, each) for each in (None, c))
+            return guided(weak, strong, self.scales[t])
+
+        return hidden_chain(x, self.steps, network.ends(), products, hidden)
+
+
+def _shown(network: Denoiser, c: Any, estimate: Tensor | None) -> Any:
+    """The condition with the last step's estimate, for a network that asks for it."""
+    return c if estimate is None or not isinstance(network, SelfConditioned) else WithEstimate(c, estimate)
+
+
+def _steps(x: Tensor, t: int) -> Tensor:
+    return torch.full((x.shape[0],), t, device=x.device)

@@ -1,0 +1,49 @@
+"""The contract of a training objective: what a denoised batch costs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from unblur.diffusion.predictions import Prediction
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """A batch that was noised and denoised; all (B, n) but t (B,)."""
+
+    x_0: Tensor
+    x_t: Tensor
+    noise: Tensor
+    t: Tensor
+    output: Tensor
+    """The network's."""
+    x_0_hat: Tensor
+    """What the output says of x_0; with an objective that has an activation, before it (logits)."""
+
+
+class Objective(ABC):
+    """A part of `unblur.diffusion.objectives`: one file with this class, named `Objective`, and its `Config`."""
+
+    WEIGHTED: ClassVar[bool] = True
+    """Whether the bound's weights of the steps (eq. 11) have a meaning for it."""
+    OF_X0: ClassVar[bool] = False
+    """Whether the network must predict x_0 itself."""
+    OF_COUNTS: ClassVar[bool] = False
+    """Whether x_0 must hold interactions, so that a share of them has a meaning."""
+
+    def __init__(self, prediction: Prediction) -> None:
+        self.prediction = prediction
+
+    @abstractmethod
+    def __call__(self, denoised: Denoised, scores: Tensor, rows: Tensor) -> Tensor:
+        """Unweighted losses (B,).
+
+        scores (B, n_items): what x_0_hat says of the items. rows (B, n_items), sparse CSR: what x_0 was made of.
+        """
+
+    def activation(self, x_0: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """What turns an output (B, n) into a prediction, given the x_0 (B, n) that a chain starts from."""
+        return None

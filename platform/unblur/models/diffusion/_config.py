@@ -1,0 +1,123 @@
+"""The parameters of a diffusion recommender: which parts it is composed of, and what belongs to none of them."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from unblur.denoisers import DENOISERS
+from unblur.diffusion.guidance import GUIDANCE
+from unblur.diffusion.objectives import OBJECTIVES
+from unblur.diffusion.predictions import PREDICTIONS
+from unblur.diffusion.samplers import SAMPLERS
+from unblur.diffusion.schedules import SCHEDULES
+from unblur.encoders import ENCODERS
+from unblur.models.base import TrainableConfig
+from unblur.models.recency import RecencyConfig
+from unblur.pairings import PAIRINGS
+from unblur.parts import RATINGS, ComposedConfig, Needs, Part, composed
+from unblur.registry import known
+from unblur.spaces import SPACES
+
+
+@composed
+class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
+    """The papers' symbols; the defaults are DiffRec's, close to the authors' best settings."""
+
+    INFERENCE = frozenset({"t_prime_share", "sampler", "reverse_steps", "samples"})
+
+    space: Annotated[str, Part(SPACES)] = "interactions"
+    """What is diffused."""
+    encoder: Annotated[str, Part(ENCODERS)] = "none"
+    """What the denoiser is told of the history."""
+    denoiser: Annotated[str, Part(DENOISERS)] = "mlp"
+    """The network."""
+    pairing: Annotated[str, Part(PAIRINGS)] = "all"
+    """From which parts of a history x_0 and the condition are made in training."""
+    guidance: Annotated[str, Part(GUIDANCE)] = "none"
+    """What the conditional pass is held against."""
+    loss: Annotated[str, Part(OBJECTIVES)] = "squared_error"
+    """The diffusion's objective."""
+    lr: float = Field(1e-3, gt=0)
+    """Learning rate of AdamW."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay."""
+    batch_size: int = Field(400, ge=1)
+    """Users per step, over all workers."""
+    reweight: bool = True
+    """Weigh each step's squared error by the drop in signal-to-noise ratio (eq. 11); otherwise 1."""
+    time_sampling: Literal["importance", "uniform"] = "importance"
+    """How training draws t (eq. 14)."""
+    prediction: Annotated[str, known(PREDICTIONS)] = "x0"
+    """What the network predicts."""
+    schedule: Annotated[str, known(SCHEDULES)] = "linear_variance"
+    """Noise schedule (eq. 4 by default)."""
+    T: int = Field(5, ge=1)
+    """Diffusion steps."""
+    t_prime_share: float = 0.0
+    """T' = round(share T): forward steps before the reverse chain; 0 starts from the history itself."""
+    noise_scale: float = Field(0.01, ge=0, le=1)
+    """s; 0 means no noise at all."""
+    noise_min: float = Field(0.001, gt=0)
+    """Lower noise bound."""
+    noise_max: float = Field(0.01, lt=1)
+    """Upper noise bound."""
+    sampler: Annotated[str, known(SAMPLERS)] = "posterior_mean"
+    """Reverse steps: posterior mean, the same with the posterior's noise (the CFG paper's eq. 5), or DDIM."""
+    reverse_steps: int | None = Field(None, ge=1)
+    """Run only so many of the T reverse steps, evenly spread [all]."""
+    samples: int = Field(1, ge=1)
+    """Average so many reverse chains, each with its own noise; one is enough where nothing is drawn."""
+    self_condition: bool = False
+    """Show the network its own last estimate of x_0 (Chen et al. 2022)."""
+    dislike_weight: Annotated[float, Needs(RATINGS, neutral=0.0)] = Field(0.0, ge=0)
+    """A signed x_0: what the user rated too low for a hit is -dislike_weight in it; 0 leaves it out."""
+    triplet_weight: Annotated[float, Needs(RATINGS, neutral=0.0)] = Field(0.0, ge=0)
+    """Weight of the loss that puts a user's hits above the user's dislikes; 0 leaves it out."""
+
+    @model_validator(mode="after")
+    def _noise_and_steps(self) -> Self:
+        if not 0 <= self.t_prime_share <= 1:
+            steps = round(self.t_prime_share * self.T)
+            raise ValueError(
+                f"t_prime_share = {self.t_prime_share:g} would make T' = {steps} of T = {self.T}; give 0 to 1"
+            )
+        if self.noise_min >= self.noise_max:
+            raise ValueError(f"noise_min = {self.noise_min:g} must be below noise_max = {self.noise_max:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _prediction_fits(self) -> Self:
+        prediction, objective = PREDICTIONS.get(self.prediction)(), self.part("loss").Objective
+        if not prediction.of_x0 and (objective.OF_X0 or self.noise_scale == 0):
+            raise ValueError(f"prediction = {self.prediction} needs the squared error and noise (noise_scale > 0)")
+        if prediction.of_noise and self.schedule == "zero_terminal_snr":
+            raise ValueError(f"prediction = eps says nothing of x_0 where all is noise ({self.schedule}); take x0 or v")
+        if objective.OF_COUNTS and not self.part("space").Space.OF_COUNTS:
+            raise ValueError(
+                f"loss = {self.loss} is one of interactions, and space = {self.space} diffuses none; take squared_error"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _condition_fits(self) -> Self:
+        attends = self.part("denoiser").Network.ATTENDS
+        guided = self.part("guidance").Guidance.CONDITIONAL
+        conditioned = self.encoder != "none" or attends
+        if conditioned != guided:
+            raise ValueError(
+                f"encoder = {self.encoder} and denoiser = {self.denoiser} give the network "
+                f"{'a' if conditioned else 'no'} condition, and guidance = {self.guidance} "
+                + ("uses none; take guidance = classifier_free" if conditioned else "needs one; take encoder = bag")
+            )
+        if self.dislike_weight > 0 and (attends or not self.part("encoder").Encoder.SIGNED):
+            field = "denoiser" if attends else "encoder"
+            raise ValueError(
+                f"dislike_weight = {self.dislike_weight:g} makes the condition signed, and {field} = "
+                f"{getattr(self, field)} attends to items that are there; take encoder = bag or bottleneck"
+            )
+        return self
+
+    @property
+    def T_prime(self) -> int:
+        """Forward steps before the reverse chain."""
+        return round(self.t_prime_share * self.T)

@@ -1,0 +1,244 @@
+"""The diffusion recommender: space x encoder x denoiser x process x objective x pairing, one class for all recipes.
+
+x_0 = space.target(history)            c = denoiser.encode(history)     x_t = process.q_sample(x_0, t, noise)
+x_0_hat = guided(denoiser, x_t, t, c)  scores = space.scores(x_0_hat)   loss = objective(x_0_hat, x_0, scores) weight(t)
+"""
+
+from collections.abc import Iterator
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from unblur.data.dataset import Dataset, History
+from unblur.diffusion.denoiser import Conditioning, Denoiser, LearnedNull, LinearEnds
+from unblur.diffusion.guided_sampler import GuidedSampler
+from unblur.diffusion.noise import row_noise
+from unblur.diffusion.objective import Denoised
+from unblur.diffusion.predictions import PREDICTIONS
+from unblur.diffusion.process import Process
+from unblur.diffusion.samplers import SAMPLERS
+from unblur.diffusion.sampling import Products, reverse_steps, thinned
+from unblur.diffusion.schedules import SCHEDULES
+from unblur.diffusion.self_conditioning import SelfConditioned
+from unblur.diffusion.step_sampling import StepSampler
+from unblur.diffusion.triplets import triplet_losses
+from unblur.models.base import Batch, TrainableRecommender
+from unblur.models.batching import epoch_rng, shares
+from unblur.models.diffusion._config import DiffusionConfig
+from unblur.models.diffusion._item_embeddings import item_embeddings
+from unblur.models.files import load_model, save_model
+from unblur.models.needs import refuse_unmet
+from unblur.nn.sparse import dense, from_scipy
+from unblur.spaces import Moment, Space
+
+
+class Examples(NamedTuple):
+    """One rank's users of a batch; the matrices are sparse CSR (b, n_items)."""
+
+    rows: Tensor
+    """What x_0 is made of: weighted hits, and with a signed input negative dislikes."""
+    condition: Tensor
+    disliked: Tensor | None = None
+    """Binary; None where the loss does not ask for it."""
+    moment: Moment = Moment(0, 0)
+
+
+class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
+    """A recipe's Config says which parts it is made of; there is nothing to override."""
+
+    config_class: ClassVar[type[DiffusionConfig]] = DiffusionConfig
+    DIFFUSION = True
+
+    def __init__(self, config: DiffusionConfig, n_users: int, n_items: int, seed: int = 0) -> None:
+        super().__init__(config, n_users, n_items, seed)
+        prediction = PREDICTIONS.get(config.prediction)()
+        bounds = (config.noise_scale, config.noise_min, config.noise_max)
+        betas = SCHEDULES.get(config.schedule)(config.T, *bounds) if config.noise_scale > 0 else None
+        self.process = Process(betas, config.T, prediction)
+        self.steps = StepSampler(config.T, config.time_sampling == "importance")
+        self.objective = config.part("loss").Objective(prediction)
+        self.pairing = config.part("pairing").Pairing(config.of(config.part("pairing").Config))
+        self._rule = config.part("guidance")
+        weak_share = self.guidance.weak_share
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            space = config.part("space")
+            self.space: Space = space.Space(n_items, config.of(space.Config))
+            self.network = self._network(1.0)
+            self.weak = None if weak_share is None else self._network(weak_share)
+        self._products: Products | None = None
+
+    def _network(self, share: float) -> Denoiser:
+        """A denoiser with layers of that share of their sizes, and what the configuration wraps around it."""
+        config, encoder, denoiser = self.config, self.config.part("encoder"), self.config.part("denoiser")
+        own = config.of(encoder.Config)
+        size = encoder.Encoder.size(self.n_items, own)
+        conditioning = Conditioning(self.n_items, size, partial(encoder.Encoder, self.n_items, own))
+        settings = config.of(denoiser.Config)
+        network: Denoiser = denoiser.Network(
+            self.space.dim, settings if share == 1 else settings.smaller(share), conditioning
+        )
+        if self.guidance.config.null_condition == "learned":
+            assert isinstance(network, LinearEnds)
+            network = LearnedNull(network)
+        if config.self_condition:
+            assert isinstance(network, LinearEnds)
+            network = SelfConditioned(network)
+        return network
+
+    @property
+    def guidance(self) -> Any:
+        """The guidance rule with the parameters of now: its scale may change between evaluations."""
+        return self._rule.Guidance(self.config.of(self._rule.Config))
+
+    # training
+
+    def setup(self, dataset: Dataset) -> None:
+        refuse_unmet(self.config, dataset)
+        self.space.setup(dataset, self.seed, item_embeddings)
+
+    def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        rng = epoch_rng(self.seed, epoch)
+        shown, given = self.pairing.divide(dataset.history(), rng)
+        matrices = self._matrices(shown, given)
+        disliked = dataset.disliked if self.config.triplet_weight else None
+        users = np.flatnonzero(np.diff(shown.matrix.indptr))
+        for share in shares(users, self.config.batch_size, rng, epoch, rank, world):
+            low = None if disliked is None else from_scipy(disliked[share.rows], self.device)
+            moment = Moment(share.epoch, share.update)
+            yield Batch(Examples(*self._tensors(matrices, share.rows), low, moment), share.size)
+
+    def forward(self, examples: Examples) -> Tensor:
+        losses = self._losses(self.network, examples)
+        return losses if self.weak is None else losses + self._losses(self.weak, examples)
+
+    def _losses(self, network: Denoiser, examples: Examples) -> Tensor:
+        """Losses (b,) of one network."""
+        target = self.space.target(examples.rows)
+        t, spread = self.steps.draw(len(target.x_0))
+        denoised = self._denoised(network, target.x_0, t, examples.condition)
+        scores = self.space.scores(denoised.x_0_hat)
+        losses = self.objective(denoised, scores, examples.rows)
+        if self.config.reweight and self.objective.WEIGHTED:
+            losses = losses * self.process.weights[t]
+        self.steps.record(t, losses.detach())
+        losses = self.space.loss(losses / spread, scores, target, examples.moment)
+        if examples.disliked is None:
+            return losses
+        return losses + self.config.triplet_weight * triplet_losses(scores, examples.rows, examples.disliked)
+
+    def _denoised(self, network: Denoiser, x_0: Tensor, t: Tensor, condition: Tensor) -> Denoised:
+        """x_0 (b, dim) noised to the steps t (b,), and what the network makes of it, given conditions (b, n_items)."""
+        noise = torch.randn_like(x_0)
+        x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
+        c = network.encode(self.guidance.drop(self.pairing.corrupt(condition)))
+        if isinstance(network, SelfConditioned):
+            activation = self.objective.activation(x_0) or (lambda output: output)
+            c = network.shown(x_t, t, c, lambda output: self.process.to_x0(activation(output), x_t, t))
+        output: Tensor = network(x_t, t, c)
+        return Denoised(x_0, x_t, noise, t, output, self.process.to_x0(output, x_t, t))
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        of_space = list(self.space.parameters())
+        own = {id(parameter) for parameter in of_space}
+        rest = [parameter for parameter in self.parameters() if id(parameter) not in own]
+        groups = [{"params": of_space, "lr": self.space.lr or self.config.lr}] if of_space else []
+        groups.append({"params": rest, "lr": self.config.lr})
+        return torch.optim.AdamW(groups, weight_decay=self.config.weight_decay, fused=True)
+
+    def train(self, mode: bool = True) -> Self:
+        if mode:
+            self._products = None  # they belong to the weights of one evaluation
+        return super().train(mode)
+
+    def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
+        self._products = None
+        return super().load_state_dict(*arguments, **options)
+
+    # inference
+
+    @torch.inference_mode()
+    def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
+        rows, condition = self._tensors(self._matrices(history, history))
+        x_0 = self.space.start(rows)
+        given = condition if self.guidance.CONDITIONAL else None
+        return self.space.scores(self._generated(x_0, given, torch.from_numpy(users).to(self.device)))
+
+    def _generated(self, x_0: Tensor, condition: Tensor | None, users: Tensor) -> Tensor:
+        """The mean (b, dim) over the reverse chains from x_{T'} of x_0 (b, dim), which may be sparse."""
+        sampler = self._sampler(x_0)
+        count = self.config.samples if sampler.draws or self._starts_noised else 1
+        streams = range(0, count * (self.config.T + 1), self.config.T + 1)  # of noise: the start's, then each step's
+        total = reduce(torch.add, (self._chain(sampler, x_0, condition, users, first) for first in streams))
+        return total if count == 1 else total / count
+
+    def _chain(self, sampler: GuidedSampler, x: Tensor, condition: Tensor | None, users: Tensor, stream: int) -> Tensor:
+        """One reverse chain, from T' forward steps at once or from x (b, dim) itself."""
+
+        def noise(offset: int) -> Tensor:
+            return row_noise(self.seed, users, x.shape[1], stream + offset)
+
+        start = x
+        if self._starts_noised:
+            start = self.process.q_sample(dense(x), torch.full_like(users, self.config.T_prime - 1), noise(0))
+        if not sampler.in_hidden_space:
+            return sampler.plain(start, condition, lambda t: noise(t + 1))
+        assert isinstance(self.network, LinearEnds)
+        self._products = self._products or self.network.ends().products()
+        return sampler.hidden(start, condition, self._products)
+
+    @property
+    def _starts_noised(self) -> bool:
+        return self.config.T_prime > 0 and not self.process.noiseless
+
+    def _sampler(self, x_0: Tensor) -> GuidedSampler:
+        kept = thinned(self.config.T, self.config.reverse_steps or self.config.T)
+        steps = reverse_steps(self.process, SAMPLERS.get(self.config.sampler), kept)
+        scales, activation = self.guidance.scales(self.config.T), self.objective.activation(x_0)
+        return GuidedSampler(self.network, self.weak, steps, scales, self.process.to_x0, activation)
+
+    # rows of histories
+
+    def _matrices(self, shown: History, given: History) -> tuple[csr_matrix, csr_matrix]:
+        """What x_0 is made of (B, n_items) and the condition (B, n_items), weighted and signed."""
+        config, w_min = self.config, self.guidance.config.condition_w_min
+        rows = shown.signed(config.weigh(shown), config.dislike_weight)
+        if w_min is None and given is shown:
+            return rows, rows
+        weighted = config.weigh(given) if w_min is None else given.weighted(w_min, 1, config.w_form, config.gamma)
+        return rows, given.signed(weighted, config.dislike_weight)
+
+    def _tensors(
+        self, matrices: tuple[csr_matrix, csr_matrix], users: NDArray[np.int64] | slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """The rows `users` of both matrices on the device; one tensor where both are the same."""
+        rows = from_scipy(matrices[0][users], self.device)
+        same = matrices[1] is matrices[0]
+        return rows, rows if same else from_scipy(matrices[1][users], self.device)
+
+    # files and sizes
+
+    def save(self, folder: Path) -> None:
+        extra = {"n_users": self.n_users, "n_items": self.n_items, "seed": self.seed}
+        save_model(folder, self.config, self.state_dict(), extra)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        config, tensors, extra = load_model(folder, cls.config_class)
+        model = cls(config, **extra)
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    def footprint(self, dataset: Dataset) -> int:
+        """The default; the passes of self-conditioning; vectors for each entry that is attended to; the space's own."""
+        config, entries = self.config, int(dataset.train.nnz)
+        passes = 3 * config.batch_size * self.n_items if config.self_condition else 0
+        attends = config.part("denoiser").Network.ATTENDS or not config.part("encoder").Encoder.SIGNED
+        attended = 10 * getattr(config, "embedding_dim", 0) * entries if attends else 0
+        return super().footprint(dataset) + 4 * (passes + attended) + self.space.footprint(dataset)

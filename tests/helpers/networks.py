@@ -1,0 +1,51 @@
+"""Every denoiser with every encoder, small: what contract tests go through."""
+
+from functools import partial
+
+import torch
+
+from unblur.denoisers import DENOISERS
+from unblur.diffusion.denoiser import Conditioning, Denoiser, LearnedNull, LinearEnds
+from unblur.encoders import ENCODERS
+
+N_ITEMS = 40
+
+
+def conditioning(encoder: str) -> Conditioning:
+    module = ENCODERS.get(encoder)
+    own = module.Config()
+    return Conditioning(N_ITEMS, module.Encoder.size(N_ITEMS, own), partial(module.Encoder, N_ITEMS, own))
+
+
+def network(
+    denoiser: str,
+    encoder: str,
+    dims: tuple[int, ...] = (12,),
+    normalize: bool = False,
+    learned_null: bool = False,
+    dropout: float = 0.3,
+    n: int = N_ITEMS,
+) -> Denoiser:
+    torch.manual_seed(0)
+    module = DENOISERS.get(denoiser)
+    given = {"dims": dims, "normalize": normalize, "dropout": dropout}
+    config = module.Config(**{name: value for name, value in given.items() if name in module.Config.model_fields})
+    made = module.Network(n, config, conditioning(encoder))
+    if learned_null:
+        assert isinstance(made, LinearEnds)
+        made = LearnedNull(made)
+    return made.eval()
+
+
+def conditioned(denoiser: str, encoder: str) -> bool:
+    """Whether the pair's network is told anything of the history."""
+    return encoder != "none" or DENOISERS.get(denoiser).Network.ATTENDS
+
+
+PAIRS = [(denoiser, encoder) for denoiser in DENOISERS.names() for encoder in ENCODERS.names()]
+CONDITIONED = [pair for pair in PAIRS if conditioned(*pair)]
+ATTENDING = [
+    (denoiser, encoder)
+    for denoiser, encoder in CONDITIONED
+    if DENOISERS.get(denoiser).Network.ATTENDS or not ENCODERS.get(encoder).Encoder.SIGNED
+]

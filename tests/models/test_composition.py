@@ -1,0 +1,144 @@
+"""Parts are chosen by name, bring their own parameters, and fit together or say why not."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.helpers.synthetic import communities
+from tests.models.test_contract import trained
+
+from unblur import models
+from unblur.diffusion.predictions import PREDICTIONS
+from unblur.diffusion.ramps import RAMPS
+from unblur.diffusion.samplers import SAMPLERS
+from unblur.diffusion.schedules import SCHEDULES
+from unblur.errors import UserError
+from unblur.models.diffusion._config import DiffusionConfig
+from unblur.parts import Part
+
+SPLIT = communities(n_users=24)
+PARTS = {
+    field: part.registry
+    for field, info in DiffusionConfig.model_fields.items()
+    for part in info.metadata
+    if isinstance(part, Part)
+}
+CHOICES = [(field, name) for field, registry in PARTS.items() for name in registry.names()]
+NAMED = {"schedule": SCHEDULES, "sampler": SAMPLERS, "prediction": PREDICTIONS, "guidance_ramp": RAMPS}
+CHOICES += [(field, name) for field, registry in NAMED.items() for name in registry.names()]
+RECIPES = [name for name in models.names() if issubclass(models.config_class(name), DiffusionConfig)]
+ALONG: dict[tuple[str, str], dict[str, Any]] = {
+    ("encoder", "none"): {"denoiser": "cross_attention"},
+    ("guidance", "none"): {"encoder": "none", "pairing": "all"},
+    ("space", "clustered_vae"): {"item_embeddings": "svd"},
+}
+"""What must be chosen beside a part of a guided model."""
+
+
+def test_there_are_parts_of_each_kind() -> None:
+    assert {"space", "encoder", "denoiser", "pairing", "guidance", "loss"} == PARTS.keys()
+    assert all(len(registry.names()) >= 2 for registry in (*PARTS.values(), *NAMED.values()))
+
+
+@pytest.mark.parametrize(("field", "choice"), CHOICES)
+def test_whatever_is_discovered_can_be_chosen_trained_and_stored(field: str, choice: str, tmp_path: Path) -> None:
+    params = {field: choice, **ALONG.get((field, choice), {}), "dims": [8]}
+    model = trained("cfg_diffrec", SPLIT, epochs=1, **params)
+    assert getattr(model.config, field) == choice
+    model.save(tmp_path)
+    assert models.load(tmp_path).config == model.config
+
+
+@pytest.mark.parametrize("field", [*PARTS, *NAMED])
+def test_a_wrong_name_is_answered_with_the_nearest(field: str) -> None:
+    nearly = {**PARTS, **NAMED}[field].names()[-1] + "x"
+    with pytest.raises(UserError, match=rf"--set: {field} = '{nearly}'.*Did you mean '{nearly[:-1]}'"):
+        models.configure("cfg_diffrec", {field: nearly}, "--set")
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "message"),
+    [
+        ("cfg_diffrec", {"weak_share": 0.5}, "weak_share needs guidance = auto; chosen: guidance = classifier_free"),
+        ("diffrec", {"guidance_scale": 2.0}, "guidance_scale needs guidance = auto or classifier_free"),
+        ("diffrec", {"vae_lr": 0.1}, "vae_lr needs space = clustered_vae; chosen: space = interactions"),
+        (
+            "cfg_diffrec",
+            {"embedding_dim": 8},
+            "embedding_dim needs encoder = bottleneck or set_transformer or",
+        ),
+        ("cfg_diffrec", {"embeding_dim": 8}, "unknown parameter 'embeding_dim'. Did you mean 'embedding_dim'"),
+        ("diffrec", {"encoder": "bag"}, "take guidance = classifier_free"),
+        ("cfg_diffrec", {"encoder": "none"}, "take encoder = bag"),
+        ("l_diffrec", {"loss": "multinomial"}, "space = clustered_vae diffuses none; take squared_error"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(model: str, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        models.configure(model, params, "--set")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_sound_and_store_what_they_are_made_of_alone(name: str) -> None:
+    config = models.configure(name, {}, "test")
+    assert isinstance(config, DiffusionConfig)
+    stored = config.model_dump(mode="json")
+    assert stored.keys() == config.parameters()
+    assert models.configure(name, stored, "test") == config
+    unused = type(config).model_fields.keys() - stored.keys()
+    assert ("vae_lr" in unused) == (config.space == "interactions")
+
+
+def test_recipes_are_what_the_papers_say() -> None:
+    """The parts of each: a recipe that loses one would still train."""
+    found = {}
+    for name in RECIPES:
+        config = models.configure(name, {}, "test")
+        found[name] = tuple(getattr(config, field) for field in ("space", "encoder", "denoiser", "guidance", "loss"))
+    plain, guided = ("interactions", "none", "mlp", "none"), ("interactions", "bag", "mlp", "classifier_free")
+    latent = ("clustered_vae", "none", "mlp", "none")
+    expected = {"diffrec": plain, "t_diffrec": plain, "l_diffrec": latent, "lt_diffrec": latent}
+    expected |= {"cfg_diffrec": guided, "generative_cfg": guided}
+    assert expected.items() <= {name: parts[:4] for name, parts in found.items()}.items()
+    assert {parts[4] for parts in found.values()} == {"squared_error"}
+
+
+FILM = '''
+"""Feature-wise modulation, as a newcomer would write it."""
+from pydantic import Field
+from unblur.denoisers._layers import Layers
+from unblur.diffusion.denoiser import Conditioning, DenoiserConfig
+
+class Config(DenoiserConfig):
+    film_strength: float = Field(0.5, ge=0)
+
+class Network(Layers):
+    def __init__(self, n: int, config: Config, conditioning: Conditioning) -> None:
+        super().__init__(n, config, conditioning)
+        self.strength = config.film_strength
+
+    def hidden(self, projected, t, c):
+        return super().hidden(projected * (1 + self.strength), t, c)
+'''
+USE = """
+import sys
+import unblur.denoisers
+unblur.denoisers.__path__.append(sys.argv[1])
+from unblur import models
+config = models.configure("cfg_diffrec", {"denoiser": "film", "film_strength": 0.25, "dims": [8]}, "--set")
+assert models.model_class("cfg_diffrec")(config, 5, 9).network.strength == 0.25
+assert config.model_dump()["film_strength"] == 0.25
+try:
+    models.configure("cfg_diffrec", {"film_strength": 0.25}, "--set")
+except models.UserError as error:
+    print(error)
+"""
+
+
+def test_a_new_denoiser_with_its_own_parameter_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "film.py").write_text(FILM)
+    done = subprocess.run([sys.executable, "-c", USE, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "film_strength needs denoiser = film; chosen: denoiser = mlp" in done.stdout
