@@ -10,19 +10,26 @@ from typing import Any
 from rich.console import Console
 
 from unblur.benchmarking.options import BenchmarkOptions
-from unblur.experiments.experiment_options import AblateOptions, ReproduceOptions
-from unblur.experiments.options import EvaluateOptions, PrepareOptions, SearchOptions, TrainOptions
+from unblur.experiments.options import (
+    AblateOptions,
+    EvaluateOptions,
+    PrepareOptions,
+    ReproduceOptions,
+    SearchOptions,
+    TrainOptions,
+)
 from unblur.reporting.options import ReportOptions
 
 
 def tune(options: SearchOptions, console: Console) -> None:
-    """Search a recommender's hyperparameters, retrain the best with several seeds, test it once, register it."""
+    """Search a recommender's hyperparameters, train the best with several seeds, test it once, register it."""
     if options.check:
         check(options, console)
         return
-    from unblur.experiments.tune import search
+    from unblur.experiments.tune import tune
 
-    search(options, console)
+    if result := tune(options, console):
+        result.check()
 
 
 def prepare(options: PrepareOptions, console: Console) -> None:
@@ -36,16 +43,17 @@ def prepare(options: PrepareOptions, console: Console) -> None:
 
 def train(options: TrainOptions, console: Console) -> None:
     """Train one configuration without a search, test it once per seed, register it."""
-    from unblur.experiments.tune import train
+    from unblur.experiments.train import train
 
     train(options, console)
 
 
 def evaluate(options: EvaluateOptions, console: Console) -> None:
     """Test a registered model or a saved one on a dataset's test set."""
+    from unblur.experiments.display import show_evaluation
     from unblur.experiments.evaluate import evaluate
 
-    evaluate(options, console)
+    show_evaluation(evaluate(options, console), console)
 
 
 def report(options: ReportOptions, console: Console) -> None:
@@ -61,23 +69,24 @@ def ablate(options: AblateOptions, console: Console) -> None:
     from unblur.reporting.ablation import write
 
     page = options.output or Path(f"{Path(options.study).stem}.html")
-    ablate(options, lambda study, results: write(study, results, page), console)
+    result = ablate(options, console, lambda found: write(found.study, found.measured, page))
     if not options.dry_run:
         console.print(
             f"wrote {page}, with the tables as {page.with_suffix('.md')} and {page.with_suffix('.csv')}", markup=False
         )
+    result.check()
 
 
 def reproduce(options: ReproduceOptions, console: Console) -> None:
     """Train rows of the papers' tables over several seeds and write ours beside the papers'."""
     from unblur.experiments.reproduce import reproduce
-    from unblur.reporting.paper_rows import complain, shown, write
+    from unblur.reporting.paper_rows import shown, write
 
-    rows = reproduce(options, lambda rows: write(rows, options.output), console)
+    result = reproduce(options, console, lambda found: write(found.rows, options.output))
     if not options.dry_run:
-        console.print(shown(rows), soft_wrap=False)
+        console.print(shown(result.rows), soft_wrap=False)
         console.print(f"wrote {options.output} and {options.output.with_suffix('.csv')}", markup=False)
-        complain(rows, options.output)
+        result.check()
 
 
 def benchmark(options: BenchmarkOptions, console: Console) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from tests.helpers.faults import Fault
-from tests.helpers.toy_study import identity
+from tests.helpers.toy_study import identity, trials
 
 from unblur.running.reports import report
 from unblur.running.retries import AGAIN
-from unblur.running.run import search
+from unblur.running.run import run_tasks
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training.report import Finished, Progress
@@ -82,7 +82,7 @@ def test_the_kernels_out_of_memory_killer(
         report(Finished())
 
     death, study = fault("kill of a trial by the kernel, out of memory"), Study.open(identity(), local_url(tmp_path))
-    search(greedy, study, 4, concurrency=1, resources={"CPU": 1})
+    run_tasks(greedy, trials(study, 4), slots=1, resources={"CPU": 1})
     death.times = group.kills()
     assert death.times == 1 + 1 + AGAIN["process"], "one of trial 1, and each attempt of trial 2"
     records = study.records()

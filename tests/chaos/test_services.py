@@ -15,7 +15,7 @@ from tests.helpers.faults import Fault
 from tests.helpers.jobs import Run, command, environment, recorded
 from tests.helpers.mlflow_server import Server as MLflow
 from tests.helpers.synthetic import communities
-from tests.helpers.toy_study import identity
+from tests.helpers.toy_study import identity, trials
 from tests.search.test_postgres import BINARIES, Server, server
 from tests.search.test_study import run as run_plainly
 from tests.search.test_study import table
@@ -172,7 +172,7 @@ def test_a_trial_that_cannot_be_trained(
 
 def test_a_trial_that_hangs(fault: Callable[[str], Fault], tmp_path: Path, local_ray: None) -> None:
     from unblur.running.reports import report
-    from unblur.running.run import search
+    from unblur.running.run import run_tasks
 
     def hanging(config: dict[str, object]) -> None:
         report(Progress(1, {"ndcg_at_10": 0.1}))
@@ -180,7 +180,7 @@ def test_a_trial_that_hangs(fault: Callable[[str], Fault], tmp_path: Path, local
             time.sleep(10_000)
 
     hang, study = fault("a trial that hangs"), Study.open(identity(), local_url(tmp_path))
-    search(hanging, study, 4, concurrency=1, resources={"CPU": 1}, trial_timeout=30)
+    run_tasks(hanging, trials(study, 4), slots=1, resources={"CPU": 1}, timeout=30)
     assert [record.state for record in study.records()] == ["complete", "failed", "failed", "complete"]
     hang.times = 2
     hang.judge([record.number for record in study.records()], 4)

@@ -1,7 +1,6 @@
 """Ablations on a real local Ray cluster: every cell once, resumable, and the test set opened only when asked."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,28 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from mlflow import MlflowClient
 from rich.console import Console
 from tests.helpers.synthetic import communities
 from tests.models.test_contract import trained
 
 from unblur import models
 from unblur.data.request import DataRequest
-from unblur.data.store import load_dataset
+from unblur.data.store import Facts, load_dataset
 from unblur.errors import RunFailed, UserError
 from unblur.evaluation.ranking import validate
-from unblur.experiments.ablate import ablate, load_study, pieces_of
-from unblur.experiments.ablation import Ablation, Measured
+from unblur.experiments.ablate import AblationResult, ablate, cell_runs, load_study
+from unblur.experiments.ablation import Ablation
 from unblur.experiments.cells import projection
-from unblur.experiments.experiment_options import AblateOptions
+from unblur.experiments.options import AblateOptions
+from unblur.experiments.prepared import PreparedData
 from unblur.files import under, write_json
 from unblur.reporting.ablation import write
 
 SPLIT = communities()
-SPLITS = {DataRequest(dataset="sample"): SPLIT}
+FACTS = Facts(users=60, items=20, train=1, valid=1, test=1, has_order=True, has_ratings=False, source_digest="")
+REQUEST = DataRequest(dataset="sample")
+SPLITS = {REQUEST: PreparedData(REQUEST, SPLIT, FACTS, Path("/x"), "train")}
 STUDY: dict[str, Any] = {
     "question": "Does guidance help?",
     "dataset": "sample",
@@ -63,9 +66,9 @@ def test_a_swept_parameter_scores_as_if_the_model_had_been_trained_with_it(point
     assert not before.allclose(expected)
 
 
-def test_a_pieces_folder_follows_from_all_that_decides_its_result_and_from_nothing_else() -> None:
+def test_a_cells_folder_follows_from_all_that_decides_its_result_and_from_nothing_else() -> None:
     def homes(**changes: Any) -> set[str]:
-        return {each.home for each in pieces_of(Ablation(name="s", **{**STUDY, **changes}), SPLITS, "/x")}
+        return {each.folder for each in cell_runs(Ablation(name="s", **{**STUDY, **changes}), SPLITS, "/x")}
 
     assert len(homes(seeds=3)) == 6 and homes() < homes(seeds=3)
     assert homes() < homes(grid={"p_uncond": [0.3, 0.5, 0.0]}), "a study that grows keeps what is done"
@@ -75,14 +78,14 @@ def test_a_pieces_folder_follows_from_all_that_decides_its_result_and_from_nothi
 
 
 def test_the_projection_is_the_mean_of_what_is_done_times_what_is_left(tmp_path: Path) -> None:
-    pieces = pieces_of(Ablation(name="s", **{**STUDY, "seeds": 4}), SPLITS, str(tmp_path))
-    assert projection(pieces, 2) is None
-    for each, seconds in zip(pieces, (100.0, 200.0, 300.0), strict=False):
-        write_json(under(each.home, "outcome.json"), {"epoch": 1})
+    runs = cell_runs(Ablation(name="s", **{**STUDY, "seeds": 4}), SPLITS, str(tmp_path))
+    assert projection(runs, 2) is None
+    for each, seconds in zip(runs, (100.0, 200.0, 300.0), strict=False):
+        write_json(under(each.folder, "outcome.json"), {"epoch": 1})
         points = {json.dumps({"guidance_scale": scale}): {} for scale in (0.0, 1.0, 3.0)}
-        write_json(under(each.home, "valid.json"), points)
-        write_json(under(each.home, "timing.json"), {"seconds": seconds})
-    assert projection(pieces, 2) == (5 * 200 / 2, 3)
+        write_json(under(each.folder, "valid.json"), points)
+        write_json(under(each.folder, "timing.json"), {"seconds": seconds})
+    assert projection(runs, 2) == (5 * 200 / 2, 3)
 
 
 @pytest.fixture
@@ -95,11 +98,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local_ray: None) -> Pa
 def run(**options: Any) -> str:
     console = Console(record=True, width=300)
 
-    def save(study: Ablation, results: Sequence[Measured]) -> None:
-        write(study, results, Path("out.html"))
+    def save(found: AblationResult) -> None:
+        write(found.study, found.measured, Path("out.html"))
 
+    options = {"study": "small.yaml", "trainer": "local", **options}
     try:
-        ablate(AblateOptions(study=options.pop("study", "small.yaml"), **options), save, console)
+        ablate(AblateOptions(**options), console, save).check()
     except RunFailed as error:
         return console.export_text() + str(error)
     return console.export_text()
@@ -121,7 +125,6 @@ def test_every_cell_is_trained_once_and_tested_once_and_only_when_asked(home: Pa
 
     told = run(final=True)
     tested = files(home, "test.json")
-    assert told.count(": tested\n") == 2 and "up to" not in told, "nobody picks the best of the test set"
     assert "testing 2 cells" in told and len(tested) == 2 and files(home, "outcome.json") == outcomes
     assert "testing 0 cells" in run(final=True) and files(home, "test.json") == tested
 
@@ -160,6 +163,48 @@ def test_a_cell_that_cannot_be_trained_does_not_keep_the_others_from_it(home: Pa
     (home / "small.yaml").write_text(yaml.safe_dump({**STUDY, "grid": {"lr": [1e30, 0.01]}}))
     told = run()
     assert "lr 1e+30, seed 0 failed: the " in told and len(files(home, "outcome.json")) == 1
+
+
+def children(kind: str) -> dict[int, Any]:
+    client = MlflowClient("sqlite:///mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name("sample/clean").experiment_id])
+    return {int(run.data.tags["unblur.number"]): run for run in found if run.data.tags["unblur.kind"] == kind}
+
+
+def test_mlflow_has_a_run_for_each_cell_and_no_cell_twice(home: Path) -> None:
+    run(at_most=1)
+    (parent,) = children("ablation").values()
+    assert parent.info.status == "KILLED" and "1 cells are left" in parent.data.tags["unblur.reason"]
+    run(final=True)
+    (same,) = children("ablation").values()
+    assert same.info.run_id == parent.info.run_id and same.info.status == "FINISHED"
+    cells, frame = children("cell"), pd.read_csv("out.csv")
+    assert sorted(cells) == [0, 1]
+    client = MlflowClient("sqlite:///mlflow.db")
+    for cell in cells.values():
+        assert cell.info.status == "FINISHED" and cell.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        mine = frame[frame.p_uncond == float(cell.data.params["p_uncond"])]
+        best = mine[mine.part == "valid"].sort_values("ndcg_at_10").iloc[-1]
+        tested = mine[(mine.part == "test") & (mine.guidance_scale == best.guidance_scale)].iloc[0]
+        assert json.loads(cell.data.tags["unblur.inference"]) == {"guidance_scale": best.guidance_scale}
+        assert cell.data.metrics["swept/ndcg_at_10"] == pytest.approx(best.ndcg_at_10)
+        assert cell.data.metrics["test/ndcg_at_10"] == pytest.approx(tested.ndcg_at_10)
+        curve = client.get_metric_history(cell.info.run_id, "valid/ndcg_at_10")
+        assert [point.step for point in curve] == [1, 2]
+    winner = max(cells.values(), key=lambda cell: cell.data.metrics["swept/ndcg_at_10"])
+    assert same.data.metrics["test/ndcg_at_10"] == pytest.approx(winner.data.metrics["test/ndcg_at_10"])
+
+
+def test_two_drivers_of_one_ablation_exclude_each_other(home: Path) -> None:
+    def meanwhile(found: AblationResult) -> None:
+        with pytest.raises(UserError, match=r"ablation small is already being driven by process \d+"):
+            run()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ablate(AblateOptions(study="small.yaml", trainer="local"), changed=meanwhile)
+    (parent,) = children("ablation").values()
+    assert (parent.info.status, parent.data.tags["unblur.state"]) == ("KILLED", "interrupted")
 
 
 def test_an_unknown_study_is_told_with_those_that_there_are() -> None:

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from tests.helpers.synthetic import communities
 
 from unblur import models
 from unblur.experiments.champion import challenge
-from unblur.experiments.context import Session
 from unblur.models.base import ClosedFormRecommender
 from unblur.tracking.client import Store, connect
 from unblur.tracking.registry import register
@@ -26,12 +24,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     return connect(f"sqlite:///{tmp_path}/mlflow.db")
-
-
-@pytest.fixture
-def session(store: Store) -> Session:
-    plan, options = SimpleNamespace(metric="ndcg_at_10"), SimpleNamespace(metric="ndcg@10")
-    return cast(Session, SimpleNamespace(store=store, dataset_name="toys", dataset=SPLIT, plan=plan, options=options))
 
 
 @pytest.fixture
@@ -51,35 +43,37 @@ def registered(store: Store, tmp_path: Path) -> Callable[..., str]:
     return registered
 
 
+def held(store: Store, uri: str) -> str:
+    return challenge(store, uri, "toys", SPLIT, "ndcg_at_10")
+
+
 def champion(store: Store) -> str:
     return f"models:/unblur-toys/{store.client.get_model_version_by_alias('unblur-toys', 'champion').version}"
 
 
-def test_only_a_significantly_better_model_takes_the_title(
-    store: Store, session: Session, registered: Callable[..., str]
-) -> None:
+def test_only_a_significantly_better_model_takes_the_title(store: Store, registered: Callable[..., str]) -> None:
     popular = registered("popularity")
-    assert "first of this dataset" in challenge(session, popular) and champion(store) == popular
+    assert "first of this dataset" in held(store, popular) and champion(store) == popular
     ease = registered("ease")
-    said = challenge(session, ease)
+    said = held(store, ease)
     assert "it is the champion: +" in said and "against the one before it, models:/unblur-toys/1 (popularity)" in said
     assert champion(store) == ease
     much_the_same = registered("ease", l2=3001.0)
-    assert "does not become the champion" in (said := challenge(session, much_the_same)) and "not significant" in said
+    assert "does not become the champion" in (said := held(store, much_the_same)) and "not significant" in said
     worse = registered("popularity", recent_share=0.5)
-    assert "significantly worse" in challenge(session, worse)
+    assert "significantly worse" in held(store, worse)
     assert champion(store) == ease
 
 
-def test_a_decision_is_made_once(store: Store, session: Session, registered: Callable[..., str]) -> None:
+def test_a_decision_is_made_once(store: Store, registered: Callable[..., str]) -> None:
     popular = registered("popularity")
-    said = challenge(session, popular)
+    said = held(store, popular)
     ease = registered("ease")
-    challenge(session, ease)
-    assert challenge(session, popular) == said and champion(store) == ease
+    held(store, ease)
+    assert held(store, popular) == said and champion(store) == ease
 
 
-def test_models_of_other_data_are_not_compared(store: Store, session: Session, registered: Callable[..., str]) -> None:
+def test_models_of_other_data_are_not_compared(store: Store, registered: Callable[..., str]) -> None:
     first = registered("popularity", digest="other data")
-    challenge(session, first)
-    assert "trained on other data" in challenge(session, registered("ease")) and champion(store) == first
+    held(store, first)
+    assert "trained on other data" in held(store, registered("ease")) and champion(store) == first

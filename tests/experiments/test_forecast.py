@@ -14,7 +14,7 @@ from unblur.search.space_file import SearchSpace, load_space
 from unblur.training import memory
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.memory import physical_memory
-from unblur.training.task import Task, run
+from unblur.training.task import Task
 
 SPLIT = communities()
 CLOSED = {name for name in models.names() if not hasattr(models.model_class(name), "parameters")}
@@ -61,7 +61,7 @@ def test_one_trial_that_cannot_fit_fails_with_the_estimate(monkeypatch: pytest.M
     monkeypatch.setattr(memory, "physical_memory", lambda: 1000)
     one = Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path))
     with pytest.raises(TrainingFailed, match=r"needs an estimated .* of memory; this machine has"):
-        run(one, SPLIT, lambda _: None)
+        one.run(SPLIT, lambda _: None)
 
 
 def test_this_machines_memory_is_a_sensible_number() -> None:

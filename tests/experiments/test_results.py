@@ -1,31 +1,61 @@
-"""The last words of a job over several models."""
+"""Results of experiments: their statistics, and what is shown of several models."""
 
 import io
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
+from scipy import stats
+from tests.helpers.synthetic import communities
 
-from unblur.experiments.results import tell_comparison
+from unblur.data.request import DataRequest
+from unblur.data.store import Facts
+from unblur.errors import RunFailed
+from unblur.experiments.display import show_comparison
+from unblur.experiments.final_evaluation import FinalResult
+from unblur.experiments.prepared import PreparedData
+from unblur.experiments.results import Best, ComparisonResult, SeedValues, StudyResult
+from unblur.training.record import State
+
+SPLIT = communities()
+FACTS = Facts(users=60, items=20, train=1, valid=1, test=1, has_order=True, has_ratings=False, source_digest="")
+
+
+def study(model: str, values: list[float]) -> StudyResult:
+    data: Any = PreparedData(DataRequest(dataset="sample"), SPLIT, FACTS, None, "train")  # type: ignore[arg-type]
+    final = FinalResult({"ndcg_at_10": values}, [0.1] * len(values), {"ndcg_at_10": 0.01}, None)
+    best, trials = Best(0, {"lr": 0.1}, 0.1, False), {State.COMPLETE: 2}
+    seconds = {"search": 1.0, "final": 2.0, "total": 3.0}
+    return StudyResult("s", model, "ndcg@10", data, trials, best, final, 1, "sqlite:///x", "1", "run", seconds)
 
 
 @pytest.mark.parametrize(
-    ("std", "said"), [(None, ["0.0300", "0.0200"]), (0.001, ["0.0300 ± 0.0010", "0.0200 ± 0.0010"])]
+    ("spread", "said"), [([], ["0.0300", "0.0200"]), ([0.001, -0.001], ["0.0300 ± 0.0010", "0.0200 ± 0.0010"])]
 )
-def test_the_best_comes_first_and_one_seed_has_no_spread(std: float | None, said: list[str]) -> None:
-    session: Any = SimpleNamespace(
-        options=SimpleNamespace(metric="ndcg@10", tracking_uri=None),
-        plan=SimpleNamespace(metric="ndcg_at_10"),
-        dataset_name="sample",
-    )
-    one = {"best": {"valid": 0.1}, "trials": {"complete": 2}, "seconds": {"search": 1.0, "retrain": 2.0}}
-    found = {
-        name: {**one, "test": {"ndcg_at_10": {"mean": mean, "std": std}}}
+def test_the_best_comes_first_and_one_seed_has_no_spread(spread: list[float], said: list[str]) -> None:
+    studies = {
+        name: study(name, [mean, *(mean + each for each in spread)])
         for name, mean in (("ease", 0.02), ("diffrec", 0.03))
     }
-    told = io.StringIO()
-    tell_comparison(session, found, Console(file=told, width=120))
-    rows = [line for line in told.getvalue().splitlines() if line.startswith("│")]
+    shown = io.StringIO()
+    show_comparison(ComparisonResult(studies, {}), Console(file=shown, width=120))
+    rows = [line for line in shown.getvalue().splitlines() if line.startswith("│")]
     assert [row.split("│")[1].strip() for row in rows] == ["diffrec", "ease"]
     assert [row.split("│")[4].strip() for row in rows] == said
+
+
+def test_the_interval_is_students() -> None:
+    values = SeedValues((0.1, 0.2, 0.4))
+    assert values.interval == pytest.approx(stats.t.interval(0.95, 2, values.mean, stats.sem(values.values)))
+    assert SeedValues((0.1,)).interval is None and SeedValues((0.1,)).std is None
+
+
+def test_a_summary_is_json_with_all_seeds() -> None:
+    found = study("ease", [0.1, 0.2]).summary()
+    assert found["test"]["ndcg_at_10"]["values"] == [0.1, 0.2] and found["trials"] == {"complete": 2}
+    assert found["best"] == {"number": 0, "params": {"lr": 0.1}, "valid": 0.1, "enqueued": False}
+
+
+def test_a_model_that_failed_is_named() -> None:
+    with pytest.raises(RunFailed, match="slim: no trial was completed"):
+        ComparisonResult({"ease": study("ease", [0.1])}, {"slim": "no trial was completed"}).check()

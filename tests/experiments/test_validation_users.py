@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.helpers.toy_study import identity
+from tests.helpers.toy_study import identity, trials
 
 from unblur.errors import UserError
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress as Table
 from unblur.experiments.recording import as_record
 from unblur.reporting.loading import _trial
-from unblur.running.scheduler import Conductor
+from unblur.running.scheduler import TrialScheduler
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.tracking.reader import Found
@@ -38,11 +38,11 @@ class Ear:
 
 
 def searched(study: Study, reports: list[Progress], *listeners: Any) -> None:
-    conductor = Conductor(study, 1, 1, listeners)
-    config = conductor.next()
-    assert config is not None
+    scheduler = TrialScheduler(trials(study, 1), 1, listeners)
+    assignment = scheduler.next()
+    assert assignment is not None
     for report in [*reports, Finished()]:
-        assert not conductor.report(config["number"], report)
+        assert not scheduler.report(assignment.number, report)
 
 
 def test_a_trial_is_worth_its_last_word_and_keeps_the_samples_values(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from unblur import cli
 from unblur.data.request import DataRequest
 from unblur.experiments.context import WORKERS_ENVIRONMENT
 from unblur.experiments.options import SearchOptions, TrainOptions
-from unblur.experiments.tune import search, train
+from unblur.experiments.train import train
+from unblur.experiments.tune import tune
 from unblur.running import gpus
 
 SPACE = """
@@ -32,7 +33,7 @@ def reserved() -> set[float]:
 
 
 def dry(**options: Any) -> None:
-    search(SearchOptions(**SMALL | options, dry_run=True), cli.console())
+    tune(SearchOptions(**SMALL | options, dry_run=True), cli.console())
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
     )
     found, gpus._total_memory = gpus._total_memory, lambda: 8 << 30
     print("== search")
-    search(SearchOptions(**SMALL), cli.console())
+    tune(SearchOptions(**SMALL), cli.console())
     print(f"reserved: {reserved()}")
     print("== models")
     dry(model="ease,cfg_diffrec", search_space=None)

@@ -87,10 +87,10 @@ def _finish(tracker: Tracker, made: Made, folder: Path) -> None:
         home.mkdir(parents=True)
         if made.per_user:
             users.to_parquet(home / "per_user.parquet", index=False)
-        tracker.start("retrain", 100 + seed, {**trial_params(1), **made.params})
-        tracker.note("retrain", 100 + seed, {"unblur.configuration": 1, "unblur.seed": seed})
-        tracker.log("retrain", 100 + seed, 0, {f"test/{name}": value for name, value in metrics.items()})
-        tracker.end("retrain", 100 + seed, State.COMPLETE)
+        tracker.start("final", 100 + seed, {**trial_params(1), **made.params})
+        tracker.note("final", 100 + seed, {"unblur.configuration": 1, "unblur.seed": seed})
+        tracker.log("final", 100 + seed, 0, {f"test/{name}": value for name, value in metrics.items()})
+        tracker.end("final", 100 + seed, State.COMPLETE)
         for name, value in metrics.items():
             values.setdefault(f"test/{name}", []).append(value)
     artifacts = {"per_user": folder} if made.per_user else {}

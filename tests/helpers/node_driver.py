@@ -10,9 +10,9 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-from tests.helpers.toy_study import identity, value
+from tests.helpers.toy_study import identity, params, trials, value
 from unblur.running.reports import report
-from unblur.running.run import search
+from unblur.running.run import run_tasks
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training.record import State
@@ -24,7 +24,7 @@ MEMORY = 100 << 20
 
 def trial(config: dict[str, Any]) -> None:
     for epoch in range(1, 10):
-        report(Progress(epoch, {"ndcg_at_10": value(config["params"], epoch)}))
+        report(Progress(epoch, {"ndcg_at_10": value(params(config), epoch)}))
         time.sleep(0.2)
 
 
@@ -55,6 +55,6 @@ if __name__ == "__main__":
     storm = Storm(cluster)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     study = Study.open(identity(), local_url(Path(sys.argv[1])))
-    search(trial, study, int(sys.argv[2]), concurrency=1, resources={"CPU": 1}, listeners=[storm])
+    run_tasks(trial, trials(study, int(sys.argv[2])), slots=1, resources={"CPU": 1}, listeners=[storm])
     ray.shutdown()
     cluster.shutdown()

@@ -18,9 +18,9 @@ from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
 from tests.helpers.synthetic import communities
 from tests.helpers.toy_study import identity
+from unblur.experiments.search_trials import SearchTrials
+from unblur.running.execution import Execution
 from unblur.running.resources import Resources
-from unblur.running.run import search
-from unblur.running.trainable import Work, trial
 from unblur.search.space import SearchSpace
 from unblur.search.storage import local_url
 from unblur.search.study import Study
@@ -98,9 +98,8 @@ def study_in(folder: Path) -> Study:
 
 
 def search_in(folder: Path, *listeners: Notice) -> None:
-    work = Work("cfg_diffrec", PLAN, Resources(workers=2), "ray", str(folder / "trials"))
-    function = trial(work, ray.put(communities()))
-    search(function, study_in(folder), 1, concurrency=1, resources=work.bundle(), listeners=listeners)
+    source = SearchTrials(study_in(folder), 1, PLAN, str(folder / "trials"))
+    Execution(Resources(workers=2), "ray").run(source, {"": communities()}, listeners)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from typing import Any
 
 import ray
 
-from tests.helpers.toy_study import identity, value
+from tests.helpers.toy_study import identity, params, trials, value
 from unblur.running.reports import report
-from unblur.running.run import search
+from unblur.running.run import run_tasks
 from unblur.search.lock import driving
 from unblur.search.storage import local_url
 from unblur.search.study import Study
@@ -27,7 +27,7 @@ def trial(config: dict[str, Any]) -> None:
     (folder / "trial").write_text(f"{os.getpid()} {config['number']}")
     for epoch in range(1, 10):
         time.sleep(seconds)
-        report(Progress(epoch, {"ndcg_at_10": value(config["params"], epoch)}))
+        report(Progress(epoch, {"ndcg_at_10": value(params(config), epoch)}))
 
 
 class Shout:
@@ -50,7 +50,7 @@ if __name__ == "__main__":
             address="local", num_cpus=1, object_store_memory=100 << 20, log_to_driver=False, logging_level=logging.ERROR
         )
         try:
-            search(trial, study, int(sys.argv[2]), concurrency=1, resources={"CPU": 1}, listeners=[Shout()])
+            run_tasks(trial, trials(study, int(sys.argv[2])), slots=1, resources={"CPU": 1}, listeners=[Shout()])
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the jobs do
             print("interrupted", flush=True)

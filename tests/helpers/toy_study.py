@@ -3,8 +3,11 @@
 from typing import Any
 
 from unblur.evaluation.protocol import EvaluationProtocol
+from unblur.experiments.search_trials import SearchTrials
 from unblur.search.identity import StudyIdentity
 from unblur.search.space import SearchSpace
+from unblur.search.study import Study
+from unblur.training.loop import Plan
 
 SPACE = {
     "model": "toy",
@@ -32,7 +35,6 @@ def identity(**changes: Any) -> StudyIdentity:
         "epochs": 9,
         "eval_every": 1,
         "patience": 9,
-        "batch_rule": "global",
         "seed": 0,
     }
     return StudyIdentity(**{**base, **changes})
@@ -40,3 +42,14 @@ def identity(**changes: Any) -> StudyIdentity:
 
 def value(params: dict[str, Any], epoch: int) -> float:
     return float(1 - (params["x"] - 0.3) ** 2 - 1 / epoch)
+
+
+def trials(study: Study, n_trials: int) -> SearchTrials:
+    """The study's trials as tasks; what runs them looks at their parameters alone."""
+    return SearchTrials(study, n_trials, Plan(), "nowhere")
+
+
+def params(config: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of the task in the config of a Tune function."""
+    found: dict[str, Any] = config["task"].params
+    return found

@@ -12,7 +12,8 @@ from unblur.data.request import DataRequest
 from unblur.documents import configured
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.options import SearchOptions, TrainOptions
-from unblur.experiments.tune import search, train
+from unblur.experiments.train import train
+from unblur.experiments.tune import tune
 from unblur.models.base import ModelConfig
 
 
@@ -23,7 +24,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refused(message: str, data: dict[str, Any] | None = None, **options: Any) -> None:
     with pytest.raises(UserError, match=message):
-        search(SearchOptions(data=DataRequest(**(data or {})), **options), Console(quiet=True))
+        tune(SearchOptions(data=DataRequest(**(data or {})), **options), Console(quiet=True))
     assert not Path("unblur-runs/study.db").exists()
 
 
@@ -55,7 +56,7 @@ def test_a_closed_mlflow_port_is_named_and_a_password_is_not() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UserError) as refusal:
             options = SearchOptions(tracking_uri=f"http://someone:secret@127.0.0.1:{port}")
-            search(options, Console(quiet=True))
+            tune(options, Console(quiet=True))
     assert f"127.0.0.1:{port}" in str(refusal.value) and "--tracking-uri" in str(refusal.value)
     assert "secret" not in str(refusal.value)
 
@@ -82,7 +83,7 @@ def test_search_spaces_that_cannot_work(content: str, message: str) -> None:
 
 def test_resources_that_no_node_can_give(local_ray: None) -> None:
     with pytest.raises(UserError, match=r"64 workers x 100 CPUs = 6400 CPUs"):
-        search(SearchOptions(workers_per_trial=64, cpus_per_worker=100, dry_run=True), Console(quiet=True))
+        tune(SearchOptions(workers_per_trial=64, cpus_per_worker=100, dry_run=True), Console(quiet=True))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_a_search_without_dislikes_says_that_their_weights_are_zero(local_ray: N
         " triplet_weight: {type: float, low: 0.0, high: 1.0}}\nenqueue: [{lr: 0.05, triplet_weight: 0.5}]"
     )
     console = Console(record=True, width=300)
-    search(SearchOptions(model="diffrec", search_space=Path("rated.yaml"), dry_run=True), console)
+    tune(SearchOptions(model="diffrec", search_space=Path("rated.yaml"), dry_run=True), console)
     assert "the data know no ratings too low for a hit: triplet_weight=0.0 fixed" in console.export_text()
 
 
@@ -142,4 +143,4 @@ def test_a_search_in_which_every_trial_fails_says_why(local_ray: None, data_flag
         epochs=5,
     )
     with pytest.raises(RunFailed, match="no trial was completed \\(2 failed\\)"):
-        search(options, Console(quiet=True))
+        tune(options, Console(quiet=True))

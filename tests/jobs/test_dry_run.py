@@ -10,7 +10,7 @@ from rich.console import Console
 from unblur import models
 from unblur.data.request import DataRequest
 from unblur.experiments.options import SearchOptions
-from unblur.experiments.tune import search
+from unblur.experiments.tune import tune
 from unblur.models.base import TrainableRecommender
 
 SPACE = """
@@ -28,7 +28,7 @@ def test_checkpoints_and_models_are_projected_before_the_start(
     Path("space.yaml").write_text(SPACE)
     console = Console(record=True, width=1000, file=io.StringIO())
     data = DataRequest(dataset=str(plays), user_column="listener", item_column="track", time_column="played_at")
-    search(SearchOptions(data=data, search_space=Path("space.yaml"), seeds=SEEDS, dry_run=True), console)
+    tune(SearchOptions(data=data, search_space=Path("space.yaml"), seeds=SEEDS, dry_run=True), console)
     config = models.configure("cfg_diffrec", {"dims": [4000]}, "test")
     model = models.model_class("cfg_diffrec")(config, 300, 60)
     assert isinstance(model, TrainableRecommender)

@@ -10,8 +10,8 @@ import pytest
 from tests.helpers.jobs import Run
 
 from unblur.errors import UserError
-from unblur.experiments.budget import share_out
 from unblur.experiments.options import SearchOptions
+from unblur.experiments.tune import model_names
 
 MODELS = ["ease", "popularity", "item_knn"]
 TRIALS, SEEDS = 2, 2
@@ -56,15 +56,15 @@ def test_every_model_got_the_same_budget(compared: tuple[Path, str]) -> None:
         assert sum(each["trials"].values()) == TRIALS
         assert len(each["test"]["ndcg_at_10"]["values"]) == SEEDS
     kinds = runs(folder).groupby(["tags.unblur.kind"]).size()
-    assert kinds.to_dict() == {"study": 3, "trial": 3 * TRIALS, "retrain": 3 * SEEDS}
+    assert kinds.to_dict() == {"study": 3, "trial": 3 * TRIALS, "final": 3 * SEEDS}
 
 
 def test_the_runs_tell_what_the_report_and_the_compare_view_need(compared: tuple[Path, str]) -> None:
     found = runs(compared[0])
-    trials, retrains, studies = (found[found["tags.unblur.kind"] == kind] for kind in ("trial", "retrain", "study"))
+    trials, finals, studies = (found[found["tags.unblur.kind"] == kind] for kind in ("trial", "final", "study"))
     needed = ("valid/best_ndcg_at_10", "train/seconds", "train/memory_mib", "model/parameters")
     for name in (f"metrics.{each}" for each in needed):
-        assert trials[name].notna().all() and retrains[name].notna().all(), name
+        assert trials[name].notna().all() and finals[name].notna().all(), name
     for name in ("head", "middle", "tail"):
         assert f"metrics.test/recall_at_10_{name}" in studies
     assert studies["tags.unblur.command"].str.contains("tune.py --dataset").all()
@@ -109,4 +109,4 @@ def test_the_report_compares_them(compared: tuple[Path, str], run: Run) -> None:
 )
 def test_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        share_out(SearchOptions(**options))
+        model_names(SearchOptions(**options))

@@ -54,13 +54,13 @@ def test_mlflow_holds_the_study(finished: Path) -> None:
     assert len(children) == len(found) - 1
     assert len(trials) == TRIALS == sum(told["trials"].values())
     assert set(trials.status) <= {"FINISHED", "KILLED"} and parent.status == "FINISHED"
-    assert (children["tags.unblur.kind"] == "retrain").sum() == SEEDS
+    assert (children["tags.unblur.kind"] == "final").sum() == SEEDS
     best = trials[trials["tags.unblur.number"] == str(told["best"]["number"])].iloc[0]
     assert float(best["params.lr"]) == pytest.approx(told["best"]["params"]["lr"])
     assert best["metrics.valid/ndcg_at_10"] <= told["best"]["valid"] + 1e-9
     test = told["test"]["ndcg_at_10"]
     assert len(test["values"]) == SEEDS and parent["metrics.test/ndcg_at_10"] == pytest.approx(test["mean"])
-    # only the parent and the retrains know anything of the test
+    # only the parent and the final runs know anything of the test
     assert trials.filter(like="metrics.test/").isna().all(axis=None)
 
 
@@ -153,7 +153,7 @@ def test_a_sample_prunes_and_everyone_decides(tmp_path: Path, run: Run, flags: l
         assert each[f"metrics.{name}"] == pytest.approx(recorded[int(each["tags.unblur.number"])][2])
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     told = {kind: len(client.get_metric_history(run_id, name)) for kind, run_id in kinds(found)}
-    assert told == {"trial": 1, "retrain": 3}, "each evaluation of a retrain is of everyone"
+    assert told == {"trial": 1, "final": 3}, "each evaluation of a final run is of everyone"
 
 
 def kinds(found: pd.DataFrame) -> list[tuple[str, str]]:

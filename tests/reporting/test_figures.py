@@ -78,9 +78,9 @@ def test_what_was_swept_is_drawn_and_told_beside_what_was_drawn(study: StudyRuns
     assert "Each trial is shown at the scale that was best for it." in plot.caption
     lines = parallel(replace(study, trials=trials), Importance())
     assert lines is not None and "guidance_scale" in lines.figure.layout.xaxis.ticktext
-    by_seed = zip(study.retrains, (1.0, 2.0, 1.0), strict=True)
-    retrains = [replace(each, inference={"guidance_scale": scale, "sampler": "ddim"}) for each, scale in by_seed]
-    rows = dict(best_params(replace(study, retrains=retrains)).rows)
+    by_seed = zip(study.finals, (1.0, 2.0, 1.0), strict=True)
+    finals = [replace(each, inference={"guidance_scale": scale, "sampler": "ddim"}) for each, scale in by_seed]
+    rows = dict(best_params(replace(study, finals=finals)).rows)
     assert rows["guidance_scale (of inference, by seed)"] == "1.0, 2.0, 1.0"
     assert rows["sampler (of inference, by seed)"] == "ddim"
 

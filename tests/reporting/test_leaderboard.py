@@ -31,7 +31,7 @@ def test_figures_are_mlflows(toys: Store) -> None:
         assert row.std == run.data.metrics["test/ndcg_at_10_std"]
         assert row.values == json.loads(run.data.tags["unblur.values.test/ndcg_at_10"])
         assert row.interval is not None and row.interval[0] < row.mean < row.interval[1]
-        assert [each.metrics["test/ndcg_at_10"] for each in row.study.retrains] == row.values
+        assert [each.metrics["test/ndcg_at_10"] for each in row.study.finals] == row.values
     assert [row.mean for row in board.rows] == sorted((row.mean for row in board.rows), reverse=True)
 
 

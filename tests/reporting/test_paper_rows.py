@@ -10,7 +10,8 @@ from tests.helpers.made_rows import PRESET
 
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.paper_rows import Reproduction
-from unblur.reporting.paper_rows import complain, lines, report, shown, table, write
+from unblur.experiments.reproduce import ReproductionResult
+from unblur.reporting.paper_rows import lines, report, shown, table, write
 
 FAR = PRESET.model_copy(update={"name": "far", "dataset": "yelp"})
 
@@ -60,9 +61,9 @@ def test_every_figure_of_every_row_is_told_whatever_became_of_it(tmp_path: Path)
 
 
 def test_a_failed_row_fails_the_run_after_all_and_no_other_state_does() -> None:
-    complain([done(0.1), Reproduction(FAR, "not at hand")], Path("r.md"))
-    with pytest.raises(RunFailed, match=r"1 of 2 rows failed: row; r.md says why"):
-        complain([done(0.1), Reproduction(PRESET, "failed", "nan")], Path("r.md"))
+    ReproductionResult((done(0.1), Reproduction(FAR, "not at hand"))).check()
+    with pytest.raises(RunFailed, match=r"1 of 2 rows failed: row"):
+        ReproductionResult((done(0.1), Reproduction(PRESET, "failed", "nan"))).check()
 
 
 def test_a_file_that_cannot_be_written_is_named() -> None:

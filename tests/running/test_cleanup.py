@@ -5,15 +5,13 @@ from pathlib import Path
 import pytest
 from tests.helpers.synthetic import communities
 
-from unblur.running.cleanup import Janitor, projected, sweep
-from unblur.running.resources import Resources
-from unblur.running.trainable import Work
+from unblur.running.cleanup import DeleteCheckpoints, delete_leftovers, folder_of, projected
 from unblur.training import loop
 from unblur.training.cost import estimate
 from unblur.training.loop import Plan
 from unblur.training.record import State
 from unblur.training.report import Progress
-from unblur.training.task import run
+from unblur.training.task import Task
 
 SPLIT = communities()
 PARAMS = {"dims": [64], "batch_size": 32}
@@ -25,8 +23,15 @@ def on_disk(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def work(folder: Path, keep: bool = False) -> Work:
-    return Work("cfg_diffrec", Plan(epochs=8, eval_every=1), Resources(), "local", str(folder), keep)
+def task(folder: Path, number: int) -> Task:
+    return Task(
+        model="cfg_diffrec",
+        params=PARAMS,
+        seed=number,
+        plan=Plan(epochs=8, eval_every=1),
+        folder=folder_of(str(folder), number),
+        keep=True,
+    )
 
 
 def test_the_projection_is_an_upper_bound_and_no_wild_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,20 +44,20 @@ def test_the_projection_is_an_upper_bound_and_no_wild_one(tmp_path: Path, monkey
         most = max(most, on_disk(tmp_path))
 
     for number in range(3):
-        run(work(tmp_path, keep=True).task(number, PARAMS, number), SPLIT, report)
+        task(tmp_path, number).run(SPLIT, report)
     assert 0.4 * projected(weights, 1, 3) < most <= HEADERS * projected(weights, 1, 3)
     assert on_disk(tmp_path) <= HEADERS * 3 * weights, "what is left are the models"
 
 
 def test_an_ended_trial_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "00003" / "checkpoints").mkdir(parents=True)
-    Janitor(work(tmp_path)).ended(3, State.PRUNED, None)
+    DeleteCheckpoints(str(tmp_path)).ended(3, State.PRUNED, None)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_dead_driver_left_is_swept(tmp_path: Path) -> None:
     for name in ("00001", "00002", "00010", "notes"):
         (tmp_path / name).mkdir()
-    sweep(str(tmp_path), {2}.__contains__)
+    delete_leftovers(str(tmp_path), {2}.__contains__)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00002", "notes"]
-    sweep(str(tmp_path / "never"), {2}.__contains__)
+    delete_leftovers(str(tmp_path / "never"), {2}.__contains__)

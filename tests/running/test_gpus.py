@@ -136,7 +136,7 @@ def part(driven: str, name: str) -> str:
     return driven.split(f"== {name}\n")[1].split("\n== ")[0]
 
 
-def test_trials_and_retrains_share_the_gpu_of_a_real_cluster(driven: str) -> None:
+def test_trials_and_final_runs_share_the_gpu_of_a_real_cluster(driven: str) -> None:
     told = part(driven, "search")
     assert "each trial gets 1/2 of a GPU" in told and "2 at a time, each on 1 worker(s) of 1 CPU and 0.5 GPU" in told
     assert "would fit, but each takes CPUs too" in told

@@ -1,12 +1,12 @@
-"""Whose fault a failure was, and what the conductor makes of it: no Ray is needed for that."""
+"""Whose fault a failure was, and what the scheduler makes of it: no Ray is needed for that."""
 
 from pathlib import Path
 
 import pytest
-from tests.helpers.toy_study import identity
+from tests.helpers.toy_study import identity, trials
 
 from unblur.running.retries import AGAIN, Fault, fault_of
-from unblur.running.scheduler import Conductor
+from unblur.running.scheduler import TrialScheduler
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training.report import Finished, Progress
@@ -36,44 +36,44 @@ def test_fault(text: str, fault: Fault) -> None:
 
 def test_each_kind_of_fault_has_a_budget_of_its_own(tmp_path: Path) -> None:
     study = Study.open(identity(), local_url(tmp_path))
-    conductor = Conductor(study, 1, 1, [])
-    first = conductor.next()
-    assert first is not None and conductor.next() is None
+    scheduler = TrialScheduler(trials(study, 1), 1)
+    first = scheduler.next()
+    assert first is not None and scheduler.next() is None
     faults: list[Fault] = ["node"] * 10 + ["process"] * AGAIN["process"] + ["code"] * AGAIN["code"]
     for fault in faults:
-        conductor.crashed(0, "gone", fault)
-        assert not conductor.over and conductor.next() == first, "the same number, parameters and seed"
-        assert conductor.next() is None
-    conductor.crashed(0, "boom\ntraceback", "code")
-    assert conductor.over and [(r.state, r.reason) for r in study.records()] == [("failed", "boom\ntraceback")]
+        scheduler.crashed(0, "gone", fault)
+        assert not scheduler.over and scheduler.next() == first, "the same number, parameters and seed"
+        assert scheduler.next() is None
+    scheduler.crashed(0, "boom\ntraceback", "code")
+    assert scheduler.over and [(r.state, r.reason) for r in study.records()] == [("failed", "boom\ntraceback")]
 
 
 def test_what_dies_while_the_search_is_stopped_is_interrupted_and_not_failed(tmp_path: Path) -> None:
     study = Study.open(identity(), local_url(tmp_path))
-    conductor = Conductor(study, 1, 1, [])
-    conductor.next()
-    conductor.stopping = True
+    scheduler = TrialScheduler(trials(study, 1), 1)
+    scheduler.next()
+    scheduler.stopping = True
     for _ in range(1 + AGAIN["process"]):
-        conductor.crashed(0, "gone", "process")
-    assert conductor.over and [record.state for record in study.records()] == ["running"]
+        scheduler.crashed(0, "gone", "process")
+    assert scheduler.over and [record.state for record in study.records()] == ["running"]
 
 
 def test_a_trial_keeps_its_place_until_its_function_has_returned(tmp_path: Path) -> None:
-    conductor = Conductor(Study.open(identity(), local_url(tmp_path)), 4, 1, [])
+    scheduler = TrialScheduler(trials(Study.open(identity(), local_url(tmp_path)), 4), 1)
 
     def ended(number: int) -> bool:
-        return conductor.report(number, Progress(1, {"ndcg_at_10": 0.1})) or conductor.report(number, Finished())
+        return scheduler.report(number, Progress(1, {"ndcg_at_10": 0.1})) or scheduler.report(number, Finished())
 
-    conductor.next()
+    scheduler.next()
     assert not ended(0)
-    assert conductor.next() is None
-    conductor.returned(0)
-    assert conductor.next() is not None
+    assert scheduler.next() is None
+    scheduler.returned(0)
+    assert scheduler.next() is not None
     ended(1)
-    conductor.crashed(1, "gone", "process")
-    assert conductor.next() is not None
+    scheduler.crashed(1, "gone", "process")
+    assert scheduler.next() is not None
     ended(2)
-    conductor.hangs(2, 1)
-    assert conductor.next() is not None
+    scheduler.hangs(2, 1)
+    assert scheduler.next() is not None
     ended(3)
-    assert conductor.over, "the last one's return is not waited for"
+    assert scheduler.over, "the last one's return is not waited for"

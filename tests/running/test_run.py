@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from tests.helpers import HELPERS, driver_environment
-from tests.helpers.toy_study import identity, value
+from tests.helpers.toy_study import identity, params, trials, value
 from tests.search.test_study import run, table
 
 from unblur.errors import UserError
 from unblur.running.reports import report
-from unblur.running.run import search
+from unblur.running.run import run_tasks
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training.record import State
@@ -51,7 +51,7 @@ def make_quadratic() -> Callable[[dict[str, Any]], None]:
     """A closure: Ray sends it by value, since its processes cannot import this file."""
 
     def quadratic(config: dict[str, Any]) -> None:
-        x = config["params"]["x"]
+        x = params(config)["x"]
         for epoch in range(1, 10):
             report(Progress(epoch, {"ndcg_at_10": float(1 - (x - 0.3) ** 2 - 1 / epoch)}, facts={"loss": 0.5}))
         report(Finished())
@@ -66,8 +66,8 @@ def test_one_at_a_time_gives_the_record_of_a_plain_loop(study: Study, tmp_path: 
     whole = Study.open(identity(), local_url(tmp_path / "plain"))
     run(whole, 15)
     ear = Ear()
-    search(quadratic, study, 6, concurrency=1, resources=CPU, listeners=[ear])
-    search(quadratic, study, 15, concurrency=1, resources=CPU, listeners=[ear])
+    run_tasks(quadratic, trials(study, 6), slots=1, resources=CPU, listeners=[ear])
+    run_tasks(quadratic, trials(study, 15), slots=1, resources=CPU, listeners=[ear])
     assert table(study) == table(whole)
     ends = [heard for heard in ear.heard if heard[0] == "ended"]
     assert [(n, state) for _, n, state, _ in ends] == [(r.number, r.state) for r in whole.records()]
@@ -84,7 +84,7 @@ def test_two_at_a_time_reuse_their_processes(study: Study) -> None:
             report(Progress(epoch, {"ndcg_at_10": -config["number"]}, facts={"process": os.getpid()}))
 
     ear = Ear()
-    search(where, study, 30, concurrency=2, resources=CPU, listeners=[ear])
+    run_tasks(where, trials(study, 30), slots=2, resources=CPU, listeners=[ear])
     assert sum(study.counts().values()) == 30 and study.counts()["pruned"] > 10
     assert len({heard[2].facts["process"] for heard in ear.heard if heard[0] == "progressed"}) <= 4
 
@@ -92,8 +92,8 @@ def test_two_at_a_time_reuse_their_processes(study: Study) -> None:
 def test_a_finished_search_needs_no_ray(tmp_path: Path) -> None:
     study = Study.open(identity(), local_url(tmp_path))
     run(study, 3)
-    search(quadratic, study, 3, concurrency=1, resources=CPU)
-    search(quadratic, study, 2, concurrency=1, resources=CPU)
+    run_tasks(quadratic, trials(study, 3), slots=1, resources=CPU)
+    run_tasks(quadratic, trials(study, 2), slots=1, resources=CPU)
     assert len(study.records()) == 3
 
 
@@ -115,7 +115,7 @@ def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(study: S
         report(Progress(2, {"ndcg_at_10": 0.2}))
 
     ear = Ear()
-    search(fragile, study, 6, concurrency=1, resources=CPU, listeners=[ear])
+    run_tasks(fragile, trials(study, 6), slots=1, resources=CPU, listeners=[ear])
     records = study.records()
     assert [r.state for r in records] == ["failed"] * 3 + ["complete"] * 3
     assert records[0].reason == "ndcg_at_10 became nan at epoch 2" and records[0].values == {1: 0.1}
@@ -141,7 +141,7 @@ def test_a_trial_whose_process_dies_is_begun_again(study: Study, tmp_path: Path)
         report(Finished())
 
     ear = Ear()
-    search(mortal, study, 4, concurrency=1, resources=CPU, listeners=[ear])
+    run_tasks(mortal, trials(study, 4), slots=1, resources=CPU, listeners=[ear])
     records = study.records()
     assert [r.state for r in records] == ["complete", "complete", "failed", "complete"]
     assert "actor is dead" in str(records[2].reason).partition("\n")[0]
@@ -161,7 +161,7 @@ def test_code_that_fails_is_tried_once_more(study: Study, tmp_path: Path) -> Non
         report(Progress(2, {"ndcg_at_10": 0.2}))
         report(Finished())
 
-    search(flawed, study, 3, concurrency=1, resources=CPU)
+    run_tasks(flawed, trials(study, 3), slots=1, resources=CPU)
     assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
     assert [(tmp_path / f"attempts-{n}").read_text() for n in range(3)] == ["..", "..", "."]
 
@@ -178,7 +178,7 @@ def test_a_trial_that_hangs_is_failed_and_its_process_killed(study: Study, tmp_p
                 os.kill(os.getpid(), signal.SIGSTOP)
             time.sleep(10_000)
 
-    search(hanging, study, 3, concurrency=1, resources=CPU, trial_timeout=5)
+    run_tasks(hanging, trials(study, 3), slots=1, resources=CPU, timeout=5)
     assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
     assert study.records()[1].reason == "no report for 5 s (--trial-timeout)"
     wait_for_the_end(int((tmp_path / "pid").read_text()))
@@ -199,7 +199,7 @@ def test_a_stopped_trial_may_clean_up(study: Study) -> None:
         finally:
             time.sleep(3)  # longer than the 2 s that Tune grants by itself
 
-    search(tidy, study, 4, concurrency=1, resources=CPU)
+    run_tasks(tidy, trials(study, 4), slots=1, resources=CPU)
     assert [r.state for r in study.records()] == ["complete", "complete", "pruned", "pruned"]
 
 
@@ -215,7 +215,7 @@ def test_a_trial_that_only_drives_others_is_stopped_with_its_process(study: Stud
         while config["number"] >= 2:  # beaten, and busy elsewhere
             time.sleep(0.1)
 
-    search(driver, study, 4, concurrency=1, resources={"CPU": 0})
+    run_tasks(driver, trials(study, 4), slots=1, resources={"CPU": 0})
     assert [r.state for r in study.records()] == ["complete", "complete", "pruned", "pruned"]
 
 
@@ -225,9 +225,9 @@ def test_time_budget_leaves_trials_to_go_on_with(study: Study) -> None:
             report(Progress(epoch, {"ndcg_at_10": 0.1}))
             time.sleep(0.3)
 
-    search(endless, study, 50, concurrency=1, resources=CPU, time_budget=8)
+    run_tasks(endless, trials(study, 50), slots=1, resources=CPU, time_budget=8)
     assert study.counts()["complete"] == 0 and len(study.records()) <= 1
-    search(quadratic, study, 1, concurrency=1, resources=CPU)
+    run_tasks(quadratic, trials(study, 1), slots=1, resources=CPU)
     assert [record.state for record in study.records()] == ["complete"]
 
 
@@ -237,7 +237,7 @@ def test_what_goes_wrong_in_the_driver_ends_the_search(study: Study) -> None:
             raise UserError("the tracking server is gone")
 
     with pytest.raises(UserError, match="tracking server is gone"):
-        search(quadratic, study, 5, concurrency=1, resources=CPU, listeners=[Broken()])
+        run_tasks(quadratic, trials(study, 5), slots=1, resources=CPU, listeners=[Broken()])
     assert study.counts() == {"complete": 0, "pruned": 0, "failed": 0, "running": 1}
 
 
@@ -254,9 +254,9 @@ def test_ctrl_c_leaves_the_running_trial_interrupted(study: Study) -> None:
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        search(endless, study, 5, concurrency=1, resources=CPU, listeners=[Impatient()])
+        run_tasks(endless, trials(study, 5), slots=1, resources=CPU, listeners=[Impatient()])
     assert study.counts()["running"] == 1 and signal.getsignal(signal.SIGINT) is before
-    search(quadratic, study, 1, concurrency=1, resources=CPU)
+    run_tasks(quadratic, trials(study, 1), slots=1, resources=CPU)
     assert [r.state for r in study.records()] == ["complete"]
 
 

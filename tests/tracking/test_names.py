@@ -57,8 +57,8 @@ def test_numbers_of_a_report_under_their_names() -> None:
 
 
 @pytest.mark.parametrize(("configuration", "seed"), [(0, 0), (0, 99), (7, 3), (1234, 0)])
-def test_a_retrain_knows_its_configuration_and_seed(configuration: int, seed: int) -> None:
-    tags = names.retrain_tags(names.retrain_number(configuration, seed))
+def test_a_final_run_knows_its_configuration_and_seed(configuration: int, seed: int) -> None:
+    tags = names.final_tags(names.final_number(configuration, seed))
     assert tags == {"unblur.configuration": configuration, "unblur.seed": seed}
 
 

@@ -87,7 +87,7 @@ def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, op
     train(first, 0, [5, 10])
     first.end("trial", 0, State.COMPLETE)
     train(first, 1, [5, 10])
-    train(first, 0, [5], kind="retrain")
+    train(first, 0, [5], kind="final")
     first.close()
 
     second = open_tracker(store)
@@ -98,7 +98,7 @@ def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, op
     second.close()
 
     trials = runs(store, "trial")
-    assert sorted(trials) == [0, 1, 2] and sorted(runs(store, "retrain")) == [0] and sorted(runs(store, "study")) == [0]
+    assert sorted(trials) == [0, 1, 2] and sorted(runs(store, "final")) == [0] and sorted(runs(store, "study")) == [0]
     assert history(store, trials[1]) == [(5, 0.05), (10, 0.1), (15, 0.15)]
     assert [trials[number].info.status for number in range(3)] == ["FINISHED", "KILLED", "RUNNING"]
     assert runs(store, "study")[0].info.status == "RUNNING"

@@ -14,7 +14,7 @@ from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Plan, TrainingFailed, fit
 from unblur.training.report import Progress
-from unblur.training.task import Task, run
+from unblur.training.task import Task
 from unblur.training.workers import Workers
 
 SPLIT = communities()
@@ -125,14 +125,14 @@ def test_divergence_after_an_evaluation_ends_a_training_and_leaves_its_best(
 def test_out_of_memory_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     task = Task(model="diffrec", params={"dims": [10**12]}, seed=0, plan=Plan(), folder=str(tmp_path))
     with pytest.raises(TrainingFailed, match="out of memory"):
-        run(task, SPLIT, Told())
+        task.run(SPLIT, Told())
 
 
 def test_a_finished_task_leaves_its_model_and_no_checkpoints(tmp_path: Path) -> None:
     task = Task(
         model="cfg_diffrec", params=PARAMS, seed=0, plan=Plan(epochs=4, eval_every=2), folder=str(tmp_path), keep=True
     )
-    outcome = run(task, SPLIT, Told())
+    outcome = task.run(SPLIT, Told())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "outcome.json"]
     assert validate(models.load(tmp_path / "model"), SPLIT).metrics() == pytest.approx(outcome.metrics)
 

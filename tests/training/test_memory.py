@@ -18,7 +18,7 @@ from unblur.running.resources import Resources
 from unblur.training import memory
 from unblur.training.loop import Plan, TrainingFailed
 from unblur.training.memory import CLEAR_REFS, CUDA_CONTEXT, Peak, fraction, physical_memory, room, take_share
-from unblur.training.task import OUTCOME, Task, run
+from unblur.training.task import OUTCOME, Task
 
 SPLIT = communities()
 GIB = 2**30
@@ -69,12 +69,12 @@ def test_a_training_that_cannot_fit_into_its_share_is_refused_with_the_estimate(
     with pytest.raises(
         TrainingFailed, match=r"needs an estimated .* of memory; its share of a GPU with 16.0 GiB has 0"
     ):
-        run(one, SPLIT, lambda _: None)
+        one.run(SPLIT, lambda _: None)
 
 
 def test_a_closed_form_is_held_against_the_machine_wherever_it_runs(told: list[float], tmp_path: object) -> None:
     take_share(1 / 32)
-    outcome = run(Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path)), SPLIT, lambda _: None)
+    outcome = Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path)).run(SPLIT, lambda _: None)
     assert outcome.value > 0
 
 
@@ -85,11 +85,11 @@ def test_trials_and_workers_keep_to_what_they_were_given(told: list[float], monk
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
-    monkeypatch.setattr(distributed, "run", lambda *_: None)
+    monkeypatch.setattr(Task, "run", lambda *_: None)
     monkeypatch.setattr(distributed.ray, "get", lambda _: SPLIT)
     monkeypatch.setattr(distributed.ray.train, "report", lambda _: None)
     task = Task(model="diffrec", params={}, seed=0, plan=Plan(), folder="nowhere")
-    distributed._train_loop({"task": task.model_dump(), "split": [None], "gpus": 0.25})
+    distributed._train_loop({"task": task, "data": [None], "gpus": 0.25})
     assert told == [1.0, 0.5 - 1 / 32, 0.25 - 1 / 32]
 
 
@@ -166,7 +166,7 @@ def test_a_training_tells_and_records_the_memory_that_it_took(tmp_path: Path) ->
             folder=str(tmp_path / str(hidden)),
             keep=True,
         )
-        run(one, SPLIT, lambda progress, told=told: told.append(progress.facts["memory_mib"]))
+        one.run(SPLIT, lambda progress, told=told: told.append(progress.facts["memory_mib"]))
         outcome = read_json(under(one.folder, OUTCOME)) or {}
         assert len(told) == 2 and told[0] <= told[1] <= outcome["memory_mib"]
         recorded.append((outcome["memory_mib"], 4 * outcome["parameters"] / 2**20))

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import ray
 import torch
 from rich.console import Console
 
@@ -14,19 +13,19 @@ from unblur.benchmarking.implementations import timed
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.result import Search, SearchRun
 from unblur.data.dataset import Dataset
-from unblur.experiments.context import open_session, ray_cluster, study_url
+from unblur.experiments.context import asked_for, open_session, ray_cluster, study_url
 from unblur.experiments.options import SearchOptions
-from unblur.experiments.recording import Recorder
+from unblur.experiments.recording import ParentRun, Recorder, recorded
+from unblur.experiments.search_trials import SearchTrials
 from unblur.experiments.study_run import identity_of
 from unblur.files import under
 from unblur.models.diffusion import diffrec
-from unblur.running.cleanup import Janitor
-from unblur.running.run import search as run_search
-from unblur.running.trainable import Work, trial
+from unblur.running.cleanup import DeleteCheckpoints
+from unblur.running.execution import Execution
+from unblur.running.work import Listener
 from unblur.search.space import Choice, SearchSpace
 from unblur.search.study import Study
 from unblur.seeds import derive
-from unblur.tracking.runs import LoggedDataset
 from unblur.training.loop import Plan, fit
 from unblur.training.record import State
 from unblur.training.report import Progress
@@ -79,23 +78,15 @@ def _search(
         )
         session = open_session(asked, Console(quiet=True))
         space = SearchSpace(model="diffrec", parameters={"lr": Choice(type="choice", values=[1e-3])}, fixed=params)
-        study = Study.open(identity_of(session, space), study_url(asked, folder))
-        tracker = session.tracker()
-        tracker.open_study(
-            study.name, "benchmark", {}, {}, LoggedDataset(session.dataset_name, session.prepared.digest)
-        )
-        work = Work("diffrec", session.plan, session.resources, session.trainer(), under(folder, "trials"))
-        try:
-            run_search(
-                trial(work, ray.put(session.dataset)),
-                study,
-                options.trials,
-                concurrency=concurrency,
-                resources=work.bundle(),
-                listeners=[clock, Recorder(tracker, "trial", session.plan.metric), Janitor(work)],
-            )
-        finally:
-            tracker.close()
+        study = Study.open(identity_of(session, "diffrec", space), study_url(asked, folder))
+        source = SearchTrials(study, options.trials, session.plan, under(folder, "trials"))
+        parent = ParentRun(study.name, "benchmark", "diffrec", {})
+        with recorded(session.store, session.data, parent, Console(quiet=True)) as tracker:
+            record = Recorder(tracker, "trial", session.plan.metric)
+            listeners: list[Listener] = [clock, record, DeleteCheckpoints(source.folder)]
+            execution = Execution(asked_for(asked), slots=concurrency)
+            execution.run(source, {"": session.data.dataset}, listeners)
+            tracker.finish({}, {})
     run = clock.run(concurrency)
     console.print(f"search, {concurrency} at a time: {run.trials} trials in {run.seconds:.1f} s", markup=False)
     return run

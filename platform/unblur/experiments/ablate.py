@@ -1,81 +1,228 @@
-"""`jobs/ablate.py`: every cell of a study with every seed, as many at a time as the cluster takes."""
+"""`jobs/ablate.py`: every cell of an ablation with every seed, as tasks of the engine, recorded in MLflow."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import ray
 from rich.console import Console
 
-from unblur.data import store
-from unblur.data.dataset import Dataset
-from unblur.data.download import directory
-from unblur.data.prepare import prepare
-from unblur.data.presets import history_of
 from unblur.data.request import DataRequest
-from unblur.data.test_set import TestSet
-from unblur.errors import RunFailed, UserError, unknown
+from unblur.errors import RunFailed, unknown
 from unblur.evaluation.measuring import parse_metric
-from unblur.experiments import cells
-from unblur.experiments.ablation import Ablation, Cell, Measured, load_ablation
-from unblur.experiments.cells import Piece, piece, projection
-from unblur.experiments.context import absolute, check_writable, ray_cluster
-from unblur.experiments.experiment_options import AblateOptions
+from unblur.experiments.ablation import Ablation, Measured, Part, load_ablation
+from unblur.experiments.cell_record import CellRecord, best_cell
+from unblur.experiments.cells import CellRun, CellTest, CellTraining, cell_run, projection
+from unblur.experiments.context import SILENT, absolute, check_writable, ray_cluster
+from unblur.experiments.forecast import plan_execution
+from unblur.experiments.options import AblateOptions
+from unblur.experiments.prepared import PreparedData, prepare_data
+from unblur.experiments.progress import Progress
+from unblur.experiments.recording import ParentRun, recorded
 from unblur.files import under
 from unblur.models import configure
 from unblur.models.needs import refuse_unmet
 from unblur.resources import named
-from unblur.running.resources import Resources, concurrency
+from unblur.running.execution import Execution
+from unblur.running.task_list import TaskList
+from unblur.running.work import Assignment
+from unblur.search.lock import locked
 from unblur.seeds import derive
-from unblur.training.loop import Plan, TrainingFailed
+from unblur.tracking import names
+from unblur.tracking.client import Store, connect
+from unblur.tracking.tracker import Tracker
+from unblur.training.cost import estimate
+from unblur.training.loop import Plan
+from unblur.training.record import State, TrialRecord
+from unblur.training.report import Progress as Report
 from unblur.training.task import Task
 
-Save = Callable[[Ablation, Sequence[Measured]], None]
+Datasets = Mapping[DataRequest, PreparedData]
+PARTS: tuple[Part, ...] = ("valid", "test")
 
 
-def ablate(options: AblateOptions, save: Save, console: Console) -> None:
-    """Train and score what is not done, calling `save` with all results so far after each cell.
+@dataclass(frozen=True)
+class AblationResult:
+    """The cells of an ablation, as far as they are trained and scored."""
 
-    UserError before anything is begun; a cell that cannot be trained is told, the others go on, and RunFailed names
-    it at the end.
+    study: Ablation
+    measured: tuple[Measured, ...]
+    failed: Mapping[str, str]
+    """Reasons of the cells that failed in this start, by name."""
+    left: int
+    """Trainings that are neither done nor failed."""
+
+    def check(self) -> None:
+        """RunFailed when a cell failed."""
+        if self.failed:
+            raise RunFailed("\n".join(f"{name} failed: {reason}" for name, reason in self.failed.items()))
+
+
+Listener = Callable[[AblationResult], None]
+"""Called with all results so far at the start and after each cell."""
+
+
+def ablate(options: AblateOptions, console: Console = SILENT, changed: Listener = lambda _: None) -> AblationResult:
+    """Train and score the cells that are not done; UserError before anything is begun.
+
+    A cell that cannot be trained does not keep the others from it; `AblationResult.check` raises. The same call goes on
+    where it was, also after a death. Two drivers of one study exclude each other.
     """
-    study = _asked(options)
+    study = asked_for(options)
     root = absolute(options.storage)
     check_writable(root)
-    local = directory(None) if "://" in root else Path(root)
-    splits = _prepared(study, options.data_dir, local, console)
-    for cell in study.cells():
-        refuse_unmet(configure(cell.model, dict(cell.params), str(cell)), splits[cell.data])
-    pieces = pieces_of(study, splits, under(root, "ablations", Path(study.dataset).stem))
-    resources = Resources(1, options.cpus_per_worker, options.gpus_per_worker)
-    with ray_cluster():
-        places = concurrency(resources, options.concurrency)
-        _announce(study, pieces, places, console)
+    store = connect(options.tracking_uri)
+    datasets = _prepared(study, root, options.data_dir, console)
+    runs = cell_runs(study, datasets, under(root, "ablations", Path(study.dataset).stem))
+    ablation = AblationRun(study, runs, datasets, console, changed)
+    with ExitStack() as stack:
+        stack.enter_context(ray_cluster())
+        execution = ablation.plan(options)
         if options.dry_run:
             console.print("dry run: nothing was started")
-            return
-        save(study, _results(pieces))
-        crew = _Crew(pieces, resources, places, lambda: save(study, _results(pieces)), console)
-        left = [each for each in pieces if not each.done("valid")]
-        failed = crew.work(cells.train_and_score, left[: options.at_most], splits, crew.trained)
+            return ablation.result({})
+        stack.enter_context(locked(_lock(study, datasets, root), f"ablation {study.name}"))
+        tracker = stack.enter_context(ablation.recorded(store))
+        changed(ablation.result({}))
+        failed = ablation.train(execution, tracker, options.at_most)
         if options.final:
-            untested = [each for each in pieces if each.done("valid") and not each.done("test")]
-            locked = {
-                data: TestSet.open(f"ablation {study.name}", local, splits[data], history_of(data))
-                for data in _data(untested)
-            }
-            console.print(f"testing {len(untested)} cells", markup=False)
-            failed |= crew.work(cells.score_on_test, untested, locked, lambda _: "tested")
-    if rest := sum(not each.done("valid") for each in pieces) - len(failed):
-        console.print(f"{rest} cells are left: the same command goes on with them", markup=False)
-    if failed:
-        raise RunFailed("\n".join(f"{name} failed: {reason}" for name, reason in failed.items()))
+            failed |= ablation.test(execution, tracker)
+        result = ablation.result(failed)
+        ablation.conclude(tracker, result)
+    return result
 
 
-def _data(pieces: Sequence[Piece]) -> dict[DataRequest, None]:
-    """What the pieces are trained on, each once."""
-    return dict.fromkeys(each.cell.data for each in pieces)
+@dataclass(frozen=True)
+class AblationRun:
+    """One start of an ablation."""
+
+    study: Ablation
+    runs: Sequence[CellRun]
+    datasets: Datasets
+    console: Console
+    changed: Listener
+
+    def plan(self, options: AblateOptions) -> Execution:
+        """Say what will be done; UserError when the cluster can give no training what it needs."""
+        cells = self.study.cells()
+        costs = [estimate(cell.model, dict(cell.params), self.datasets[cell.data].dataset) for cell in cells]
+        execution, gpus = plan_execution(options, {cell.model for cell in cells}, costs)
+        _announce(self.study, self.runs, execution.slots, self.console)
+        if gpus:
+            self.console.print(gpus, markup=False)
+        return execution
+
+    def recorded(self, store: Store) -> Any:
+        """The tracker, with a parent run for the study and what its cells have left."""
+        study, data = self.study, next(iter(self.datasets.values()))
+        definition = study.model_dump(mode="json", exclude={"question", "figure", "seeds", "x"})
+        digest = sha256(json.dumps([definition, data.digest], sort_keys=True).encode()).hexdigest()[:12]
+        parent = ParentRun(
+            study=f"ablation-{study.name}-{digest}",
+            name=f"ablation {study.name}",
+            model=study.model,
+            params={name: value for name, value in definition.items() if name not in {"name", "parameters"}},
+            kind="ablation",
+            tags={names.ABLATION: study.name},
+        )
+        return recorded(store, data, parent, self.console)
+
+    def train(self, execution: Execution, tracker: Tracker, at_most: int | None) -> dict[str, str]:
+        """Train the cells that are not done, at most so many; the reasons of those that failed, by name."""
+        assignments = [
+            Assignment(run.number, run.params, CellTraining(run.training, run.cell.points), self._digest(run))
+            for run in self.runs
+        ]
+        source = TaskList(assignments, lambda each: self.runs[each.number].done("valid"), self._metric, at_most)
+        record = CellRecord(tracker, self.runs, self._metric)
+        record.reconcile()
+        data = {each.digest: each.dataset for each in self.datasets.values()}
+        with self._shown() as progress:
+            execution.run(source, data, [progress, record, _Changes(self, source)])
+        self.console.print(_forecast(self.runs, execution.slots), markup=False)
+        return self.named(source.failures)
+
+    def test(self, execution: Execution, tracker: Tracker) -> dict[str, str]:
+        """Test every trained cell, once; the reasons of those whose test failed, by name."""
+        trained = [run for run in self.runs if run.done("valid")]
+        untested = [run for run in trained if not run.done("test")]
+        self.console.print(f"testing {len(untested)} cells", markup=False)
+        assignments = [
+            Assignment(run.number, run.params, CellTest(run.folder, run.cell.points), self._digest(run))
+            for run in untested
+        ]
+        source = TaskList(assignments, lambda each: self.runs[each.number].done("test"), self._metric)
+        needed = {self._digest(run) for run in untested}
+        data = {
+            each.digest: each.open_test(f"ablation {self.study.name}")
+            for each in self.datasets.values()
+            if each.digest in needed
+        }
+        execution.alone().run(source, data, [_Changes(self, source)])
+        CellRecord(tracker, trained, self._metric).tests()
+        return self.named(source.failures)
+
+    def result(self, failed: Mapping[str, str]) -> AblationResult:
+        measured = tuple(found for run in self.runs for part in PARTS for found in run.measured(part))
+        left = sum(not run.done("valid") for run in self.runs) - len(failed)
+        return AblationResult(self.study, measured, failed, max(left, 0))
+
+    def conclude(self, tracker: Tracker, result: AblationResult) -> None:
+        """Close the parent run: with the result when nothing is left, as interrupted or failed otherwise."""
+        if result.left:
+            text = f"{result.left} cells are left: the same command goes on with them"
+            self.console.print(text, markup=False)
+            tracker.end_study(State.INTERRUPTED, text)
+        elif result.failed:
+            tracker.end_study(State.FAIL, "; ".join(f"{name}: {reason}" for name, reason in result.failed.items()))
+        else:
+            with TemporaryDirectory(prefix="unblur-") as scratch:
+                file = Path(scratch) / "results.json"
+                file.write_text(json.dumps([asdict(each) for each in result.measured], indent=1))
+                tracker.finish(*best_cell(self.runs, self._metric), {"": file})
+                tracker.flush(60)  # the file is on its way
+
+    @property
+    def _metric(self) -> str:
+        return parse_metric(self.study.metric)
+
+    def _digest(self, run: CellRun) -> str:
+        return self.datasets[run.cell.data].digest
+
+    def named(self, failures: Mapping[int, str]) -> dict[str, str]:
+        return {str(self.runs[number]): reason.partition("\n")[0] for number, reason in failures.items()}
+
+    @contextmanager
+    def _shown(self) -> Iterator[Progress]:
+        done = [
+            TrialRecord(run.number, State.COMPLETE, run.params, best[1][self._metric])
+            for run in self.runs
+            if run.done("valid") and (best := run.best())
+        ]
+        shown: dict[str, Any] = {"epochs": self.study.epochs, "title": self.study.name}
+        with Progress(self.console, len(self.runs), self.study.metric, self._metric, done, "cell", **shown) as progress:
+            yield progress
+
+
+class _Changes:
+    """A listener that passes on the results so far whenever a cell has ended."""
+
+    def __init__(self, ablation: AblationRun, source: TaskList) -> None:
+        self.ablation, self.source = ablation, source
+
+    def started(self, number: int, params: dict[str, Any]) -> None:
+        """Nothing yet."""
+
+    def progressed(self, number: int, progress: Report) -> None:
+        """Nothing yet."""
+
+    def ended(self, number: int, state: State, reason: str | None) -> None:
+        self.ablation.changed(self.ablation.result(self.ablation.named(self.source.failures)))
 
 
 def load_study(name: str) -> Ablation:
@@ -88,18 +235,14 @@ def load_study(name: str) -> Ablation:
     return load_ablation(known[name])
 
 
-def _prepared(study: Ablation, data_dir: Path | None, storage: Path, console: Console) -> dict[DataRequest, Dataset]:
-    """What the cells are trained on."""
-    splits = {}
-    for request in dict.fromkeys(cell.data for cell in study.cells()):
-        prepared = prepare(request, data_dir, storage)
-        for line in prepared.report:
-            console.print(line, markup=False)
-        splits[request] = store.load_dataset(prepared.folder)
-    return splits
+def asked_for(options: AblateOptions) -> Ablation:
+    """The study with the dataset and seeds of the options."""
+    study = load_study(options.study)
+    others = {"dataset": options.dataset, "seeds": options.seeds}
+    return study.model_copy(update={name: value for name, value in others.items() if value is not None})
 
 
-def pieces_of(study: Ablation, splits: Mapping[DataRequest, Dataset], folder: str) -> list[Piece]:
+def cell_runs(study: Ablation, datasets: Datasets, folder: str) -> list[CellRun]:
     """Every cell with every seed; all cells share the seeds, so that they can be compared pair by pair."""
     plan = Plan(
         epochs=study.epochs,
@@ -107,92 +250,53 @@ def pieces_of(study: Ablation, splits: Mapping[DataRequest, Dataset], folder: st
         patience=study.patience,
         metric=parse_metric(study.metric),
     )
-    seeds = [derive("ablation", 0, index) for index in range(study.seeds)]
-    return [
-        piece(cell, index, _task(cell, seed, plan, folder), splits[cell.data].digest)
-        for index, seed in enumerate(seeds)  # a first seed of every cell, then a second: the picture comes early
-        for cell in study.cells()
-    ]
+    runs: list[CellRun] = []
+    for seed in range(study.seeds):  # a first seed of every cell, then a second: the picture comes early
+        for cell in study.cells():
+            task = Task(
+                model=cell.model,
+                params=dict(cell.params),
+                seed=derive("ablation", 0, seed),
+                plan=plan,
+                folder=folder,
+                keep=True,
+            )
+            runs.append(cell_run(len(runs), cell, seed, task, datasets[cell.data].digest))
+    return runs
 
 
-def _task(cell: Cell, seed: int, plan: Plan, folder: str) -> Task:
-    return Task(model=cell.model, params=dict(cell.params), seed=seed, plan=plan, folder=folder, keep=True)
+def _prepared(study: Ablation, root: str, data_dir: Path | None, console: Console) -> dict[DataRequest, PreparedData]:
+    """The data of the cells; UserError when a cell needs what its data do not have."""
+    requests = dict.fromkeys(cell.data for cell in study.cells())
+    datasets = {request: prepare_data(request, root, data_dir, console) for request in requests}
+    for cell in study.cells():
+        refuse_unmet(configure(cell.model, dict(cell.params), str(cell)), datasets[cell.data].dataset)
+    return datasets
 
 
-def _asked(options: AblateOptions) -> Ablation:
-    study = load_study(options.study)
-    others = {"dataset": options.dataset, "seeds": options.seeds}
-    return study.model_copy(update={name: value for name, value in others.items() if value is not None})
+def _lock(study: Ablation, datasets: Datasets, root: str) -> Path:
+    """The file that a driver of the study holds: beside the prepared data, as a bucket knows no locks."""
+    local = next(iter(datasets.values())).local
+    return local / "locks" / f"ablation-{study.name}-{sha256(root.encode()).hexdigest()[:8]}.lock"
 
 
-def _announce(study: Ablation, pieces: Sequence[Piece], places: int, console: Console) -> None:
-    done = sum(each.done("valid") for each in pieces)
-    points = sum(len(cell.points) for cell in study.cells())
-    meaningless = len(study.cells()) * prod(map(len, study.inference.values())) - points
+def _announce(study: Ablation, runs: Sequence[CellRun], slots: int, console: Console) -> None:
+    cells = study.cells()
+    done, points = sum(run.done("valid") for run in runs), sum(len(cell.points) for cell in cells)
+    meaningless = len(cells) * prod(map(len, study.inference.values())) - points
     console.print(f"{study.name}: {study.question.strip()}", markup=False)
     console.print(
-        f"{len(study.cells())} cells x {study.seeds} seeds = {len(pieces)} trainings of at most {study.epochs} epochs, "
+        f"{len(cells)} cells x {study.seeds} seeds = {len(runs)} trainings of at most {study.epochs} epochs, "
         f"{points} points per seed" + (f" ({meaningless} have no meaning and are left out)" if meaningless else ""),
         markup=False,
     )
-    console.print(f"{done} trainings are done; {places} at a time; {_forecast(pieces, places)}", markup=False)
+    console.print(f"{done} trainings are done; {slots} at a time; {_forecast(runs, slots)}", markup=False)
 
 
-def _forecast(pieces: Sequence[Piece], places: int) -> str:
-    found = projection(pieces, places)
+def _forecast(runs: Sequence[CellRun], slots: int) -> str:
+    found = projection(runs, slots)
     if found is None:
-        return "none is timed yet, so the duration is told after the first (--at-most 1 trains only that)"
+        return "none is timed yet, so the duration is known after the first (--at-most 1 trains only that)"
     seconds, timed = found
     rest = f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
     return f"the rest takes about {rest}, by the mean of the {timed} timed"
-
-
-def _results(pieces: Sequence[Piece]) -> list[Measured]:
-    return [found for each in pieces for part in ("valid", "test") for found in each.measured(part)]
-
-
-class _Crew:
-    """Ray tasks, as many at a time as there are places."""
-
-    def __init__(
-        self, all_pieces: Sequence[Piece], resources: Resources, places: int, save: Callable[[], None], console: Console
-    ) -> None:
-        self.pieces, self.resources, self.places = all_pieces, resources, places
-        self.save, self.console = save, console
-
-    def work(
-        self,
-        act: Callable[[Piece, Any, Resources], None],
-        pieces: Sequence[Piece],
-        data: Mapping[DataRequest, Any],
-        said: Callable[[Piece], str],
-    ) -> dict[str, str]:
-        """Do `act` for each piece with its data, and say what it did.
-
-        Returns the reasons of those that failed for good, by name.
-        """
-        shared = {request: ray.put(each) for request, each in data.items()}
-        remote = ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)(act)
-        waiting, failed = list(pieces), dict[str, str]()
-        running: dict[ray.ObjectRef, Piece] = {}
-        while waiting or running:
-            while waiting and len(running) < self.places:
-                begun = waiting.pop(0)
-                running[remote.remote(begun, shared[begun.cell.data], self.resources)] = begun
-            (ready, *_), _ = ray.wait(list(running))
-            ended = running.pop(ready)
-            name = f"{ended.cell}, seed {ended.seed}"
-            try:
-                ray.get(ready)
-            except (TrainingFailed, UserError) as error:
-                failed[name] = str(getattr(error, "cause", error))  # what Ray wraps
-            self.console.print(f"{name}: {failed.get(name) or said(ended)}", markup=False)
-            self.save()
-        return failed
-
-    def trained(self, ended: Piece) -> str:
-        """What a cell's training came to, and how long the others may take."""
-        metric = ended.task.plan.metric
-        best = max(found.metrics[metric] for found in ended.measured("valid"))
-        forecast = _forecast(self.pieces, self.places)
-        return f"valid {metric} up to {best:.4f}, {ended.seconds or 0:.0f} s; {forecast}"

@@ -14,6 +14,8 @@ from unblur.documents import Document, read
 from unblur.errors import UserError, unknown
 from unblur.models import RECOMMENDERS, config_class, configure
 
+Part = Literal["valid", "test"]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -36,7 +38,7 @@ class Measured:
     labels: Mapping[str, Any]
     """The cell's and the point's."""
     seed: int
-    part: Literal["valid", "test"]
+    part: Part
     metrics: Mapping[str, float]
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Of the training: best epoch, seconds, parameters."""

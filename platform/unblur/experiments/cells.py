@@ -1,4 +1,4 @@
-"""One cell of an ablation with one seed: trained once, scored once at every point of its sweep."""
+"""Grid cells of an ablation as tasks: trained once with each seed, scored once at every point of their sweeps."""
 
 import json
 import tempfile
@@ -7,108 +7,164 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.data.test_set import TestSet
 from unblur.evaluation.ranking import Evaluation, final, validate
-from unblur.experiments.ablation import Cell, Measured
+from unblur.experiments.ablation import Cell, Measured, Part
 from unblur.files import download, read_json, under, write_json
 from unblur.models import trained_on
-from unblur.running.resources import Resources
-from unblur.training.task import OUTCOME, Task, run
-from unblur.training.workers import on_best_device
+from unblur.training.loop import Outcome
+from unblur.training.report import Progress, Report
+from unblur.training.task import MODEL, OUTCOME, Task
+from unblur.training.workers import Workers, on_best_device
 
 TIMING = "timing.json"
-Part = Literal["valid", "test"]
 Point = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A cell with a seed. Its folder is named by all that decides the result, so that studies share what is done."""
+class CellTraining:
+    """Train a cell with one seed unless that is done, then score it on validation where it is not scored."""
 
+    training: Task
+    points: tuple[Point, ...]
+
+    @property
+    def folder(self) -> str:
+        return self.training.folder
+
+    def run(self, dataset: Dataset, report: Report, workers: Workers) -> Outcome | None:
+        started, before = time.monotonic(), _seconds(self.folder) or 0.0
+        outcome = None
+        if read_json(under(self.folder, OUTCOME)) is None:
+            outcome = self.training.run(dataset, report, workers)
+        scoring = _Scoring(self.folder, self.points, "valid", dataset)
+        scoring.run(lambda model: validate(model, dataset), report, workers)
+        if workers.rank == 0:
+            write_json(under(self.folder, TIMING), {"seconds": before + time.monotonic() - started})
+        return outcome
+
+
+@dataclass(frozen=True)
+class CellTest:
+    """Score a trained cell on the test set where it was not tested yet."""
+
+    folder: str
+    points: tuple[Point, ...]
+
+    def run(self, data: TestSet, report: Report, workers: Workers) -> None:
+        scoring = _Scoring(self.folder, self.points, "test", data.dataset)
+        scoring.run(lambda model: final(model, data.dataset, data.test, data.history), report, workers)
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    folder: str
+    points: tuple[Point, ...]
+    part: Part
+    dataset: Dataset
+
+    def run(self, evaluate: Callable[[Any], Evaluation], report: Report, workers: Workers) -> None:
+        """Score on the first worker; all report after each point, as Ray Train demands, and so show that they live."""
+        scored = scores(self.folder, self.part)
+        missing = [point for point in self.points if key(point) not in scored]
+        model = self._model() if missing and workers.rank == 0 else None
+        for point in missing:
+            if model is not None:
+                model.infer_with(point)  # every point sets the same fields
+                scored[key(point)] = evaluate(model).metrics()
+            report(Progress(0))
+        if model is not None:
+            write_json(under(self.folder, f"{self.part}.json"), scored)
+
+    def _model(self) -> Any:
+        with tempfile.TemporaryDirectory() as scratch:
+            return on_best_device(trained_on.load(download(under(self.folder, MODEL), Path(scratch)), self.dataset))
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """A grid cell with a seed. All that decides its result names its folder, so that studies share what is done."""
+
+    number: int
     cell: Cell
     seed: int
     """Its place among the study's seeds."""
-    task: Task
+    training: Task
+
+    def __str__(self) -> str:
+        return f"{self.cell}, seed {self.seed}"
 
     @property
-    def home(self) -> str:
-        return self.task.folder
+    def folder(self) -> str:
+        return self.training.folder
 
     @property
-    def trained(self) -> bool:
-        return read_json(under(self.home, OUTCOME)) is not None
+    def outcome(self) -> dict[str, Any] | None:
+        """Epoch, value, validation metrics and parameter count of the finished training."""
+        return read_json(under(self.folder, OUTCOME))
 
     @property
     def seconds(self) -> float | None:
-        """What its training and scoring took; None before."""
-        timing = read_json(under(self.home, TIMING))
-        return None if timing is None else float(timing["seconds"])
+        """Duration of its training and scoring; None before."""
+        return _seconds(self.folder)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters by which people know it."""
+        return {"model": self.cell.model, **self.cell.params, **self.cell.labels, "seed": self.seed}
 
     def done(self, part: Part) -> bool:
         """Whether every point of the sweep is scored."""
-        scored = read_json(under(self.home, f"{part}.json")) or {}
-        return self.trained and all(_key(point) in scored for point in self.cell.points)
+        scored = scores(self.folder, part)
+        return self.outcome is not None and all(key(point) in scored for point in self.cell.points)
 
     def measured(self, part: Part) -> list[Measured]:
-        """What is scored so far."""
-        scored, outcome = read_json(under(self.home, f"{part}.json")) or {}, read_json(under(self.home, OUTCOME)) or {}
+        """The scores so far."""
+        scored, outcome = scores(self.folder, part), self.outcome or {}
         facts = {name: outcome.get(name) for name in ("epoch", "parameters", "memory_mib")} | {"seconds": self.seconds}
-        points = [point for point in self.cell.points if _key(point) in scored]
-        return [Measured({**self.cell.labels, **p}, self.seed, part, scored[_key(p)], facts) for p in points]
+        points = [point for point in self.cell.points if key(point) in scored]
+        return [Measured({**self.cell.labels, **p}, self.seed, part, scored[key(p)], facts) for p in points]
+
+    def best(self) -> tuple[Point, dict[str, float]] | None:
+        """The point that is best on validation, with its metrics; None before it is scored."""
+        scored = scores(self.folder, "valid")
+        points = [point for point in self.cell.points if key(point) in scored]
+        metric = self.training.plan.metric
+        best = max(points, key=lambda point: scored[key(point)][metric], default=None)
+        return None if best is None else (best, scored[key(best)])
 
 
-def piece(cell: Cell, index: int, task: Task, digest: str) -> Piece:
-    """`task.folder` is that of all cells; the piece gets one in it, by the data, the configuration, plan and seed."""
+def cell_run(number: int, cell: Cell, seed: int, task: Task, digest: str) -> CellRun:
+    """A run in a folder of its own below `task.folder`, named by the data, the configuration, plan and seed."""
     config = models.configure(task.model, task.params, str(cell))
     what: dict[str, Any] = {"data": digest, "model": task.model, "config": config.model_dump(mode="json")}
     what |= {"plan": task.plan.model_dump(), "seed": task.seed}
     name = sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-    return Piece(cell, index, task.model_copy(update={"folder": under(task.folder, name)}))
+    return CellRun(number, cell, seed, task.model_copy(update={"folder": under(task.folder, name)}))
 
 
-def train_and_score(piece: Piece, dataset: Dataset, resources: Resources) -> None:
-    """What a worker does: train unless that is done, resuming from checkpoints, then score what is not scored."""
-    resources.settle()
-    started = time.monotonic()
-    before = piece.seconds or 0.0
-    if not piece.trained:
-        run(piece.task, dataset, lambda _: None)
-    _score(piece, "valid", dataset, lambda model: validate(model, dataset))
-    write_json(under(piece.home, TIMING), {"seconds": before + time.monotonic() - started})
+def scores(folder: str, part: Part) -> dict[str, dict[str, float]]:
+    """The metrics of each point, by `key`."""
+    return read_json(under(folder, f"{part}.json")) or {}
 
 
-def score_on_test(piece: Piece, data: TestSet, resources: Resources) -> None:
-    """Score on the test set what was not tested yet."""
-    resources.settle()
-    _score(piece, "test", data.dataset, lambda model: final(model, data.dataset, data.test, data.history))
-
-
-def _score(piece: Piece, part: Part, dataset: Dataset, evaluate: Callable[[Any], Evaluation]) -> None:
-    file = f"{part}.json"
-    scored = read_json(under(piece.home, file)) or {}
-    missing = [point for point in piece.cell.points if _key(point) not in scored]
-    if not missing:
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        model = on_best_device(trained_on.load(download(under(piece.home, "model"), Path(scratch)), dataset))
-    for point in missing:
-        model.infer_with(point)  # every point sets the same fields
-        scored[_key(point)] = evaluate(model).metrics()
-    write_json(under(piece.home, file), scored)
-
-
-def _key(point: Point) -> str:
+def key(point: Point) -> str:
     return json.dumps(dict(point), sort_keys=True)
 
 
-def projection(pieces: Sequence[Piece], places: int) -> tuple[float, int] | None:
+def projection(runs: Sequence[CellRun], slots: int) -> tuple[float, int] | None:
     """Seconds that the rest may take, by the mean of those that are done, and how many these are; None before any."""
-    known = [seconds for piece in pieces if piece.done("valid") and (seconds := piece.seconds) is not None]
+    known = [seconds for run in runs if run.done("valid") and (seconds := run.seconds) is not None]
     if not known:
         return None
-    left = sum(not piece.done("valid") for piece in pieces)
-    return left * sum(known) / len(known) / max(places, 1), len(known)
+    left = sum(not run.done("valid") for run in runs)
+    return left * sum(known) / len(known) / max(slots, 1), len(known)
+
+
+def _seconds(folder: str) -> float | None:
+    timing = read_json(under(folder, TIMING))
+    return None if timing is None else float(timing["seconds"])

@@ -1,4 +1,4 @@
-"""What must be in order before the first trial: data, storage, MLflow, Ray. Found wrong, it is a UserError."""
+"""Services and places of a run, checked before the first trial: storage, data, MLflow, Ray. UserError otherwise."""
 
 import os
 import shlex
@@ -16,21 +16,15 @@ import ray
 from pyarrow import fs
 from rich.console import Console
 
-from unblur.data.dataset import Dataset
-from unblur.data.download import directory
-from unblur.data.prepare import Prepared, prepare
-from unblur.data.store import load_dataset
-from unblur.data.test_set import TestSet
 from unblur.errors import UserError
 from unblur.evaluation.measuring import parse_metric
-from unblur.experiments.options import RunOptions, SearchOptions
-from unblur.files import filesystem
+from unblur.experiments.options import ClusterFlags, RunOptions, SearchOptions
+from unblur.experiments.prepared import PreparedData, prepare_data
+from unblur.files import filesystem, under
 from unblur.redaction import redact
 from unblur.running.resources import Resources
-from unblur.running.trainable import Trainer
 from unblur.search.storage import local_url
 from unblur.tracking.client import Store, connect
-from unblur.tracking.tracker import Tracker
 from unblur.training.loop import Plan
 
 WORKERS_ENVIRONMENT = {
@@ -45,38 +39,18 @@ WORKERS_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Session:
-    """What a run works with."""
+    """What a search or a training works with, opened and checked."""
 
     options: RunOptions
     plan: Plan
-    prepared: Prepared
-    dataset: Dataset
-    resources: Resources
-    """Of each training; GPUs that are chosen (`tuning.gpus`) are 0 until the cluster is known."""
+    data: PreparedData
     root: str
     """Absolute path or URI of the storage."""
-    local: Path
-    """A local folder for what must be local: prepared data."""
     store: Store
 
-    @property
-    def dataset_name(self) -> str:
-        """Name of the dataset, as experiments and models are called."""
-        return Path(self.options.data.dataset).stem
-
-    def trainer(self, final: bool = False) -> Trainer:
-        """Where a trial runs, or (`final`) a retrain of a search's best."""
-        if self.options.trainer != "auto":
-            return self.options.trainer
-        return "ray" if final or self.resources.workers > 1 or self.resources.gpus else "local"
-
-    def tracker(self) -> Tracker:
-        """A new tracker in the experiment of this dataset and protocol."""
-        return Tracker(self.store, f"{self.dataset_name}/{self.options.data.protocol}")
-
-    def open_test(self, reason: str) -> TestSet:
-        """Open the test part, for the final evaluation; the reason goes into the log of openings."""
-        return TestSet.open(reason, self.local, self.dataset, self.options.test_history)
+    def home(self, study: str) -> str:
+        """The folder of a study."""
+        return under(self.root, "studies", self.data.name, study)
 
 
 def open_session(options: RunOptions, console: Console) -> Session:
@@ -91,18 +65,18 @@ def open_session(options: RunOptions, console: Console) -> Session:
     check_writable(root)
     if options.summary:
         check_summary(options.summary)
-    local = directory(None) if "://" in root else Path(root)
     store = connect(options.tracking_uri)
-    prepared = prepare(options.data, options.data_dir, local)
-    for line in prepared.report:
-        console.print(line, markup=False)
-    dataset = load_dataset(prepared.folder)
+    data = prepare_data(options.data, root, options.data_dir, console, options.test_history)
     console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
-    return Session(options, plan, prepared, dataset, asked_for(options), root, local, store)
+    return Session(options, plan, data, root, store)
 
 
-def asked_for(options: RunOptions) -> Resources:
-    """What the flags give a training: with `--gpus-per-worker auto` no GPU yet."""
+SILENT = Console(quiet=True)
+"""Where entries print when they are called without a console."""
+
+
+def asked_for(options: ClusterFlags) -> Resources:
+    """Resources that the flags give a training: with `--gpus-per-worker auto` no GPU yet."""
     gpus = 0.0 if options.gpus_per_worker == "auto" else options.gpus_per_worker
     return Resources(options.workers_per_trial, options.cpus_per_worker, gpus)
 

@@ -3,18 +3,13 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from unblur import models
-from unblur.data.download import directory
-from unblur.data.prepare import prepare
-from unblur.data.store import load_dataset
-from unblur.data.test_set import TestSet
 from unblur.errors import UserError
-from unblur.evaluation.measuring import CUTOFFS, METRICS, key
-from unblur.experiments.context import absolute
+from unblur.experiments.context import SILENT, absolute
 from unblur.experiments.options import EvaluateOptions
-from unblur.experiments.results import write_summary
+from unblur.experiments.prepared import prepare_data
+from unblur.experiments.results import EvaluationResult, write_summary
 from unblur.experiments.test_once import evaluate_folder, popularity
 from unblur.models import trained_on
 from unblur.tracking import names
@@ -22,26 +17,18 @@ from unblur.tracking.client import connect
 from unblur.tracking.registry import load_registered
 
 
-def evaluate(options: EvaluateOptions, console: Console) -> None:
-    """Print every metric of the model on the test set, popularity's beside it. Raises UserError."""
+def evaluate(options: EvaluateOptions, console: Console = SILENT) -> EvaluationResult:
+    """Score a registered or saved model on the test set, and popularity beside it. Raises UserError."""
     root = absolute(options.storage)
-    local = directory(None) if "://" in root else Path(root)
-    prepared = prepare(options.data, options.data_dir, local)
-    name, folder = _find(options, prepared.digest)
-    dataset = load_dataset(prepared.folder)
-    trained_on.check(folder, dataset)
-    opened = TestSet.open(f"evaluate {name}, history {options.test_history}", local, dataset, options.test_history)
-    metrics = evaluate_folder(folder, dataset, opened.test, options.test_history).metrics()
-    least = popularity(dataset, opened.test, options.test_history)
-    model = f"{name} ({models.name_in(folder)})"
-    console.print(f"{model} on the test set of {options.data.dataset} ({options.data.protocol})", markup=False)
-    table = Table("metric", *(f"@{k}" for k in CUTOFFS), "popularity @10")
-    for metric in METRICS.names():
-        table.add_row(metric, *(f"{metrics[key(metric, k)]:.4f}" for k in CUTOFFS), f"{least[key(metric, 10)]:.4f}")
-    console.print(table)
-    console.print(options.protocol.definition, markup=False)
+    data = prepare_data(options.data, root, options.data_dir, console, options.test_history)
+    name, folder = _find(options, data.digest)
+    trained_on.check(folder, data.dataset)
+    opened = data.open_test(f"evaluate {name}, history {data.history}")
+    metrics = evaluate_folder(folder, opened).metrics()
+    result = EvaluationResult(name, models.name_in(folder), data, metrics, popularity(opened))
     if options.summary:
-        write_summary(options.summary, {"model": name, "history": options.test_history, "test": metrics})
+        write_summary(options.summary, result.summary())
+    return result
 
 
 def _find(options: EvaluateOptions, digest: str) -> tuple[str, Path]:

@@ -1,4 +1,4 @@
-"""The end of a run: retrain with several seeds, test each once, keep the numbers, register the best."""
+"""The end of a run: train the configuration with several seeds, test each once, keep the numbers, register the best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,6 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import ray
 from rich.console import Console
 
 from unblur import models
@@ -15,141 +14,144 @@ from unblur.data import openings
 from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed
 from unblur.experiments.champion import challenge
-from unblur.experiments.context import Session
-from unblur.experiments.final_runs import Retrains
+from unblur.experiments.final_runs import FinalRuns
+from unblur.experiments.prepared import PreparedData
 from unblur.experiments.recording import Recorder
-from unblur.experiments.test_once import popularity, results_on_test, tested
+from unblur.experiments.test_once import popularity
 from unblur.files import download, under
-from unblur.running.run import search
-from unblur.running.scheduler import Listener
-from unblur.running.trainable import Trainer, Work, trial
+from unblur.running.execution import Execution
+from unblur.running.task_list import TaskList
+from unblur.running.work import Listener
 from unblur.tracking import names
 from unblur.tracking.registry import register
 from unblur.tracking.tracker import Tracker
+from unblur.training.task import MODEL
 
 
 @dataclass(frozen=True)
-class Result:
-    """What the test says: every metric's values by seed, popularity's beside them, and the registered model.
-
-    `model_uri` is None for a model that cannot serve users it was not trained on.
-    """
+class FinalResult:
+    """What the test says: every metric's values by seed, popularity's beside them, and the registered model."""
 
     test: dict[str, list[float]]
     valid: list[float]
     popularity: dict[str, float]
     model_uri: str | None
+    """None for a model that cannot serve users it was not trained on."""
     parameters: int | None = None
-    """How many numbers the first seed's model has learned, if it is recorded."""
+    """Learned numbers of the first seed's model, if they are recorded."""
     memory_mib: float | None = None
     """The most that a seed's training took above its process, if it is recorded."""
     inference: list[dict[str, Any]] = field(default_factory=list)
-    """The settings of inference that each seed's validation chose; empty where none were swept."""
+    """Inference settings that each seed's validation chose; empty where none were swept."""
     efficiency: float | None = None
     """Of several workers that shared each training: the mean over seeds of t_1 / (n t_n)."""
 
 
-def finale(
-    session: Session,
-    tracker: Tracker,
-    retrains: Retrains,
-    trainer: Trainer,
-    concurrency: int,
-    progress: Sequence[Listener],
-    console: Console,
-) -> Result:
-    """Retrain, test, log and register; what an earlier start has done is not done again.
+@dataclass(frozen=True)
+class FinalEvaluation:
+    """The final runs of one configuration on one dataset, recorded by `tracker`."""
 
-    Raises RunFailed when a retrain fails.
-    """
-    seeds = session.options.seeds
-    if retrains.missing(seeds):
-        model, plan, resources = session.options.model, session.plan, session.resources
-        work = Work(model, plan, resources, trainer, retrains.folder, keep=True, swept=retrains.swept)
-        search(
-            trial(work, ray.put(session.dataset)),
-            retrains,
-            seeds,
-            concurrency=concurrency,
-            resources=work.bundle(),
-            listeners=[*progress, Recorder(tracker, "retrain", session.plan.metric)],
-            trial_timeout=session.options.trial_timeout,
-        )
-    if retrains.missing(seeds):
-        failures = retrains.failures()
-        reason = next(iter(failures.values()), "it was stopped").splitlines()[0]
-        raise RunFailed(f"{retrains.missing(seeds)} of {seeds} retrains failed: {reason}")
-    with TemporaryDirectory(prefix="unblur-") as scratch:
-        opened = session.open_test(f"{session.options.model}, {seeds} seed(s), history {session.options.test_history}")
-        result = _test(session, tracker, retrains, opened, Path(scratch), console)
-        tracker.flush(60)  # artifacts in the scratch folder are on their way
-    return result
+    runs: FinalRuns
+    data: PreparedData
+    tracker: Tracker
+    console: Console
 
+    def train(self, execution: Execution, listeners: Sequence[Listener]) -> None:
+        """Train what is not trained yet; RunFailed when a final run fails."""
+        source = self.runs.trainings()
+        record = Recorder(self.tracker, "final", self.runs.plan.metric)
+        execution.run(source, {"": self.data.dataset}, [*listeners, record])
+        _all_done(source, "final runs")
 
-def is_over(session: Session, retrains: Retrains) -> bool:
-    """Whether everything is trained and tested, so that Ray is not needed any more."""
-    seeds, history = session.options.seeds, session.options.test_history
-    return not retrains.missing(seeds) and all(tested(retrains.home(n), history) for n in retrains.numbers(seeds))
+    def test(self, execution: Execution) -> FinalResult:
+        """Test, record and register; each model is tested once. RunFailed when a test fails."""
+        opened = self.data.open_test(f"{self.runs.model}, {self.runs.seeds} seed(s), history {self.data.history}")
+        source = self.runs.tests(opened.history)
+        execution.alone().run(source, {"": opened})
+        _all_done(source, "tests")
+        with TemporaryDirectory(prefix="unblur-") as scratch:
+            result = self._conclude(opened, Path(scratch) / "per_user")
+            self.tracker.flush(60)  # artifacts in the scratch folder are on their way
+        return result
 
-
-def _test(
-    session: Session, tracker: Tracker, retrains: Retrains, data: TestSet, scratch: Path, console: Console
-) -> Result:
-    numbers = retrains.numbers(session.options.seeds)
-    outcomes = [retrains.outcome(number) or {} for number in numbers]
-    tests = []
-    for number in numbers:
-        results = scratch / "per_user" / f"{number:05d}"
-        metrics = results_on_test(retrains.home(number), data, session.resources, results)
-        tracker.log("retrain", number, 0, {names.test(name): value for name, value in metrics.items()})
-        tests.append(metrics)
-    for seed, outcome in enumerate(outcomes):
-        if diverged := outcome.get("diverged"):
-            console.print(f"seed {seed}: {diverged}; its best epoch, {outcome['epoch']}, counts", markup=False)
-    values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
-    least = popularity(session.dataset, data.test, data.history)
-    best = max(range(len(numbers)), key=lambda index: outcomes[index]["value"])
-    uri, champion = None, "it is not registered"
-    if models.model_class(session.options.model).KNOWN_USERS_ONLY:
-        console.print(f"not registered: {session.options.model} can only score users that it was trained on")
-    else:
-        console.print(f"registering the model of seed {best}, the best on validation", markup=False)
-        uri = _register(session, tracker, retrains, numbers[best])
-        champion = challenge(session, uri)
-        console.print(f"{uri}: {champion}", markup=False)
-    tracker.finish(
-        {names.popularity(name): value for name, value in least.items()},
-        {names.test(name): each for name, each in values.items()},
-        {"per_user": scratch / "per_user"},
-        {
-            names.METRICS: session.options.protocol.definition,
-            names.HISTORY: session.options.test_history,
-            names.MODEL_URI: uri or "",
-            names.CHAMPION: champion,
-            names.TEST_OPENINGS: openings.reasons(session.prepared.folder),
-        },
-    )
-    inference = [outcome["inference"] for outcome in outcomes if outcome.get("inference")]
-    valid = [outcome["value"] for outcome in outcomes]
-    told = [outcome["efficiency"] for outcome in outcomes if outcome.get("efficiency")]
-    efficiency = mean(told) if told else None
-    memory = max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None)
-    return Result(values, valid, least, uri, outcomes[0].get("parameters"), memory, inference, efficiency)
-
-
-def _register(session: Session, tracker: Tracker, retrains: Retrains, number: int) -> str:
-    dataset = session.dataset
-    with TemporaryDirectory(prefix="unblur-") as scratch:
-        return register(
-            session.store,
-            download(under(retrains.home(number), "model"), Path(scratch)),
-            session.dataset_name,
-            dataset.items.tolist(),
-            tracker.parent_run_id,
+    def _conclude(self, opened: TestSet, per_user: Path) -> FinalResult:
+        outcomes = [self.runs.outcome(number) or {} for number in self.runs.numbers]
+        tests = [self._record(number, opened, per_user) for number in self.runs.numbers]
+        for seed, outcome in enumerate(outcomes):
+            if diverged := outcome.get("diverged"):
+                text = f"seed {seed}: {diverged}; its best epoch, {outcome['epoch']}, counts"
+                self.console.print(text, markup=False)
+        values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
+        least = popularity(opened)
+        uri, champion = self._registered([outcome["value"] for outcome in outcomes])
+        self.tracker.finish(
+            {names.popularity(name): value for name, value in least.items()},
+            {names.test(name): each for name, each in values.items()},
+            {"per_user": per_user},
             {
-                names.MODEL: session.options.model,
-                names.PARAMS: {**retrains.params, **(retrains.outcome(number) or {}).get("inference", {})},
-                names.DATASET_DIGEST: dataset.digest,
-                names.DATA_REQUEST: session.options.data.model_dump_json(),
+                names.METRICS: self.data.protocol.definition,
+                names.HISTORY: opened.history,
+                names.MODEL_URI: uri or "",
+                names.CHAMPION: champion,
+                names.TEST_OPENINGS: openings.reasons(self.data.folder),
             },
         )
+        ratios = [outcome["efficiency"] for outcome in outcomes if outcome.get("efficiency")]
+        return FinalResult(
+            test=values,
+            valid=[outcome["value"] for outcome in outcomes],
+            popularity=least,
+            model_uri=uri,
+            parameters=outcomes[0].get("parameters"),
+            memory_mib=max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None),
+            inference=[outcome["inference"] for outcome in outcomes if outcome.get("inference")],
+            efficiency=mean(ratios) if ratios else None,
+        )
+
+    def _record(self, number: int, opened: TestSet, per_user: Path) -> dict[str, float]:
+        test = self.runs.test(number, opened.history)
+        test.copy_per_user(per_user / f"{number:05d}")
+        metrics = test.metrics()
+        self.tracker.log("final", number, 0, {names.test(name): value for name, value in metrics.items()})
+        return metrics
+
+    def _registered(self, valid: Sequence[float]) -> tuple[str | None, str]:
+        """Register the seed best on validation and hold it against the champion; its URI and the decision."""
+        if models.model_class(self.runs.model).KNOWN_USERS_ONLY:
+            told = f"not registered: {self.runs.model} can only score users that it was trained on"
+            self.console.print(told, markup=False)
+            return None, "it is not registered"
+        best = max(range(len(valid)), key=lambda index: valid[index])
+        self.console.print(f"registering the model of seed {best}, the best on validation", markup=False)
+        uri = self._register(self.runs.numbers[best])
+        champion = challenge(self.tracker.store, uri, self.data.name, self.data.dataset, self.runs.plan.metric)
+        self.console.print(f"{uri}: {champion}", markup=False)
+        return uri, champion
+
+    def _register(self, number: int) -> str:
+        dataset, inference = self.data.dataset, (self.runs.outcome(number) or {}).get("inference", {})
+        with TemporaryDirectory(prefix="unblur-") as scratch:
+            return register(
+                self.tracker.store,
+                download(under(self.runs.home(number), MODEL), Path(scratch)),
+                self.data.name,
+                dataset.items.tolist(),
+                self.tracker.parent_run_id,
+                {
+                    names.MODEL: self.runs.model,
+                    names.PARAMS: {**self.runs.params, **inference},
+                    names.DATASET_DIGEST: self.data.digest,
+                    names.DATA_REQUEST: self.data.request.model_dump_json(),
+                },
+            )
+
+
+def is_over(runs: FinalRuns, data: PreparedData) -> bool:
+    """Whether everything is trained and tested, so that Ray is not needed any more."""
+    return not runs.trainings().missing() and not runs.tests(data.history).missing()
+
+
+def _all_done(source: TaskList, what: str) -> None:
+    if missing := source.missing():
+        reason = next(iter(source.failures.values()), "it was stopped").splitlines()[0]
+        raise RunFailed(f"{len(missing)} of {len(source.assignments)} {what} failed: {reason}")

@@ -1,95 +1,77 @@
-"""The retrains of one configuration, one per seed: a record like a study's, kept as files beside the models."""
+"""The final runs of one configuration, one per seed, and their tests: lists of tasks for the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from unblur.data.request import HistoryName
+from unblur.experiments.test_once import TestRun
 from unblur.files import read_json, under
-from unblur.search.space import Parameter
+from unblur.running.cleanup import folder_of
+from unblur.running.task_list import TaskList
+from unblur.running.work import Assignment
 from unblur.seeds import derive
-from unblur.tracking.names import PER_CONFIGURATION, retrain_number
-from unblur.training.record import State, TrialRecord
-from unblur.training.task import OUTCOME
+from unblur.tracking.names import PER_CONFIGURATION, final_number
+from unblur.training.loop import Plan
+from unblur.training.task import OUTCOME, Task
 
 
 @dataclass(frozen=True)
-class RetrainIdentity:
-    """What the search needs to know: the seed from which those of the retrains follow, and the metric."""
+class FinalRuns:
+    """Trainings of one configuration; the outcome file that a finished one leaves is the record."""
 
+    folder: str
+    configuration: int
+    """Number of the trial that found it; 0 without a search."""
+    model: str
+    params: dict[str, Any]
     seed: int
-    metric: str
+    """Of the study; those of the trainings follow from it."""
+    seeds: int
+    """How many there are."""
+    plan: Plan
+    grid: tuple[dict[str, Any], ...] = ()
+    """Inference settings, of which each evaluation takes the best."""
 
-
-class Retrains:
-    """What is done, and what is left to do; the outcome file that a finished retrain leaves is the truth."""
-
-    def __init__(
-        self,
-        folder: str,
-        configuration: int,
-        params: dict[str, Any],
-        seed: int,
-        metric: str,
-        swept: Mapping[str, Parameter] | None = None,
-    ) -> None:
-        self.folder, self.params, self.swept = folder, params, dict(swept or {})
-        self.first = retrain_number(configuration, 0)
-        self.identity = RetrainIdentity(derive("retrain", seed, configuration), metric)
-        self._asked: set[int] = set()
-        self._failed: dict[int, str] = {}
-
-    def numbers(self, seeds: int) -> list[int]:
-        """The retrains of the first `seeds` seeds."""
-        return list(range(self.first, self.first + seeds))
+    @property
+    def numbers(self) -> list[int]:
+        return [final_number(self.configuration, seed) for seed in range(self.seeds)]
 
     def is_one(self, number: int) -> bool:
-        """Whether the number is that of a retrain of this configuration, whatever its seed."""
-        return self.first <= number < self.first + PER_CONFIGURATION
-
-    def outcome(self, number: int) -> dict[str, Any] | None:
-        """The epoch, value, validation metrics and parameter count of a finished retrain."""
-        return read_json(under(self.home(number), OUTCOME))
+        """Whether the number is that of a run of this configuration, whatever its seed."""
+        return number // PER_CONFIGURATION == self.configuration
 
     def home(self, number: int) -> str:
-        """The folder of a retrain."""
-        return under(self.folder, f"{number:05d}")
+        """The folder of a run."""
+        return folder_of(self.folder, number)
 
-    def failures(self) -> dict[int, str]:
-        """Why retrains failed in this process, by number."""
-        return dict(self._failed)
+    def outcome(self, number: int) -> dict[str, Any] | None:
+        """Epoch, value, validation metrics and parameter count of a finished run."""
+        return read_json(under(self.home(number), OUTCOME))
 
-    # what Ray Tune's hooks ask of a study
+    def trainings(self) -> TaskList:
+        """The trainings as a source of tasks."""
+        return self._list(self._training, lambda each: self.outcome(each.number) is not None)
 
-    def missing(self, seeds: int) -> int:
-        return sum(self.outcome(number) is None for number in self.numbers(seeds))
+    def test(self, number: int, history: HistoryName) -> TestRun:
+        return TestRun(self.home(number), history)
 
-    def settle(self) -> list[TrialRecord]:
-        return []
+    def tests(self, history: HistoryName) -> TaskList:
+        """The tests of the trained models as a source of tasks."""
+        return self._list(lambda number: self.test(number, history), lambda each: self.test(each.number, history).done)
 
-    def ask(self) -> tuple[int, dict[str, Any]]:
-        number = self.first
-        while number in self._asked or self.outcome(number) is not None:
-            number += 1
-        self._asked.add(number)
-        return number, self.params
+    def _list(self, task: Callable[[int], Any], done: Callable[[Assignment], bool]) -> TaskList:
+        assignments = [Assignment(number, self.params, task(number)) for number in self.numbers]
+        return TaskList(assignments, done, self.plan.metric)
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        return False
-
-    def complete(self, number: int, value: float | None = None) -> TrialRecord:
-        if self.outcome(number) is None:
-            return self.fail(number, "it ended without leaving a model")
-        return self._ended(number, State.COMPLETE)
-
-    def prune(self, number: int) -> TrialRecord:
-        raise AssertionError("retrains are not pruned")
-
-    def fail(self, number: int, reason: str) -> TrialRecord:
-        self._failed[number] = reason
-        return self._ended(number, State.FAIL, reason)
-
-    def release(self) -> None:
-        self._asked.clear()
-
-    def _ended(self, number: int, state: State, reason: str | None = None) -> TrialRecord:
-        return TrialRecord(number, state, self.params, reason=reason)
+    def _training(self, number: int) -> Task:
+        return Task(
+            model=self.model,
+            params=self.params,
+            # "retrain" and not "final": whoever has results of these seeds can still repeat them
+            seed=derive("training", derive("retrain", self.seed, self.configuration), number),
+            plan=self.plan,
+            folder=self.home(number),
+            keep=True,
+            grid=self.grid,
+        )

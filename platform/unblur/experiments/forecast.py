@@ -1,8 +1,8 @@
-"""What a run will do, said before it does it."""
+"""Forecast of a run before it begins: its work, memory, disk and time, and how it is spread over the cluster."""
 
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import ray
@@ -12,15 +12,17 @@ from rich.table import Table
 from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
-from unblur.experiments.context import Session
-from unblur.experiments.options import SearchOptions
+from unblur.experiments.context import Session, asked_for
+from unblur.experiments.options import ClusterFlags
 from unblur.experiments.speed import measured
 from unblur.models.base import TrainableRecommender
 from unblur.running.cleanup import projected
+from unblur.running.execution import Execution
 from unblur.running.gpus import choice, gpu_memory
-from unblur.running.resources import cluster_nodes
+from unblur.running.resources import cluster_nodes, concurrency
+from unblur.search.identity import StudyIdentity
 from unblur.search.inference_grid import points, settings_of, written
-from unblur.search.space import Choice, FloatRange, IntRange, Parameter, SearchSpace
+from unblur.search.space import Choice, FloatRange, IntRange, SearchSpace
 from unblur.training.cost import Estimate, estimate
 from unblur.training.memory import gigabytes, physical_memory
 
@@ -28,20 +30,36 @@ DRAWS = 60
 
 
 def announce(
-    session: Session,
-    space: SearchSpace,
-    swept: Mapping[str, Parameter],
-    drawn: Sequence[Estimate],
-    concurrency: int,
-    console: Console,
+    session: Session, identity: StudyIdentity, execution: Execution, drawn: Sequence[Estimate], console: Console
 ) -> None:
-    """Print the data, what is searched and swept, where trials will run and what memory one needs at most."""
-    options, resources, facts = session.options, session.resources, session.prepared.facts
+    """Print the data, what is searched and swept, where trainings will run and what one needs at most.
+
+    drawn: the cost of sampled configurations.
+    """
+    options, resources, data = session.options, execution.resources, session.data
     console.print(
-        f"data {session.dataset_name} ({options.data.protocol}): train {facts.train:,}, valid {facts.valid:,}, "
-        f"test {facts.test:,} (locked); digest {session.prepared.digest[:12]}",
+        f"data {data.name} ({data.request.protocol}): train {data.facts.train:,}, valid {data.facts.valid:,}, "
+        f"test {data.facts.test:,} (locked); digest {data.digest[:12]}",
         markup=False,
     )
+    _announce_space(identity, console)
+    each = f"{resources.workers} worker(s) of {resources.cpus:g} CPU and {resources.gpus:g} GPU"
+    console.print(
+        f"{options.budget}; {execution.slots} at a time, each on {each}; "
+        f"trainer {execution.trainer}, final runs {options.final_trainer(execution.trainer)}",
+        markup=False,
+    )
+    memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
+    disk = projected(disk, execution.slots, options.seeds)
+    console.print(
+        f"memory of one beside PyTorch's own: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}; "
+        f"{_duration(identity.model, resources.cpus, drawn)}",
+        markup=False,
+    )
+
+
+def _announce_space(identity: StudyIdentity, console: Console) -> None:
+    space, swept = identity.space, identity.swept
     if space.parameters:
         console.print(_table(space))
     if swept:
@@ -49,30 +67,15 @@ def announce(
         console.print(f"swept on each trained network ({settings_of(swept)} settings at most): {tried}", markup=False)
     if space.fixed:
         console.print("fixed: " + ", ".join(f"{name}={value}" for name, value in space.fixed.items()), markup=False)
-    what = f"{options.trials} trials, then " if isinstance(options, SearchOptions) else ""
-    each = f"{resources.workers} worker(s) of {resources.cpus:g} CPU and {resources.gpus:g} GPU"
-    console.print(
-        f"{what}{options.seeds} seed(s) of at most {options.epochs} epochs; {concurrency} at a time, each on {each}; "
-        f"trainer {session.trainer()}, retrains {session.trainer(final=isinstance(options, SearchOptions))}",
-        markup=False,
-    )
-    memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
-    disk = projected(disk, max(concurrency, 1), options.seeds)
-    console.print(
-        f"memory of one beside PyTorch's own: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}; "
-        f"{_duration(session, drawn)}",
-        markup=False,
-    )
 
 
-def _duration(session: Session, drawn: Sequence[Estimate]) -> str:
+def _duration(model: str, cpus: float, drawn: Sequence[Estimate]) -> str:
     """About how long a fit or an epoch takes on a CPU like this one."""
-    speed = measured(max(1, int(session.resources.cpus)))
+    speed = measured(max(1, int(cpus)))
     seconds = sorted(speed.seconds(each.operations) for each in drawn)
-    trained = issubclass(models.model_class(session.options.model), TrainableRecommender)
-    what = "an epoch" if trained else "a fit"
+    what = "an epoch" if issubclass(models.model_class(model), TrainableRecommender) else "a fit"
     middle, most = duration(seconds[len(seconds) // 2]), duration(seconds[-1])
-    return f"{what} on {session.resources.cpus:g} CPU: about {middle}, at most {most}"
+    return f"{what} on {cpus:g} CPU: about {middle}, at most {most}"
 
 
 def duration(seconds: float) -> str:
@@ -99,17 +102,21 @@ def refuse_infeasible(spaces: Iterable[SearchSpace], dataset: Dataset) -> None:
         )
 
 
-def with_gpus(session: Session, drawn: Sequence[Estimate]) -> tuple[Session, str]:
-    """The session with the GPUs of each worker, and a line that says why; empty when there is nothing to say.
+def plan_execution(
+    options: ClusterFlags, models_run: Iterable[str], drawn: Sequence[Estimate]
+) -> tuple[Execution, str]:
+    """How trainings of these models are run, and a line on the choice of GPUs; empty when there is nothing to say.
 
-    Ray must be up. drawn: what configurations of the search need.
+    Ray must be up. drawn: the cost of sampled configurations. UserError when the cluster can give none what it needs.
     """
-    model = models.model_class(session.options.model)
-    if session.options.gpus_per_worker != "auto" or not issubclass(model, TrainableRecommender):
-        return session, ""
-    largest = max(each.memory for each in drawn)
-    gpus, why = choice(session.resources, largest, cluster_nodes(), gpu_memory)
-    return replace(session, resources=replace(session.resources, gpus=gpus)), why
+    resources, why = asked_for(options), ""
+    by_gradient = any(issubclass(models.model_class(name), TrainableRecommender) for name in models_run)
+    if options.gpus_per_worker == "auto" and by_gradient:
+        largest = max(each.memory for each in drawn)
+        gpus, why = choice(resources, largest, cluster_nodes(), gpu_memory)
+        resources = replace(resources, gpus=gpus)
+    slots = side_by_side(drawn, concurrency(resources, options.concurrency))
+    return Execution(resources, options.trial_trainer(resources.gpus), slots, options.trial_timeout), why
 
 
 def side_by_side(drawn: Sequence[Estimate], places: int) -> int:
@@ -122,7 +129,7 @@ def side_by_side(drawn: Sequence[Estimate], places: int) -> int:
 
 
 def estimates(space: SearchSpace, dataset: Dataset) -> list[Estimate]:
-    """What some random configurations of the space need; always the same ones."""
+    """The cost of some random configurations of the space; always the same ones."""
     rng = random.Random(0)
     drawn = [dict(space.fixed)] if not space.parameters else []
     drawn += [space.assemble(lambda _, parameter: parameter.sample(rng)) for _ in range(DRAWS * bool(space.parameters))]

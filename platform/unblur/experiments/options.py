@@ -1,4 +1,4 @@
-"""What a person asks of a search or of one training; the fields are the command line's flags."""
+"""Options of the experiments; their fields are the command line's flags."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,10 +11,22 @@ from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.options import Options
 
 Gpus = Annotated[float, Field(ge=0)] | Literal["auto"]
+Trainer = Literal["local", "ray"]
 
 
-class TestOptions(Options):
-    """On which data a model is tested, and what it sees then."""
+class StorageFlags(Options):
+    """Places that are read and written."""
+
+    data_dir: Path | None = None
+    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
+    storage: str = "./unblur-runs"
+    """Folder or s3://bucket/prefix for prepared data, checkpoints and results."""
+    tracking_uri: str | None = None
+    """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
+
+
+class DataFlags(Options):
+    """On which data a model is trained and tested, and what it sees at the test."""
 
     data: DataRequest = Field(default_factory=DataRequest)
     history: HistoryName | None = None
@@ -31,7 +43,33 @@ class TestOptions(Options):
         return EvaluationProtocol.of(self.data, self.test_history)
 
 
-class RunOptions(TestOptions):
+class ClusterFlags(Options):
+    """What each training gets of the cluster."""
+
+    trainer: Literal["auto", "local", "ray"] = "auto"
+    """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and a search's final runs."""
+    workers_per_trial: int = Field(1, ge=1)
+    """Ray Train workers of one training; they share each batch."""
+    cpus_per_worker: float = Field(1, gt=0)
+    """CPUs of each worker."""
+    gpus_per_worker: Gpus = "auto"
+    """GPUs of each worker; fractions share one. auto: none without GPUs and for models in closed form, one for each of
+    several workers, else the share that the memory estimate asks for."""
+    concurrency: int | None = Field(None, ge=1)
+    """Trainings at the same time; left out, as many as the cluster's resources allow."""
+    trial_timeout: float | None = Field(None, gt=0)
+    """Seconds without a report after which a training is given up and its process killed [never]."""
+    dry_run: bool = False
+    """Say what would be done, and stop."""
+
+    def trial_trainer(self, gpus: float) -> Trainer:
+        """Where a training runs whose workers get so many GPUs each."""
+        if self.trainer != "auto":
+            return self.trainer
+        return "ray" if self.workers_per_trial > 1 or gpus else "local"
+
+
+class RunOptions(DataFlags, StorageFlags, ClusterFlags):
     """What a search and the training of one configuration have in common."""
 
     model: str = "cfg_diffrec"
@@ -48,33 +86,21 @@ class RunOptions(TestOptions):
     """How many times the configuration is trained for the test."""
     seed: int = Field(0, ge=0)
     """Seed of the search and of every training; the data have one of their own."""
-    trainer: Literal["auto", "local", "ray"] = "auto"
-    """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and the retrains of a search."""
-    workers_per_trial: int = Field(1, ge=1)
-    """Ray Train workers of one training; they share each batch."""
-    cpus_per_worker: float = Field(1, gt=0)
-    """CPUs of each worker."""
-    gpus_per_worker: Gpus = "auto"
-    """GPUs of each worker; fractions share one. auto: none without GPUs and for models in closed form, one for each of
-    several workers, else the share that the memory estimate asks for."""
-    concurrency: int | None = Field(None, ge=1)
-    """Trainings at the same time; left out, as many as the cluster's resources allow."""
-    trial_timeout: float | None = Field(None, gt=0)
-    """Seconds without a report after which a training is given up and its process killed [never]."""
-    data_dir: Path | None = None
-    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
-    storage: str = "./unblur-runs"
-    """Folder or s3://bucket/prefix for prepared data, checkpoints and the study."""
-    tracking_uri: str | None = None
-    """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
-    dry_run: bool = False
-    """Say what would be done, and stop."""
     summary: Path | None = None
     """Write the result to this file as JSON."""
 
+    @property
+    def budget(self) -> str:
+        """What is trained, in words."""
+        return f"{self.seeds} seed(s) of at most {self.epochs} epochs"
+
+    def final_trainer(self, trial_trainer: Trainer) -> Trainer:
+        """Where the final runs are trained, given where a trial is."""
+        return trial_trainer
+
 
 class SearchOptions(RunOptions):
-    """Searches a model's hyperparameters, retrains the best, tests it once and registers it."""
+    """Searches a model's hyperparameters, trains the best with several seeds, tests it once and registers it."""
 
     model: str = "cfg_diffrec"
     """The recommender: cfg_diffrec, diffrec, ease, popularity, ...; several, such as cfg_diffrec,diffrec,ease, get a
@@ -98,6 +124,13 @@ class SearchOptions(RunOptions):
     fresh: bool = False
     """Start a new study instead of resuming; the old one is kept."""
 
+    @property
+    def budget(self) -> str:
+        return f"{self.trials} trials, then {super().budget}"
+
+    def final_trainer(self, trial_trainer: Trainer) -> Trainer:
+        return "ray" if self.trainer == "auto" else self.trainer
+
 
 class TrainOptions(RunOptions):
     """Trains one configuration, tests it once per seed and registers it: no search."""
@@ -110,17 +143,41 @@ class TrainOptions(RunOptions):
     """YAML or JSON file of the model's parameters; --set overrides it."""
 
 
-class EvaluateOptions(TestOptions):
+class ReproduceOptions(StorageFlags, ClusterFlags):
+    """Trains rows of the papers' tables and writes ours beside the papers'. Run again, it goes on where it was."""
+
+    dataset: str
+    """Dataset of the rows; several separated by commas."""
+    model: str | None = None
+    """Only the rows of these models, or with these names, separated by commas [all]."""
+    seeds: int = Field(5, ge=1, le=100)
+    """How many times each row is trained."""
+    output: Path = Path("reproduction.md")
+    """The comparison as Markdown; the same as CSV lies beside it."""
+
+
+class AblateOptions(StorageFlags, ClusterFlags):
+    """Trains every cell of a study and scores each at every point of its sweep. Run again, it goes on where it was."""
+
+    study: str
+    """A file, or the name of one in search_spaces/ablations."""
+    dataset: str | None = None
+    """Another dataset than the study's."""
+    seeds: int | None = Field(None, ge=1)
+    """Another number of seeds than the study's."""
+    at_most: int | None = Field(None, ge=1)
+    """Train at most so many cells now, each seed counting; the rest the next time."""
+    final: bool = False
+    """Test every finished cell too, once; without it the test set stays locked."""
+    output: Path | None = None
+    """The results as a page with plots; its tables as Markdown and every figure as CSV lie beside it [<study>.html]."""
+
+
+class EvaluateOptions(DataFlags, StorageFlags):
     """Tests a registered model or a saved one; the dataset must be the one it was trained on."""
 
     model: str | None = None
     """models:/NAME@ALIAS, models:/NAME/VERSION, or the folder of a saved model [the dataset's champion]."""
-    data_dir: Path | None = None
-    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
-    storage: str = "./unblur-runs"
-    """Where prepared data are kept."""
-    tracking_uri: str | None = None
-    """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
     summary: Path | None = None
     """Write the metrics to this file as JSON."""
 

@@ -96,7 +96,7 @@ class Progress:
         label: str,
         metric: str,
         records: Sequence[TrialRecord] = (),
-        kind: Literal["trial", "retrain"] = "trial",
+        kind: Literal["trial", "final", "cell"] = "trial",
         *,
         epochs: int | None = None,
         title: str = "",

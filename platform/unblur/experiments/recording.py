@@ -1,29 +1,34 @@
 """Recording of trials and final runs in MLflow, as a listener."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rich.console import Console
+
+from unblur.errors import RunFailed, UserError
+from unblur.experiments.context import command
+from unblur.experiments.prepared import PreparedData
 from unblur.tracking import names
-from unblur.tracking.runs import Record
+from unblur.tracking.client import Store
+from unblur.tracking.runs import Kind, Record
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress
 
 
 class Recorder:
-    """A listener that logs trials (or retrains) as child runs; `metric` is the one that decides."""
+    """A listener that logs trials, final runs or cells as child runs; `metric` is the one that decides."""
 
-    def __init__(self, tracker: Tracker, kind: Literal["trial", "retrain"], metric: str) -> None:
+    def __init__(self, tracker: Tracker, kind: Kind, metric: str) -> None:
         self.tracker, self.kind, self.metric = tracker, kind, metric
         self._noted: dict[int, dict[str, Any]] = {}
 
     def started(self, number: int, params: dict[str, Any]) -> None:
-        if self.kind == "trial":
-            self.tracker.start("trial", number, params)
-            return
-        tags = names.retrain_tags(number)
-        title = f"retrain of trial {tags[names.CONFIGURATION]:04d}, seed {tags[names.SEED]}"
-        self.tracker.start("retrain", number, params, title)
-        self.tracker.note("retrain", number, tags)
+        self.tracker.start(self.kind, number, params, self.name(number))
+        if self.kind == "final":
+            self.tracker.note("final", number, names.final_tags(number))
 
     def progressed(self, number: int, progress: Progress) -> None:
         self.tracker.log(self.kind, number, progress.epoch, names.of_progress(progress, self.metric))
@@ -36,6 +41,13 @@ class Recorder:
         if state == State.COMPLETE and reason:
             self.tracker.note(self.kind, number, {names.DIVERGED: reason})
         self.tracker.end(self.kind, number, state, None if state == State.COMPLETE else reason)
+
+    def name(self, number: int) -> str | None:
+        """The run's name as people see it, unless its kind and number are enough."""
+        if self.kind != "final":
+            return None
+        tags = names.final_tags(number)
+        return f"final run of trial {tags[names.CONFIGURATION]:04d}, seed {tags[names.SEED]}"
 
 
 def as_record(trial: TrialRecord, metric: str) -> Record:
@@ -51,3 +63,44 @@ def as_record(trial: TrialRecord, metric: str) -> Record:
         metrics=metrics,
         reason=trial.reason,
     )
+
+
+@dataclass(frozen=True)
+class ParentRun:
+    """The run in MLflow of a study or an ablation; its trials, final runs or cells are children."""
+
+    study: str
+    """By which it is found again."""
+    name: str
+    """As people see it."""
+    model: str
+    params: Mapping[str, Any]
+    kind: Literal["study", "ablation"] = "study"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Console) -> Iterator[Tracker]:
+    """The tracker of a study, whose parent run is closed in whatever way the block ends."""
+    tracker = Tracker(store, data.experiment)
+    tags = {
+        names.MODEL: parent.model,
+        names.PROTOCOL: data.request.protocol,
+        names.COMMAND: command(),
+        **parent.tags,
+    }
+    tracker.open_study(parent.study, parent.name, tags, parent.params, data.logged(), kind=parent.kind)
+    try:
+        yield tracker
+    except KeyboardInterrupt:
+        tracker.end_study(State.INTERRUPTED, "interrupted")
+        raise
+    except UserError as error:  # trials have run: this is no mistake that could have been found before
+        tracker.end_study(State.FAIL, str(error))
+        raise RunFailed(str(error)) from None
+    except Exception as error:
+        tracker.end_study(State.FAIL, str(error))
+        raise
+    finally:
+        if undelivered := tracker.close():
+            console.print(undelivered, markup=False)

@@ -1,7 +1,7 @@
-"""`jobs/reproduce.py`: rows of the papers' tables, each trained and tested as `jobs/train.py` does it."""
+"""`jobs/reproduce.py`: rows of the papers' tables, each trained and tested as final runs of a configuration."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -10,37 +10,49 @@ from unblur.data import download
 from unblur.data.presets import resolve
 from unblur.data.request import DataRequest
 from unblur.errors import RunFailed, UserError
-from unblur.experiments.context import absolute, check_writable, ray_cluster
-from unblur.experiments.experiment_options import ReproduceOptions
-from unblur.experiments.options import TrainOptions
+from unblur.experiments.context import SILENT, absolute, check_writable, ray_cluster
+from unblur.experiments.options import ClusterFlags, ReproduceOptions, RunOptions, StorageFlags
 from unblur.experiments.paper_rows import Preset, Reproduction, load_presets
-from unblur.experiments.tune import train
+from unblur.experiments.train import train_configuration
 from unblur.resources import named
 from unblur.tracking.client import connect
 
-Save = Callable[[Sequence[Reproduction]], None]
+
+@dataclass(frozen=True)
+class ReproductionResult:
+    """Rows of papers' tables, and what has become of each."""
+
+    rows: tuple[Reproduction, ...]
+
+    def check(self) -> None:
+        """RunFailed when a row failed."""
+        if failed := [row.preset.name for row in self.rows if row.state == "failed"]:
+            raise RunFailed(f"{len(failed)} of {len(self.rows)} rows failed: {', '.join(failed)}")
 
 
-def reproduce(options: ReproduceOptions, save: Save, console: Console) -> list[Reproduction]:
-    """Run the chosen rows, calling `save` at the start and after each. UserError before any of them is begun.
+Listener = Callable[[ReproductionResult], None]
+"""Called with all rows at the start and after each that was run."""
 
-    A row that fails is told as such, and the others are run.
-    """
+
+def reproduce(
+    options: ReproduceOptions, console: Console = SILENT, changed: Listener = lambda _: None
+) -> ReproductionResult:
+    """Run the chosen rows; UserError before any of them is begun. A row that fails does not keep others from it."""
     rows = [_look(preset, options.data_dir) for preset in chosen(options.dataset, options.model)]
     _announce(rows, options.seeds, console)
     if options.dry_run:
         console.print("dry run: nothing was started")
-        return rows
+        return ReproductionResult(tuple(rows))
     check_writable(absolute(options.storage))
     connect(options.tracking_uri)
-    save(rows)
+    changed(ReproductionResult(tuple(rows)))
     with ray_cluster():
         for i, row in enumerate(rows):
             if row.state == "waiting":
                 console.rule(f"{row.preset.name} ({i + 1} of {len(rows)})")
                 rows[i] = _run(row, options, console)
-                save(rows)
-    return rows
+                changed(ReproductionResult(tuple(rows)))
+    return ReproductionResult(tuple(rows))
 
 
 def chosen(datasets: str, models: str | None) -> list[Preset]:
@@ -90,26 +102,26 @@ def _announce(rows: Sequence[Reproduction], seeds: int, console: Console) -> Non
 
 
 def _run(row: Reproduction, options: ReproduceOptions, console: Console) -> Reproduction:
+    preset = row.preset
     try:
-        summary = train(training(row.preset, options), console)
+        result = train_configuration(training(preset, options), preset.config, console)
     except (RunFailed, UserError) as error:
-        console.print(f"{row.preset.name} failed: {error}", markup=False)
+        console.print(f"{preset.name} failed: {error}", markup=False)
         return replace(row, state="failed", reason=str(error))
-    assert summary is not None  # that is for dry runs
-    test = {metric: each["values"] for metric, each in summary["test"].items()}
-    return replace(row, state="done", test=test, parameters=summary["parameters"], memory_mib=summary["memory_mib"])
+    assert result is not None  # that is for dry runs
+    final = result.final
+    return replace(row, state="done", test=final.test, parameters=final.parameters, memory_mib=final.memory_mib)
 
 
-def training(preset: Preset, options: ReproduceOptions) -> TrainOptions:
-    """What the preset's command asks of `jobs/train.py`."""
-    shared = {"seeds", "concurrency", "cpus_per_worker", "gpus_per_worker", "data_dir", "storage", "tracking_uri"}
-    return TrainOptions(
+def training(preset: Preset, options: ReproduceOptions) -> RunOptions:
+    """The options of the row's final runs, those of `jobs/train.py` apart from the configuration."""
+    shared = {*StorageFlags.model_fields, *ClusterFlags.model_fields, "seeds"}
+    return RunOptions(
         data=DataRequest(dataset=preset.dataset),
         model=preset.model,
         epochs=preset.epochs,
         eval_every=preset.eval_every,
         patience=preset.patience,
         metric=preset.metric,
-        set=preset.assignments(),
         **options.model_dump(include=shared),
     )

@@ -1,123 +1,171 @@
-"""The last words of a run: its result in a few lines, what to do next, and a summary as JSON."""
+"""Results of experiments as frozen values, and their summaries as JSON."""
 
 import json
-import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 from statistics import mean, stdev
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from scipy import stats
 
-from unblur.experiments.context import Session
-from unblur.experiments.final_evaluation import Result
+from unblur.data.request import HistoryName
+from unblur.errors import RunFailed
+from unblur.experiments.final_evaluation import FinalResult
+from unblur.experiments.prepared import PreparedData
 from unblur.files import write_output
-from unblur.redaction import redact
-from unblur.search.inference_grid import written
-from unblur.tracking.tracker import Tracker
-from unblur.training.memory import gigabytes
+from unblur.training.record import State
 
 
-def conclude(
-    session: Session,
-    tracker: Tracker,
-    name: str,
-    result: Result,
-    seconds: dict[str, float],
-    console: Console,
-    **found: Any,
-) -> dict[str, Any]:
-    """Print the result and where to look at it; returns the summary."""
-    options, metric = session.options, session.plan.metric
-    test = {key: _statistics(values) for key, values in result.test.items()}
-    mine, least = test[metric], result.popularity[metric]
-    over = f"over {options.seeds} seeds" if options.seeds > 1 else "with one seed"
-    figure = f"{_with_spread(mine)} {over}"
-    console.print(
-        f"test {options.metric}: {figure} (popularity {least:.4f}), history {options.test_history}",
-        markup=False,
-        style="bold",
-    )
-    for seed, settings in enumerate(result.inference):
-        console.print(f"seed {seed}: inference with {written(settings)}, by validation", markup=False)
-    if result.parameters is not None and result.memory_mib is not None:
-        took = gigabytes(result.memory_mib * 2**20)
-        console.print(f"{result.parameters:,} parameters, fitted in at most {took} of memory", markup=False)
-    if result.efficiency:
-        workers = session.resources.workers
-        faster = f"{workers * result.efficiency:.1f} times as fast as one (efficiency {result.efficiency:.2f})"
-        console.print(f"{workers} workers: {faster}", markup=False)
-    if result.model_uri:
-        console.print(f"registered {result.model_uri} as candidate", markup=False)
-    console.print(f"look at the runs: {_to_look(session.store.address)}", markup=False)
-    facts = session.prepared.facts
-    sizes = {key: getattr(facts, key) for key in ("users", "items", "train", "valid", "test")}
-    return {
-        "study": name,
-        "dataset": {"name": session.dataset_name, **sizes, "digest": session.prepared.digest},
-        "model": options.model,
-        "parameters": result.parameters,
-        "memory_mib": result.memory_mib,
-        "efficiency": result.efficiency,
-        **found,
-        "inference": result.inference,
-        "test": test,
-        "popularity": result.popularity,
-        "mlflow": {
-            "tracking_uri": session.store.address,
-            "experiment_id": tracker.experiment_id,
-            "parent_run_id": tracker.parent_run_id,
-            "model_uri": result.model_uri,
-        },
-        "seconds": {key: round(value, 1) for key, value in seconds.items()},
-    }
+@dataclass(frozen=True)
+class SeedValues:
+    """One metric on the test set, with each seed."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return mean(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation; None for a single seed."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95% confidence interval of the mean over seeds (Student's t); None for a single seed."""
+        if self.std is None:
+            return None
+        half = float(stats.t.ppf(0.975, len(self.values) - 1)) * self.std / len(self.values) ** 0.5
+        return self.mean - half, self.mean + half
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f}" + ("" if self.std is None else f" ± {self.std:.4f}")
+
+    def summary(self) -> dict[str, Any]:
+        return {"mean": self.mean, "std": self.std, "values": list(self.values)}
 
 
-def _to_look(address: str) -> str:
-    """Where people see the runs: a server's page, or the command that opens a database, with a path that is found."""
-    if address.startswith("http"):
-        return address
-    beside_us = Path(sys.executable).with_name("mlflow")
-    program = "mlflow" if which("mlflow") or not beside_us.exists() else os.path.relpath(beside_us)
-    return f"{program} ui --backend-store-uri {address}"
+@dataclass(frozen=True)
+class Best:
+    """The configuration that the final runs trained."""
+
+    number: int | None
+    """Of its trial; None without a search."""
+    params: Mapping[str, Any]
+    value: float
+    """On validation."""
+    enqueued: bool | None = None
+    """Whether it is one of the space's own starting configurations; None without a search."""
 
 
-def tell_comparison(session: Session, found: Mapping[str, Mapping[str, Any]], console: Console) -> None:
-    """Print the models side by side, the best on the test set first, and how to get the whole report."""
-    options, metric = session.options, session.plan.metric
-    table = Table("model", "trials", f"valid {options.metric}", f"test {options.metric}", "search s", "retrain s")
-    for name, each in sorted(found.items(), key=lambda item: -item[1]["test"][metric]["mean"]):
-        test, seconds = each["test"][metric], each["seconds"]
-        table.add_row(
-            name,
-            str(sum(each["trials"].values())),
-            f"{each['best']['valid']:.4f}",
-            _with_spread(test),
-            f"{seconds['search']:.0f}",
-            f"{seconds['retrain']:.0f}",
-        )
-    console.print(table)
-    flag = f" --tracking-uri {options.tracking_uri}" if options.tracking_uri else ""
-    console.print(
-        "which differences are significant, and the whole comparison: "
-        f"python jobs/report.py --dataset {session.dataset_name} --output report.html{redact(flag)}",
-        markup=False,
-    )
+@dataclass(frozen=True)
+class StudyResult:
+    """One model's study: a search with its final runs, or the final runs of a given configuration."""
+
+    study: str
+    model: str
+    metric: str
+    """The validation metric that decided (`ndcg@10`)."""
+    data: PreparedData
+    trials: Mapping[State, int]
+    """How many ended as COMPLETE, PRUNED and FAIL."""
+    best: Best
+    final: FinalResult
+    workers: int
+    """Of each training."""
+    tracking_uri: str
+    experiment_id: str
+    parent_run_id: str
+    seconds: Mapping[str, float]
+    """Of the search, of the final runs, and in total, in this start."""
+
+    @property
+    def history(self) -> HistoryName:
+        return self.data.history
+
+    @property
+    def test(self) -> dict[str, SeedValues]:
+        """Every metric on the test set by name: `ndcg@10` and what is beyond accuracy."""
+        return {name.replace("_at_", "@"): SeedValues(tuple(each)) for name, each in self.final.test.items()}
+
+    @property
+    def popularity(self) -> dict[str, float]:
+        """The same metrics of recommending the most popular items."""
+        return {name.replace("_at_", "@"): value for name, value in self.final.popularity.items()}
+
+    def check(self) -> None:
+        """Nothing: a study that failed has no result. As `ComparisonResult.check`."""
+
+    def summary(self) -> dict[str, Any]:
+        """The result as JSON."""
+        facts, best = self.data.facts, self.best
+        sizes = {key: getattr(facts, key) for key in ("users", "items", "train", "valid", "test")}
+        found = {"number": best.number, "params": dict(best.params), "valid": best.value}
+        return {
+            "study": self.study,
+            "dataset": {"name": self.data.name, **sizes, "digest": self.data.digest},
+            "model": self.model,
+            "parameters": self.final.parameters,
+            "memory_mib": self.final.memory_mib,
+            "efficiency": self.final.efficiency,
+            "trials": {str(state): count for state, count in self.trials.items()},
+            "best": found if best.enqueued is None else {**found, "enqueued": best.enqueued},
+            "inference": self.final.inference,
+            "test": {name: SeedValues(tuple(values)).summary() for name, values in self.final.test.items()},
+            "popularity": self.final.popularity,
+            "mlflow": {
+                "tracking_uri": self.tracking_uri,
+                "experiment_id": self.experiment_id,
+                "parent_run_id": self.parent_run_id,
+                "model_uri": self.final.model_uri,
+            },
+            "seconds": {key: round(value, 1) for key, value in self.seconds.items()},
+        }
 
 
-def _statistics(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation (None for a single value) and the values themselves."""
-    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
+@dataclass(frozen=True)
+class ComparisonResult:
+    """Several models' studies on the same data with the same budget."""
+
+    studies: Mapping[str, StudyResult]
+    """By model, those that came to their end."""
+    failed: Mapping[str, str]
+    """Why the others failed, by model."""
+
+    def ranked(self, metric: str) -> list[StudyResult]:
+        """The studies by their mean on the test set, the best first; `metric` as in `ndcg@10`."""
+        return sorted(self.studies.values(), key=lambda study: -study.test[metric].mean)
+
+    def check(self) -> None:
+        """RunFailed when a model's study failed."""
+        if self.failed:
+            raise RunFailed("\n".join(f"{name}: {reason}" for name, reason in self.failed.items()))
+
+    def summary(self) -> dict[str, Any]:
+        """The results as JSON."""
+        return {"models": {name: study.summary() for name, study in self.studies.items()}}
 
 
-def _with_spread(test: Mapping[str, Any]) -> str:
-    """Mean and standard deviation, of which a single seed has none."""
-    return f"{test['mean']:.4f}" + ("" if test["std"] is None else f" ± {test['std']:.4f}")
+@dataclass(frozen=True)
+class EvaluationResult:
+    """One model on a dataset's test set."""
+
+    model: str
+    """Its URI or folder."""
+    kind: str
+    """Name of the recommender."""
+    data: PreparedData
+    test: Mapping[str, float]
+    """By metric (`ndcg_at_10`)."""
+    popularity: Mapping[str, float]
+
+    def summary(self) -> dict[str, Any]:
+        """The metrics as JSON."""
+        return {"model": self.model, "history": self.data.history, "test": dict(self.test)}
 
 
-def write_summary(file: Path, summary: dict[str, Any]) -> None:
+def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
     """Write the summary as JSON; UserError names --summary when that fails."""
     write_output(file, json.dumps(summary, indent=2) + "\n", "--summary")

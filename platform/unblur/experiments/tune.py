@@ -1,89 +1,106 @@
-"""The jobs: search, and train one configuration. Each says what it does, does it, and says what is next."""
+"""`jobs/tune.py`: search a model's hyperparameters, or those of several with the same budget."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from unblur import models
 from unblur.data.dataset import Dataset
-from unblur.documents import configured
 from unblur.errors import RunFailed, UserError
-from unblur.experiments.budget import share_out
-from unblur.experiments.context import Session, open_session, study_url
+from unblur.experiments.context import SILENT, Session, open_session, study_url
+from unblur.experiments.display import show_comparison, show_study
 from unblur.experiments.forecast import refuse_infeasible
-from unblur.experiments.options import SearchOptions, TrainOptions
-from unblur.experiments.results import tell_comparison, write_summary
-from unblur.experiments.study_run import search_one, train_one
-from unblur.models.needs import REASONS, refuse_unmet, refuse_unserved, unmet
+from unblur.experiments.options import SearchOptions
+from unblur.experiments.results import ComparisonResult, StudyResult, write_summary
+from unblur.experiments.study_run import StudyRun, identity_of
+from unblur.models.needs import REASONS, refuse_unserved, unmet
 from unblur.resources import find
 from unblur.search.inference_grid import without_swept, written
-from unblur.search.space import Parameter, SearchSpace
+from unblur.search.space import SearchSpace
 from unblur.search.space_file import load_space
 
 
-def search(options: SearchOptions, console: Console) -> None:
-    """`jobs/tune.py`: search, retrain, test, register. Run again, it goes on where it was.
+def tune(options: SearchOptions, console: Console = SILENT) -> StudyResult | ComparisonResult | None:
+    """Search, train the best with several seeds, test, register. Run again, it goes on where it was.
 
-    Several models get a study each, one after the other, all with the same budget. One that fails does not keep the
-    others from being searched; RunFailed names it at the end.
+    Several models get a study each, one after the other, all with the same budget; one that fails does not keep the
+    others from being searched, and `ComparisonResult.check` raises. None after a dry run.
     """
-    names = share_out(options)
+    names = model_names(options)
     spaces = {name: _space(name, options.search_space) for name in names}
     session = open_session(options, console)
-    spaces = {name: _served(space, session.dataset, console) for name, space in spaces.items()}
+    spaces = {name: _served(space, session.data.dataset, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
-    refuse_infeasible(spaces.values(), session.dataset)
-    sweep = without_swept if options.sweep_inference == "on" else _all_drawn
-    if len(names) > 1:
-        limit = f" and {options.time_budget:g} s of search" if options.time_budget else ""
-        console.print(
-            f"equal budget: each of {len(names)} models gets {options.trials} trials of at most {options.epochs} "
-            f"epochs{limit}, then {options.seeds} seed(s): {', '.join(names)}",
-            markup=False,
+    refuse_infeasible(spaces.values(), session.data.dataset)
+    with ExitStack() as cluster:
+        studies = {name: _study(session, options, space, console) for name, space in spaces.items()}
+        if len(names) > 1:
+            return _compare(options, studies, url, cluster, console)
+        result = studies[names[0]].search(options, url, cluster)
+    if result:
+        _conclude(options, result, console)
+    return result
+
+
+def model_names(options: SearchOptions) -> list[str]:
+    """The models of `--model a,b,c`; UserError for one that is unknown or named twice, or a space that fits only one.
+
+    Each gets all of `--trials`, `--time-budget`, `--epochs` and `--seeds`: a comparison is fair when nobody was tuned
+    harder (Dacrema et al. 2019).
+    """
+    names = [name.strip() for name in options.model.split(",")]
+    for name in names:
+        models.config_class(name)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"--model names {', '.join(twice)} more than once")
+    if options.search_space and len(names) > 1:
+        raise UserError(
+            f"--search-space {options.search_space} is one model's, and --model names {len(names)}: "
+            "leave it out, and each takes search_spaces/<model>.yaml"
         )
-    found: dict[str, dict[str, Any] | None] = {}
+    return names
+
+
+def _study(session: Session, options: SearchOptions, space: SearchSpace, console: Console) -> StudyRun:
+    drawn, swept = without_swept(space) if options.sweep_inference == "on" else (space, {})
+    identity = identity_of(session, space.model, drawn, swept, options.validation_users)
+    return StudyRun(session, identity, console)
+
+
+def _compare(
+    options: SearchOptions, studies: Mapping[str, StudyRun], url: str, cluster: ExitStack, console: Console
+) -> ComparisonResult | None:
+    limit = f" and {options.time_budget:g} s of search" if options.time_budget else ""
+    console.print(
+        f"equal budget: each of {len(studies)} models gets {options.trials} trials of at most {options.epochs} "
+        f"epochs{limit}, then {options.seeds} seed(s): {', '.join(studies)}",
+        markup=False,
+    )
+    found: dict[str, StudyResult] = {}
     failed: dict[str, str] = {}
-    with ExitStack() as cluster:
-        for place, (name, space) in enumerate(spaces.items()):
-            if len(names) > 1:
-                console.rule(f"{name} (model {place + 1} of {len(names)})")
-            try:
-                found[name] = search_one(_of(session, name), *sweep(space), url, cluster, console)
-            except RunFailed as error:
-                failed[name] = str(error)
-    _conclude(session, {name: each for name, each in found.items() if each}, failed, len(names) > 1, console)
+    for place, (name, study) in enumerate(studies.items()):
+        console.rule(f"{name} (model {place + 1} of {len(studies)})")
+        try:
+            if result := study.search(options, url, cluster):
+                found[name] = result
+                show_study(result, console)
+        except RunFailed as error:
+            failed[name] = str(error)
+    if options.dry_run:
+        return None
+    comparison = ComparisonResult(found, failed)
+    show_comparison(comparison, console, options.tracking_uri)
+    if options.summary and found:
+        write_summary(options.summary, comparison.summary())
+    return comparison
 
 
-def _conclude(
-    session: Session, found: dict[str, dict[str, Any]], failed: dict[str, str], several: bool, console: Console
-) -> None:
-    if several and found:
-        tell_comparison(session, found, console)
-    if session.options.summary and found:
-        write_summary(session.options.summary, {"models": found} if several else next(iter(found.values())))
-    if failed:
-        raise RunFailed("\n".join(f"{name}: {reason}" if several else reason for name, reason in failed.items()))
-
-
-def train(options: TrainOptions, console: Console) -> dict[str, Any] | None:
-    """`jobs/train.py`: the end of a search without the search. Returns its summary, None after a dry run."""
-    config = configured(models.config_class(options.model), options.set, options.config)
-    session = open_session(options, console)
-    refuse_unmet(config, session.dataset)
-    space = SearchSpace(model=options.model, parameters={}, fixed=config.model_dump(mode="json"))
-    refuse_infeasible([space], session.dataset)
-    with ExitStack() as cluster:
-        summary = train_one(session, space, cluster, console)
-    if options.summary and summary:
-        write_summary(options.summary, summary)
-    return summary
-
-
-def _of(session: Session, model: str) -> Session:
-    return replace(session, options=session.options.model_copy(update={"model": model}))
+def _conclude(options: SearchOptions, result: StudyResult, console: Console) -> None:
+    show_study(result, console)
+    if options.summary:
+        write_summary(options.summary, result.summary())
 
 
 def _space(model: str, file: Path | None) -> SearchSpace:
@@ -92,10 +109,6 @@ def _space(model: str, file: Path | None) -> SearchSpace:
     if space.model != model:
         raise UserError(f"the search space is for {space.model}, and --model is {model}: give --model {space.model}")
     return space
-
-
-def _all_drawn(space: SearchSpace) -> tuple[SearchSpace, dict[str, Parameter]]:
-    return space, {}
 
 
 def _served(space: SearchSpace, dataset: Dataset, console: Console) -> SearchSpace:

@@ -14,7 +14,7 @@ from unblur.data import openings
 from unblur.data.download import directory
 from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
-from unblur.reporting.runs import Evidence, Retrain, StudyRuns, Trial
+from unblur.reporting.runs import Evidence, FinalRun, StudyRuns, Trial
 from unblur.tracking import names
 from unblur.tracking.reader import Found, Reader
 from unblur.training.record import State
@@ -101,16 +101,16 @@ def _nothing(name: str, parents: Sequence[Found], address: str) -> str:
 
 
 def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
-    """The study with its trials and the retrains that its test values belong to."""
+    """The study with its trials and the final runs that its test values belong to."""
     children = reader.runs(experiment, {"mlflow.parentRunId": study.run.id})
-    by_kind: dict[str, list[Found]] = {"trial": [], "retrain": []}
+    by_kind: dict[str, list[Found]] = {"trial": [], "final": []}
     for run in children:
         by_kind.setdefault(run.tags.get(names.KIND, ""), []).append(run)
     decided = names.valid(study.metric)
     histories = reader.histories([run.id for run in by_kind["trial"]], decided)
     trials = [_trial(run, histories.get(run.id, {}), study.metric) for run in by_kind["trial"]]
-    retrains = [
-        Retrain(
+    finals = [
+        FinalRun(
             _number(run),
             int(run.tags.get(names.CONFIGURATION, 0)),
             run.seconds,
@@ -118,9 +118,9 @@ def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
             _params(run),
             _inference(run),
         )
-        for run in sorted(by_kind["retrain"], key=_number)
+        for run in sorted(by_kind["final"], key=_number)
     ]
-    return replace(study, trials=sorted(trials, key=lambda trial: trial.number), retrains=_tested(study, retrains))
+    return replace(study, trials=sorted(trials, key=lambda trial: trial.number), finals=_tested(study, finals))
 
 
 def _number(run: Found) -> int:
@@ -153,12 +153,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def _tested(study: StudyRuns, retrains: Sequence[Retrain]) -> list[Retrain]:
-    """A study that went on after its end has retrains of an earlier best trial too: those are told by their values."""
+def _tested(study: StudyRuns, finals: Sequence[FinalRun]) -> list[FinalRun]:
+    """A study that went on after its end has final runs of an earlier best trial too; their values differ."""
     metric, values = next(iter(study.tests.items()))
-    groups: dict[int, list[Retrain]] = {}
-    for retrain in retrains:
-        groups.setdefault(retrain.configuration, []).append(retrain)
+    groups: dict[int, list[FinalRun]] = {}
+    for run in finals:
+        groups.setdefault(run.configuration, []).append(run)
     for group in groups.values():
         if [each.metrics.get(names.test(metric)) for each in group[: len(values)]] == values:
             return group[: len(values)]
@@ -181,5 +181,5 @@ def _with_users(reader: Reader, study: StudyRuns, notes: list[str]) -> StudyRuns
 
 
 def _files(folder: Path, study: StudyRuns) -> list[Path]:
-    wanted = [folder / f"{each.number:05d}" / "per_user.parquet" for each in study.retrains]
+    wanted = [folder / f"{each.number:05d}" / "per_user.parquet" for each in study.finals]
     return [path for path in wanted if path.exists()] or sorted(folder.rglob("*.parquet"))

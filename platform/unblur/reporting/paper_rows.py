@@ -10,7 +10,6 @@ from rich.table import Column
 from rich.table import Table as Shown
 from rich.text import Text
 
-from unblur.errors import RunFailed
 from unblur.experiments.paper_rows import Reproduction
 from unblur.files import write_output
 from unblur.reporting import paper_claims as claims
@@ -111,12 +110,6 @@ def shown(rows: Sequence[Reproduction]) -> Shown:
         if line.ours is not None and line.metric.startswith(SHOWN):
             found.add_row(*map(Text, (line.row.preset.name, *cells[4:8])))
     return found
-
-
-def complain(rows: Sequence[Reproduction], file: Path) -> None:
-    """RunFailed when a row failed; `file` says why."""
-    if failed := [row.preset.name for row in rows if row.state == "failed"]:
-        raise RunFailed(f"{len(failed)} of {len(rows)} rows failed: {', '.join(failed)}; {file} says why")
 
 
 def _sizes(rows: Sequence[Reproduction]) -> Table:

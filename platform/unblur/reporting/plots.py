@@ -14,7 +14,7 @@ from unblur.reporting.papers import Beside
 from unblur.tracking import names
 
 SECONDS = names.FACTS["seconds"]
-PARAMETERS = names.FACTS["parameters"]  # a metric of retrains, where it is logged
+PARAMETERS = names.FACTS["parameters"]  # a metric of final runs, where it is logged
 HISTORY_LENGTH = "n_history"  # a column of the per-user results, where it is kept
 GROUPS = 4
 POSITIONS = ("top center", "bottom center")  # of names, in turn: neighbours are often close
@@ -67,10 +67,10 @@ def _mean(row: Row, color: str) -> go.Scatter:
 
 def cost(board: Leaderboard) -> Plot | None:
     """Accuracy against the seconds of one training; of the whole run where some model does not log its training's."""
-    trained = [row for row in board.rows if row.study.retrains]
-    logged = all(SECONDS in each.metrics for row in trained for each in row.study.retrains)
+    trained = [row for row in board.rows if row.study.finals]
+    logged = all(SECONDS in each.metrics for row in trained for each in row.study.finals)
     points = [
-        (row, mean(each.metrics[SECONDS] if logged else each.seconds or 0.0 for each in row.study.retrains))
+        (row, mean(each.metrics[SECONDS] if logged else each.seconds or 0.0 for each in row.study.finals))
         for row in trained
     ]
     what = "training, evaluations included" if logged else "final run, the start of its workers included"
@@ -83,7 +83,7 @@ def parameters(board: Leaderboard) -> Plot | None:
     points = [
         (row, each.metrics[PARAMETERS])
         for row in board.rows
-        for each in row.study.retrains[:1]
+        for each in row.study.finals[:1]
         if PARAMETERS in each.metrics
     ]
     caption = "Parameters of the final model; up and to the left is better."

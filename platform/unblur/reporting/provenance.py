@@ -51,7 +51,7 @@ def command(study: StudyRuns, protocol: str) -> str:
 
 def _settings(study: StudyRuns) -> Sequence[str]:
     """--set for each parameter of a model that was trained without a search."""
-    params = study.retrains[0].params if study.retrains else {}
+    params = study.finals[0].params if study.finals else {}
     return [
         word
         for name, value in sorted(params.items())

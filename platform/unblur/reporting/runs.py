@@ -29,7 +29,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Retrain:
+class FinalRun:
     """The chosen configuration trained with one seed."""
 
     number: int
@@ -49,7 +49,7 @@ class StudyRuns:
     metric: str  # the one that decided, on validation
     tests: dict[str, list[float]]
     trials: list[Trial] = field(default_factory=list)
-    retrains: list[Retrain] = field(default_factory=list)
+    finals: list[FinalRun] = field(default_factory=list)
     per_user: pd.DataFrame | None = None  # index user; n_relevant and every metric, averaged over seeds
 
     @property

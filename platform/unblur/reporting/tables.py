@@ -87,34 +87,34 @@ def metrics(board: Leaderboard, names: Sequence[str], title: str, note: str = ""
 
 
 def budgets(studies: Sequence[StudyRuns]) -> Table:
-    """What each model's search and retrains took."""
+    """What each model's search and final runs took."""
     rows = []
     for study in studies:
         states = [trial.state for trial in study.trials]
         counts = [str(states.count(state)) for state in (*ENDED, State.RUNNING)]
-        retrains = sum(each.seconds or 0.0 for each in study.retrains)
+        finals = sum(each.seconds or 0.0 for each in study.finals)
         best = study.best()
         valid = f"{best.value:.4f}" if best and best.value is not None else NONE
-        rows.append([study.model, *counts, duration(study.search_seconds()), duration(retrains), valid])
+        rows.append([study.model, *counts, duration(study.search_seconds()), duration(finals), valid])
     note = "Times are those of all trials together, however many ran side by side."
     columns = [
         "model",
         *ENDED,
         State.RUNNING,
         "search time",
-        "retrains' time",
+        "final runs' time",
         "best on validation",
     ]
     return Table("Budget", columns, rows, note)
 
 
 def best_params(study: StudyRuns) -> Table:
-    """The configuration that was retrained, and what each retrain chose for inference on validation."""
+    """The configuration of the final runs, and what each chose for inference on validation."""
     best = study.best()
-    chosen = study.retrains[0].params if study.retrains else (best.settings if best else {})
+    chosen = study.finals[0].params if study.finals else (best.settings if best else {})
     rows = [[name, text(value)] for name, value in sorted(chosen.items())]
-    for name in sorted({name for each in study.retrains for name in each.inference}):
-        by_seed = [text(each.inference.get(name)) for each in study.retrains]
+    for name in sorted({name for each in study.finals for name in each.inference}):
+        by_seed = [text(each.inference.get(name)) for each in study.finals]
         rows.append([f"{name} (of inference, by seed)", ", ".join(by_seed if len(set(by_seed)) > 1 else by_seed[:1])])
     return Table("Chosen parameters", ["parameter", "value"], rows, code={1})
 

@@ -1,4 +1,4 @@
-"""What trainings leave on the disk: how much that may be, and its removal when it is of no more use."""
+"""Checkpoints and models on the disk: their projected size, and their deletion when they are of no more use."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from pyarrow import fs
 
 from unblur.files import filesystem, under
-from unblur.running.trainable import Work
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.record import State
 from unblur.training.report import Progress
@@ -17,11 +16,11 @@ KEPT = 2
 """Checkpoints of a training; while one is written there is one more."""
 
 
-class Janitor:
-    """A listener that deletes the checkpoints of each trial that has ended, whatever it was worth."""
+class DeleteCheckpoints:
+    """A listener that deletes the folder of each task in `folder` that has ended, however it ended."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
 
     def started(self, number: int, params: dict[str, Any]) -> None:
         """Nothing yet."""
@@ -30,11 +29,16 @@ class Janitor:
         """Nothing yet."""
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
-        self.work.clean(number)
+        Checkpoints(folder_of(self.folder, number)).clear()
 
 
-def sweep(folder: str, keep: Callable[[int], bool]) -> None:
-    """Delete the trainings in `folder` that need not be kept: a driver that died could not do it itself."""
+def folder_of(folder: str, number: int) -> str:
+    """The folder of task `number` in that of all."""
+    return under(folder, f"{number:05d}")
+
+
+def delete_leftovers(folder: str, keep: Callable[[int], bool]) -> None:
+    """Delete the tasks' folders in `folder` that need not be kept: a driver that died could not do it itself."""
     files, root = filesystem(folder)
     for found in files.get_file_info(fs.FileSelector(root, allow_not_found=True)):
         if found.base_name.isdecimal() and not keep(int(found.base_name)):

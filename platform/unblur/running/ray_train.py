@@ -12,24 +12,23 @@ from unblur.errors import UserError
 from unblur.files import under
 from unblur.running.reports import to_ray
 from unblur.running.resources import Resources
+from unblur.running.work import Task
 from unblur.training.loop import TrainingFailed
 from unblur.training.memory import take_share
 from unblur.training.report import Finished, Progress
-from unblur.training.task import Task, run
 from unblur.training.workers import process_group
 
 
-def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, callbacks: list[Any]) -> None:
+def run_on_workers(task: Task, data: list["ray.ObjectRef"], resources: Resources, callbacks: list[Any]) -> None:
     """Run `task` on `resources.workers` Ray Train workers and wait for its end.
 
-    `callbacks` are Ray Train's. A preempted worker is replaced; after any other death this raises, and who calls it
-    decides whether to try again. The training resumes from its own checkpoints (`Task.folder`), so Ray Train's are not
-    used. The last report is `Finished`.
+    data: one reference, in a list that keeps Ray from resolving it. callbacks: Ray Train's. A preempted worker is
+    replaced; after any other death this raises, and who calls it decides whether to try again. A training resumes from
+    its own checkpoints (`Task.folder`), so Ray Train's are not used. The last report is `Finished`.
     """
     TorchTrainer(
         _train_loop,
-        # the list keeps Ray from resolving the reference into a copy of the data in every config
-        train_loop_config={"task": task.model_dump(), "split": [split], "gpus": resources.gpus},
+        train_loop_config={"task": task, "data": data, "gpus": resources.gpus},
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpus > 0,
@@ -47,18 +46,17 @@ def fit_on_workers(task: Task, split: "ray.ObjectRef", resources: Resources, cal
 def _train_loop(config: dict[str, Any]) -> None:
     """What every worker runs; all ranks report the same number of times, as Ray Train demands."""
     take_share(config["gpus"])
-    task = Task(**config["task"])
-    split = ray.get(config["split"][0])
+    task, data = config["task"], ray.get(config["data"][0])
 
     def report(progress: Progress) -> None:
         ray.train.report(to_ray(progress))
 
     try:
-        outcome = run(task, split, report, replace(process_group(), notice=_notice))
+        outcome = task.run(data, report, replace(process_group(), notice=_notice))
     except (TrainingFailed, UserError) as failure:
         ray.train.report(to_ray(Finished(str(failure))))
     else:
-        ray.train.report(to_ray(Finished(diverged=outcome.diverged)))
+        ray.train.report(to_ray(Finished(diverged=outcome.diverged if outcome else None)))
 
 
 def _notice() -> bool:

@@ -1,4 +1,4 @@
-"""Run a study's missing trials on Ray Tune: one Tune run per start of the driver, fed by the study's record."""
+"""Run the tasks of a source on Ray Tune: one Tune run per start of the driver, fed by the source's record."""
 
 import logging
 import os
@@ -14,8 +14,9 @@ from typing import Any
 
 from ray import tune
 
-from unblur.running.scheduler import Conductor, Listener, Record
-from unblur.running.tune_hooks import StudyScheduler, StudySearcher, StudyStopper, StudyWatch
+from unblur.running.scheduler import TrialScheduler
+from unblur.running.tune_hooks import SourceScheduler, SourceSearcher, SourceStopper, TrialWatch
+from unblur.running.work import Listener, TaskSource
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
 """What a trial reserves that only drives others: no CPU, and a place that no spot market takes away. Tune refuses an
@@ -24,64 +25,63 @@ THREAD_SECONDS = "60"
 """How long a stopped trial function may take to clean up before its process is given up."""
 
 
-def search(
+def run_tasks(
     trainable: Callable[[dict[str, Any]], None],
-    study: Record,
-    n_trials: int,
+    source: TaskSource,
     *,
-    concurrency: int,
+    slots: int,
     resources: Mapping[str, float],
     listeners: Sequence[Listener] = (),
     time_budget: float | None = None,
-    trial_timeout: float | None = None,
+    timeout: float | None = None,
 ) -> None:
-    """Run trials until `n_trials` of the study are finished or `time_budget` seconds have passed.
+    """Run tasks, `slots` at a time, until the source has none left or `time_budget` seconds have passed.
 
-    `trainable(config)` gets `number`, `params` and `seed`, and calls `reports.report` with the `Progress` of each
-    evaluation, and at last with `Finished`, whose reason is a failure that would only come again. `resources` is what
-    its process reserves, nothing for one that only drives workers which reserve for themselves. It may be stopped in
-    any report. A trial that goes wrong is begun again as `retries` says, and failed after that; one that does not
-    report for `trial_timeout` seconds, the time in which its workers come up included, is failed and its process
-    killed. Ray must be up, unless nothing is missing.
+    `trainable(config)` gets the `number`, the `task` and the name of the `data` of an assignment. It calls
+    `reports.report` with the `Progress` of each evaluation, and at last with `Finished`, whose reason is a failure that
+    would only come again. It may be stopped in any report. `resources` is what its process reserves, nothing for one
+    that only drives workers which reserve for themselves. A task that goes wrong is begun again as `retries` says, and
+    failed after that; one that does not report for `timeout` seconds, the time in which its workers come up included,
+    is failed and its process killed. Ray must be up, unless nothing is left.
 
-    Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and RunFailed when
-    the study's database is lost. In both cases running trials stay in the record as interrupted, and the next search
-    goes on with them; so do those that run when the time is up.
+    Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and what the source
+    and the listeners raise. In all cases running tasks stay in the record as interrupted, and the next run goes on with
+    them; so do those that run when the time is up.
     """
-    if study.missing(n_trials) == 0:
+    scheduler = TrialScheduler(source, slots, listeners)
+    if scheduler.left <= 0:
         return
-    conductor = Conductor(study, n_trials, concurrency, listeners)
-    conductor.settle()
-    if conductor.left <= 0:
+    scheduler.settle()
+    if scheduler.left <= 0:
         return
-    watch = StudyWatch(conductor, trial_timeout)
+    watch = TrialWatch(scheduler, timeout)
     reserved = {kind: amount for kind, amount in resources.items() if amount > 0} or ON_THE_HEAD
-    with _quiet(concurrency), _interruptible(conductor), _scratch() as folder:
+    with _quiet(slots), _interruptible(scheduler), _scratch() as folder:
         try:
             tune.Tuner(
                 tune.with_resources(_patient_cleanup(trainable), reserved),
                 tune_config=tune.TuneConfig(
-                    num_samples=-1,  # as many as the searcher gives: a trial begun again is a new one to Tune
-                    search_alg=StudySearcher(conductor),
-                    scheduler=StudyScheduler(conductor),
+                    num_samples=-1,  # as many as the searcher gives: a task begun again is a new trial to Tune
+                    search_alg=SourceSearcher(scheduler),
+                    scheduler=SourceScheduler(scheduler),
                     time_budget_s=time_budget,
                     # a trial that waits for workers of its own is not in a report when it is stopped
                     reuse_actors=bool(reserved.keys() & {"CPU", "GPU"}),
                     trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}-{trial.trial_id}",
                 ),
                 run_config=tune.RunConfig(
-                    name="search",
+                    name="tasks",
                     storage_path=folder,
                     verbose=0,
-                    stop=StudyStopper(conductor, watch),
+                    stop=SourceStopper(scheduler, watch),
                     callbacks=[watch],
                     failure_config=tune.FailureConfig(max_failures=0),  # of a preemption, Tune counts nothing
                 ),
             ).fit()
         finally:
-            study.release()
-    if conductor.error is not None:
-        raise conductor.error
+            source.release()
+    if scheduler.error is not None:
+        raise scheduler.error
 
 
 def _patient_cleanup(trainable: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
@@ -105,14 +105,14 @@ def _scratch() -> Iterator[str]:
 
 
 @contextmanager
-def _quiet(concurrency: int) -> Iterator[None]:
-    """No tables, log files or advice from Tune: the listeners tell what happens."""
+def _quiet(slots: int) -> Iterator[None]:
+    """No tables, log files or advice from Tune: the listeners show what happens."""
     os.environ |= {
         "RAY_AIR_NEW_OUTPUT": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
         "TUNE_GLOBAL_CHECKPOINT_S": "86400",
-        "TUNE_MAX_PENDING_TRIALS_PG": str(concurrency),
+        "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
     }
@@ -126,8 +126,8 @@ def _quiet(concurrency: int) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible(conductor: Conductor) -> Iterator[None]:
-    """Let a first Ctrl-C (or SIGTERM) stop the search cleanly and a second one at once."""
+def _interruptible(scheduler: TrialScheduler) -> Iterator[None]:
+    """Let a first Ctrl-C (or SIGTERM) stop the run cleanly and a second one at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -137,7 +137,7 @@ def _interruptible(conductor: Conductor) -> Iterator[None]:
         nonlocal interrupted
         if interrupted:
             raise KeyboardInterrupt
-        interrupted = conductor.stopping = True
+        interrupted = scheduler.stopping = True
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

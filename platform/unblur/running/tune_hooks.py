@@ -1,4 +1,4 @@
-"""Ray Tune's hooks, all of them answered from the study: what to try next, when to stop, what became of a trial."""
+"""Ray Tune's hooks, all answered by the scheduler: what to run next, when to stop, what became of a trial."""
 
 import math
 import time
@@ -8,59 +8,63 @@ from typing import Any
 import ray
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from unblur.running.reports import from_ray
 from unblur.running.retries import fault_of
-from unblur.running.scheduler import Conductor
+from unblur.running.scheduler import TrialScheduler
 
 
 class _Hook:
     """Tune pickles its searcher, scheduler and callbacks into its own state; nothing of ours belongs there."""
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, scheduler: TrialScheduler) -> None:
         super().__init__()
-        self.conductor = conductor
+        self.scheduler = scheduler
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def guard(self, call: Any, *args: Any) -> Any:
-        """Call the conductor; an exception there ends the search instead of the trial."""
+        """Call the scheduler; an exception there ends the run instead of the trial."""
         try:
             return call(*args)
         except Exception as error:
-            self.conductor.error, self.conductor.stopping = error, True
+            self.scheduler.error, self.scheduler.stopping = error, True
             return None
 
 
-class StudySearcher(_Hook, Searcher):
+class SourceSearcher(_Hook, Searcher):
     def suggest(self, trial_id: str) -> Any:
-        return Searcher.FINISHED if self.conductor.over else self.guard(self.conductor.next)
+        return Searcher.FINISHED if self.scheduler.over else self.guard(self._config)
+
+    def _config(self) -> dict[str, Any] | None:
+        found = self.scheduler.next()
+        return None if found is None else {"number": found.number, "task": found.task, "data": found.data}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The scheduler and the watch see more than the searcher."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the record is the study."""
+        """Nothing to save: the record is the source."""
 
 
-class StudyScheduler(_Hook, FIFOScheduler):
+class SourceScheduler(_Hook, FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         report = from_ray(result)
-        stop = report is not None and self.guard(self.conductor.report, trial.config["number"], report)
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+        stop = report is not None and self.guard(self.scheduler.report, trial.config["number"], report)
+        return str(FIFOScheduler.STOP if stop else FIFOScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        self.guard(self.conductor.returned, trial.config["number"])
+        self.guard(self.scheduler.returned, trial.config["number"])
 
 
-class StudyWatch(_Hook, Callback):
+class TrialWatch(_Hook, Callback):
     """Sees how trials end in error, and that they go on reporting within `timeout` seconds."""
 
-    def __init__(self, conductor: Conductor, timeout: float | None) -> None:
-        super().__init__(conductor)
+    def __init__(self, scheduler: TrialScheduler, timeout: float | None) -> None:
+        super().__init__(scheduler)
         self.timeout = timeout or math.inf
         self._heard: dict[str, float] = {}
         """When each running trial was last heard of."""
@@ -82,7 +86,7 @@ class StudyWatch(_Hook, Callback):
             if trial.status == Trial.ERROR and trial.trial_id not in self._lost:
                 self._lost.add(trial.trial_id)
                 reason = reason_of(trial)
-                self.guard(self.conductor.crashed, trial.config["number"], reason, fault_of(reason))
+                self.guard(self.scheduler.crashed, trial.config["number"], reason, fault_of(reason))
             elif trial.status == Trial.RUNNING and self._hangs(trial):
                 self.guard(self._give_up, trial)
 
@@ -91,7 +95,7 @@ class StudyWatch(_Hook, Callback):
 
     def _give_up(self, trial: Trial) -> None:
         del self._heard[trial.trial_id]
-        self.conductor.hangs(trial.config["number"], self.timeout)
+        self.scheduler.hangs(trial.config["number"], self.timeout)
         _kill(trial)
 
     def kill_all(self) -> None:
@@ -106,23 +110,23 @@ def _kill(trial: Trial) -> None:
         ray.kill(trial.temporary_state.ray_actor)
 
 
-class StudyStopper(_Hook, Stopper):
-    """Ends a search that is being stopped without waiting for the ends of its trials' epochs.
+class SourceStopper(_Hook, Stopper):
+    """Ends a run that is being stopped without waiting for the ends of its trials' epochs.
 
     `ray job stop` waits for 3 s. Whatever happens to a trial's process, its record and its checkpoints are whole.
     """
 
-    def __init__(self, conductor: Conductor, watch: StudyWatch) -> None:
-        super().__init__(conductor)
+    def __init__(self, scheduler: TrialScheduler, watch: TrialWatch) -> None:
+        super().__init__(scheduler)
         self.watch = watch
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        if self.conductor.stopping:
+        if self.scheduler.stopping:
             self.watch.kill_all()
-        return self.conductor.stopping
+        return self.scheduler.stopping
 
 
 def reason_of(trial: Trial) -> str:

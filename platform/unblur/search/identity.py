@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.search.space import Parameter, SearchSpace
 
+RULES = 1
+"""Raise it when the same fields come to mean another search. Now `batch_size` is the global batch: workers share it."""
+
 
 class StudyIdentity(BaseModel):
     """All that makes two searches the same search: what is trained on what, and judged how.
@@ -32,9 +35,9 @@ class StudyIdentity(BaseModel):
     patience: int
     validation_users: int | None = Field(None, exclude_if=lambda value: value is None)
     """By how many users trials are pruned and stopped, if not by all."""
-    batch_rule: str
-    """How the global batch size relates to the number of workers."""
     seed: int
+    rules: int = RULES
+    """Version of what the fields above mean."""
 
     @property
     def hash(self) -> str:

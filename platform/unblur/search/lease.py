@@ -39,7 +39,7 @@ HOLDER = "SELECT holder, beat FROM unblur_lease WHERE study = :study"
 
 def busy(name: str, holder: str) -> UserError:
     """The error of a second driver."""
-    return UserError(f"the search {name} is already being driven by {holder}; stop it or let it end")
+    return UserError(f"the study {name} is already being driven by {holder}; stop it or let it end")
 
 
 @contextmanager

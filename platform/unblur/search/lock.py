@@ -18,16 +18,21 @@ def driving(url: str, name: str) -> AbstractContextManager[Callable[[], None]]:
     Gives a function that makes sure of the hold and raises RunFailed when it is lost. Whatever way a driver ends, its
     hold ends with it: the kernel lets go of a file, and a lease in a server's database runs out.
     """
-    mine = f"process {os.getpid()} on {socket.gethostname()}"
     parsed = parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _file_lock(Path(str(parsed.database)).with_name(f"{name}.lock"), name, mine)
-    return leased(parsed, name, mine)
+        return locked(Path(str(parsed.database)).with_name(f"{name}.lock"), name)
+    return leased(parsed, name, _me())
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 @contextmanager
-def _file_lock(path: Path, name: str, mine: str) -> Iterator[Callable[[], None]]:
+def locked(path: Path, name: str) -> Iterator[Callable[[], None]]:
+    """Hold the file `path` for this process; raises UserError when another one does, or when it cannot be written."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     except OSError as error:
         raise UserError(f"cannot write {path} (--storage): {error.strerror}") from error
@@ -38,6 +43,6 @@ def _file_lock(path: Path, name: str, mine: str) -> Iterator[Callable[[], None]]
             file.seek(0)
             raise busy(name, file.read().strip() or "another process") from None
         file.truncate(0)
-        file.write(mine)
+        file.write(_me())
         file.flush()
         yield lambda: None

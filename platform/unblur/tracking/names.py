@@ -10,7 +10,7 @@ from unblur.training.report import Progress
 STUDY = "unblur.study"
 """The study that a run belongs to: the same for its parent and all children."""
 KIND = "unblur.kind"
-"""`study` (a parent), `trial` or `retrain`."""
+"""`study` or `ablation` (parents), `trial`, `final` or `cell`."""
 NUMBER = "unblur.number"
 STATE = "unblur.state"
 REASON = "unblur.reason"
@@ -19,6 +19,8 @@ REASON = "unblur.reason"
 # Tags of parents
 PURPOSE = "unblur.purpose"
 """`search`, or `training` of one configuration."""
+ABLATION = "unblur.ablation"
+"""Name of the study file, of an ablation."""
 MODEL = "unblur.model"
 PROTOCOL = "unblur.protocol"
 COMMAND = "unblur.command"
@@ -34,15 +36,15 @@ CHAMPION = "unblur.champion"
 
 # Tags of children
 INFERENCE = "unblur.inference"
-"""The settings of inference, chosen on validation, that a trial or retrain has its value with."""
+"""The settings of inference, chosen on validation, that a trial or final run has its value with."""
 DIVERGED = "unblur.diverged"
 """How the training ended, its loss or scores no longer finite; its best epoch counts."""
 NOT_FINITE = "unblur.not_finite"
 """Metrics that MLflow cannot store as points."""
 CONFIGURATION = "unblur.configuration"
-"""The trial whose configuration a retrain has."""
+"""The trial whose configuration a final run has."""
 SEED = "unblur.seed"
-"""Which of the seeds a retrain has, from 0 on."""
+"""Which of the seeds a final run has, from 0 on."""
 
 # Tags of registered models, beside MODEL, DATASET_DIGEST, STUDY and CHAMPION
 DATASET = "unblur.dataset"
@@ -81,8 +83,13 @@ def best(metric: str) -> str:
     return f"valid/best_{metric}"
 
 
+def swept(metric: str) -> str:
+    """The metric on validation at the point of a cell's sweep that is best there."""
+    return f"swept/{metric}"
+
+
 def test(metric: str) -> str:
-    """The metric on the test set: of a retrain, or of a study as the mean over seeds."""
+    """The metric on the test set: of a final run or cell, or of a study as the mean over seeds."""
     return f"test/{metric}"
 
 
@@ -125,12 +132,12 @@ PER_CONFIGURATION = 100
 """Seeds of a configuration at most."""
 
 
-def retrain_number(configuration: int, seed: int) -> int:
-    """The number of a retrain, so that those of another best trial get runs of their own."""
+def final_number(configuration: int, seed: int) -> int:
+    """The number of a final run, so that those of another best trial get runs of their own."""
     return configuration * PER_CONFIGURATION + seed
 
 
-def retrain_tags(number: int) -> dict[str, int]:
-    """Whose configuration the retrain of this number has, and which of the seeds."""
+def final_tags(number: int) -> dict[str, int]:
+    """Whose configuration the final run of this number has, and which of the seeds."""
     configuration, seed = divmod(number, PER_CONFIGURATION)
     return {CONFIGURATION: configuration, SEED: seed}

@@ -10,12 +10,13 @@ from typing import Any, Literal
 from unblur.tracking import names
 from unblur.training.record import State
 
-Kind = Literal["study", "trial", "retrain"]
+Kind = Literal["study", "trial", "final", "ablation", "cell"]
+"""A search or training with its trials and final runs; an ablation with its cells."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One trial or retrain as the study's own record has it, which is the truth.
+    """One trial, final run or cell as the study's own record has it, which is the truth.
 
     metrics: by epoch, by name (`valid/ndcg_at_10`).
     """
@@ -52,9 +53,8 @@ class Run:
     @property
     def name(self) -> str:
         """As people see it; padded, so that MLflow's list sorts well."""
-        return {"study": "study", "trial": f"trial {self.number:04d}", "retrain": f"retrain seed {self.number}"}[
-            self.kind
-        ]
+        numbered = {"trial": "trial {:04d}", "final": "final run {}", "cell": "cell {:04d}"}
+        return numbered.get(self.kind, self.kind).format(self.number)
 
     def news(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
         """Those metrics that MLflow does not have yet; remembers them as logged."""

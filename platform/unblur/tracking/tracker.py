@@ -1,4 +1,4 @@
-"""The study in MLflow: a parent run, a child run per trial and per retrain. Used by the driver, the one writer."""
+"""The study in MLflow: a parent run, a child run per trial, final run or cell. Used by the driver, the one writer."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,25 +38,26 @@ class Tracker:
         tags: Mapping[str, Any],
         params: Mapping[str, Any],
         dataset: LoggedDataset,
+        kind: Kind = "study",
     ) -> str:
         """Find the study's runs, or make its parent run; returns the parent's id. Raises UserError."""
         notes = {names.DATASET_DIGEST: dataset.digest, "mlflow.note.content": name}
         self._writer = writer = Writer(self.store, self.experiment_id, study_id)
         with self.store.explained():
-            self._study = study = writer.find("study", 0) or Run("study", 0)
+            self._study = study = writer.find(kind, 0) or Run(kind, 0)
             if study.id is None:
                 writer.create(study, None, name, _now())
             writer.running(study)
             writer.tags(study, {**tags, **notes})
             writer.params(study, self._missing(study, params))
             writer.dataset(study, dataset)
-            self._runs = {("study", 0): study}
+            self._runs = {(kind, 0): study}
             for run in writer.children(study):
                 self._runs.setdefault((run.kind, run.number), run)
         return self.parent_run_id
 
     def start(self, kind: Kind, number: int, params: Mapping[str, Any], name: str | None = None) -> None:
-        """A trial or retrain begins, or goes on after an interruption."""
+        """A trial, final run or cell begins, or goes on after an interruption."""
         run = self._ensure(kind, number, params, name)
         if run.status != "RUNNING":
             run.status = "RUNNING"
@@ -73,11 +74,11 @@ class Tracker:
             self._put(run, self._writer.tags, {names.NOT_FINITE: f"{', '.join(bad)} at epoch {epoch}"})
 
     def note(self, kind: Kind, number: int, tags: Mapping[str, Any]) -> None:
-        """Set tags of a trial or retrain."""
+        """Set tags of a trial, final run or cell."""
         self._put(self._ensure(kind, number), self._writer.tags, dict(tags))
 
     def end(self, kind: Kind, number: int, state: State, reason: str | None = None) -> None:
-        """A trial or retrain has ended; a reason of several lines (a traceback) is also kept as `reason.txt`."""
+        """A trial, final run or cell has ended; a reason of several lines (a traceback) is kept as `reason.txt`."""
         self._end(self._ensure(kind, number), state, reason)
 
     def reconcile(self, records: Iterable[Record]) -> None:

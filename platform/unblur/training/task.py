@@ -16,7 +16,8 @@ from unblur.training.memory import Peak, gigabytes, room
 from unblur.training.report import Progress, Report
 from unblur.training.workers import Workers, best_device, on_best_device
 
-OUTCOME = "outcome.json"
+MODEL, OUTCOME = "model", "outcome.json"
+"""In the folder of a finished training whose model is kept."""
 
 
 class Task(BaseModel):
@@ -39,34 +40,33 @@ class Task(BaseModel):
     grid: tuple[dict[str, Any], ...] = ()
     """Settings of inference, of which each evaluation takes the best."""
 
+    def run(self, dataset: Dataset, report: Report, workers: Workers = Workers()) -> Outcome:  # noqa: B008 - frozen
+        """Train, resuming from the task's checkpoints; TrainingFailed when that cannot succeed.
 
-def run(task: Task, dataset: Dataset, report: Report, workers: Workers = Workers()) -> Outcome:  # noqa: B008 - frozen
-    """Train as `task` says, resuming from its checkpoints; TrainingFailed when it cannot succeed.
-
-    Running out of memory is such a failure too: the same configuration would again.
-    """
-    config = models.configure(task.model, task.params, f"model {task.model}")
-    checkpoints, peak = Checkpoints(under(task.folder, "checkpoints")), Peak()
-    try:
-        model = models.model_class(task.model)(config, dataset.n_users, dataset.n_items, task.seed)
-        device = best_device(model)
-        needs, (has, where) = model.footprint(dataset), room(device)
-        if needs > has:
-            raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
-        measured = _with_memory(report, peak, device)
-        outcome = fit(on_best_device(model), dataset, task.plan, measured, checkpoints, workers, task.grid)
-    except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
-            raise
-        raise TrainingFailed(f"out of memory: {str(error).splitlines()[0]}") from error
-    if workers.rank == 0:
-        if task.keep:
-            upload(lambda folder: trained_on.save(model, folder, dataset), under(task.folder, "model"))
-            # last: who finds it finds the whole model
-            facts = {"parameters": model.parameter_count, **peak.facts(device)}
-            write_json(under(task.folder, OUTCOME), {**asdict(outcome), **facts})
-        checkpoints.clear()
-    return outcome
+        Running out of memory is such a failure too: the same configuration would again.
+        """
+        config = models.configure(self.model, self.params, f"model {self.model}")
+        checkpoints, peak = Checkpoints(under(self.folder, "checkpoints")), Peak()
+        try:
+            model = models.model_class(self.model)(config, dataset.n_users, dataset.n_items, self.seed)
+            device = best_device(model)
+            needs, (has, where) = model.footprint(dataset), room(device)
+            if needs > has:
+                raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
+            measured = _with_memory(report, peak, device)
+            outcome = fit(on_best_device(model), dataset, self.plan, measured, checkpoints, workers, self.grid)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            raise TrainingFailed(f"out of memory: {str(error).splitlines()[0]}") from error
+        if workers.rank == 0:
+            if self.keep:
+                upload(lambda folder: trained_on.save(model, folder, dataset), under(self.folder, MODEL))
+                # last: who finds it finds the whole model
+                facts = {"parameters": model.parameter_count, **peak.facts(device)}
+                write_json(under(self.folder, OUTCOME), {**asdict(outcome), **facts})
+            checkpoints.clear()
+        return outcome
 
 
 def _with_memory(report: Report, peak: Peak, device: torch.device) -> Report:

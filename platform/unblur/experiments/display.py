@@ -1,0 +1,80 @@
+"""Results of experiments as lines and tables for a terminal."""
+
+import os
+import sys
+from pathlib import Path
+from shutil import which
+
+from rich.console import Console
+from rich.table import Table
+
+from unblur.evaluation.measuring import CUTOFFS, METRICS, key
+from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult
+from unblur.redaction import redact
+from unblur.search.inference_grid import written
+from unblur.training.memory import gigabytes
+
+
+def show_study(result: StudyResult, console: Console) -> None:
+    """Print what a study came to and where to look at it."""
+    final, values = result.final, result.test[result.metric]
+    if result.best.enqueued:
+        text = f"trial {result.best.number} is one of the space's own starting configurations"
+        console.print(text, markup=False)
+    over = f"over {len(values.values)} seeds" if len(values.values) > 1 else "with one seed"
+    least = result.popularity[result.metric]
+    text = f"test {result.metric}: {values} {over} (popularity {least:.4f}), history {result.history}"
+    console.print(text, markup=False, style="bold")
+    for seed, settings in enumerate(final.inference):
+        console.print(f"seed {seed}: inference with {written(settings)}, by validation", markup=False)
+    if final.parameters is not None and final.memory_mib is not None:
+        took = gigabytes(final.memory_mib * 2**20)
+        console.print(f"{final.parameters:,} parameters, fitted in at most {took} of memory", markup=False)
+    if final.efficiency:
+        faster = f"{result.workers * final.efficiency:.1f} times as fast as one (efficiency {final.efficiency:.2f})"
+        console.print(f"{result.workers} workers: {faster}", markup=False)
+    if final.model_uri:
+        console.print(f"registered {final.model_uri} as candidate", markup=False)
+    console.print(f"look at the runs: {to_look(result.tracking_uri)}", markup=False)
+
+
+def show_comparison(result: ComparisonResult, console: Console, tracking_uri: str | None = None) -> None:
+    """Print the models side by side, the best on the test set first, and how to get the whole report."""
+    if not result.studies:
+        return
+    first = next(iter(result.studies.values()))
+    metric = first.metric
+    table = Table("model", "trials", f"valid {metric}", f"test {metric}", "search s", "final runs s")
+    for study in result.ranked(metric):
+        seconds = [f"{study.seconds[part]:.0f}" for part in ("search", "final")]
+        trials = str(sum(study.trials.values()))
+        table.add_row(study.model, trials, f"{study.best.value:.4f}", str(study.test[metric]), *seconds)
+    console.print(table)
+    flag = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
+    console.print(
+        "which differences are significant, and the whole comparison: "
+        f"python jobs/report.py --dataset {first.data.name} --output report.html{redact(flag)}",
+        markup=False,
+    )
+
+
+def show_evaluation(result: EvaluationResult, console: Console) -> None:
+    """Print every metric of the model on the test set, popularity's beside it."""
+    request = result.data.request
+    text = f"{result.model} ({result.kind}) on the test set of {request.dataset} ({request.protocol})"
+    console.print(text, markup=False)
+    table = Table("metric", *(f"@{k}" for k in CUTOFFS), "popularity @10")
+    for metric in METRICS.names():
+        values = [f"{result.test[key(metric, k)]:.4f}" for k in CUTOFFS]
+        table.add_row(metric, *values, f"{result.popularity[key(metric, 10)]:.4f}")
+    console.print(table)
+    console.print(result.data.protocol.definition, markup=False)
+
+
+def to_look(address: str) -> str:
+    """Where people see the runs: a server's page, or the command that opens a database, with a path that is found."""
+    if address.startswith("http"):
+        return address
+    beside_us = Path(sys.executable).with_name("mlflow")
+    program = "mlflow" if which("mlflow") or not beside_us.exists() else os.path.relpath(beside_us)
+    return f"{program} ui --backend-store-uri {address}"

@@ -1,0 +1,78 @@
+"""Prepared data as experiments use them: what may be searched on, and the one way to the test part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from unblur.data.dataset import Dataset
+from unblur.data.download import directory
+from unblur.data.prepare import prepare
+from unblur.data.prepared_folder import folder_of
+from unblur.data.presets import history_of
+from unblur.data.request import DataRequest, HistoryName
+from unblur.data.store import Facts, load_dataset
+from unblur.data.test_set import TestSet
+from unblur.evaluation.protocol import EvaluationProtocol
+from unblur.tracking.runs import LoggedDataset
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """One prepared dataset."""
+
+    request: DataRequest
+    dataset: Dataset
+    """Train and validation; the test part is not in it."""
+    facts: Facts
+    local: Path
+    """The folder of all prepared data."""
+    history: HistoryName
+    """What a model sees of a user at the test."""
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset, as experiments and models are called."""
+        return Path(self.request.dataset).stem
+
+    @property
+    def digest(self) -> str:
+        return self.dataset.digest
+
+    @property
+    def protocol(self) -> EvaluationProtocol:
+        """How models are tested on it."""
+        return EvaluationProtocol.of(self.request, self.history)
+
+    @property
+    def experiment(self) -> str:
+        """Name of the MLflow experiment."""
+        return f"{self.name}/{self.request.protocol}"
+
+    def logged(self) -> LoggedDataset:
+        """The dataset as MLflow shows it."""
+        return LoggedDataset(self.name, self.digest, self.facts.model_dump())
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this dataset."""
+        return folder_of(self.local, self.digest)
+
+    def open_test(self, reason: str) -> TestSet:
+        """Open the test part, for a final evaluation; the reason goes into the log of openings."""
+        return TestSet.open(reason, self.local, self.dataset, self.history)
+
+
+def prepare_data(
+    request: DataRequest, root: str, data_dir: Path | None, console: Console, history: HistoryName | None = None
+) -> PreparedData:
+    """Prepare what is asked for, or find it prepared, in the storage `root`; UserError.
+
+    data_dir: the folder of raw files. history: another than that of the request's split.
+    """
+    local = directory(None) if "://" in root else Path(root)  # prepared data are read through a memory map
+    prepared = prepare(request, data_dir, local)
+    for line in prepared.report:
+        console.print(line, markup=False)
+    dataset = load_dataset(prepared.folder)
+    return PreparedData(request, dataset, prepared.facts, local, history or history_of(request))

@@ -1,0 +1,41 @@
+"""`jobs/train.py`: one configuration, trained with each seed, tested once each and registered."""
+
+from contextlib import ExitStack
+from typing import Any
+
+from rich.console import Console
+
+from unblur import models
+from unblur.documents import configured
+from unblur.experiments.context import SILENT, open_session
+from unblur.experiments.display import show_study
+from unblur.experiments.forecast import refuse_infeasible
+from unblur.experiments.options import RunOptions, TrainOptions
+from unblur.experiments.results import StudyResult, write_summary
+from unblur.experiments.study_run import StudyRun, identity_of
+from unblur.models.base import ModelConfig
+from unblur.models.needs import refuse_unmet
+from unblur.search.space import SearchSpace
+
+
+def train(options: TrainOptions, console: Console = SILENT) -> StudyResult | None:
+    """Train, test and register the configuration that the options give; None after a dry run."""
+    config = configured(models.config_class(options.model), options.set, options.config)
+    return train_configuration(options, config, console)
+
+
+def train_configuration(options: RunOptions, config: ModelConfig, console: Console = SILENT) -> StudyResult | None:
+    """Train, test and register `config`, of the model that the options name; None after a dry run."""
+    session = open_session(options, console)
+    dataset = session.data.dataset
+    refuse_unmet(config, dataset)
+    fixed: dict[str, Any] = config.model_dump(mode="json")
+    space = SearchSpace(model=options.model, parameters={}, fixed=fixed)
+    refuse_infeasible([space], dataset)
+    with ExitStack() as cluster:
+        result = StudyRun(session, identity_of(session, options.model, space), console).train(cluster)
+    if result:
+        show_study(result, console)
+        if options.summary:
+            write_summary(options.summary, result.summary())
+    return result
