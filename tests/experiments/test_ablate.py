@@ -166,7 +166,7 @@ def test_a_cell_that_cannot_be_trained_does_not_keep_the_others_from_it(home: Pa
 
 
 def children(kind: str) -> dict[int, Any]:
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
     found = client.search_runs([client.get_experiment_by_name("sample/clean").experiment_id])
     return {int(run.data.tags["unblur.number"]): run for run in found if run.data.tags["unblur.kind"] == kind}
 
@@ -180,7 +180,7 @@ def test_mlflow_has_a_run_for_each_cell_and_no_cell_twice(home: Path) -> None:
     assert same.info.run_id == parent.info.run_id and same.info.status == "FINISHED"
     cells, frame = children("cell"), pd.read_csv("out.csv")
     assert sorted(cells) == [0, 1]
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
     for cell in cells.values():
         assert cell.info.status == "FINISHED" and cell.data.tags["mlflow.parentRunId"] == parent.info.run_id
         mine = frame[frame.p_uncond == float(cell.data.params["p_uncond"])]
