@@ -38,7 +38,7 @@ def registered(store: Store, tmp_path: Path) -> Callable[..., str]:
         folder = tmp_path / f"{name}-{len(params)}-{digest}"
         model.save(folder)
         tags = {"unblur.model": name, "unblur.dataset_digest": digest}
-        return register(store, folder, "toys", ITEMS, [ITEMS[:2]], tracker.parent_run_id, tags)
+        return register(store, folder, "toys", ITEMS, tracker.parent_run_id, tags)
 
     return registered
 
