@@ -10,14 +10,15 @@ from tests.helpers.synthetic import communities
 from tests.models.test_contract import CHANCE, scores, trained
 
 from unblur import models
+from unblur.data.artefacts import ItemEmbeddings
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.diffusion import l_diffrec
-from unblur.models.diffusion._item_embeddings import item_embeddings
 from unblur.spaces import Moment
 from unblur.spaces.clustered_vae import grouped
+from unblur.training.artefacts import provided
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Plan, fit
+from unblur.training.loop import Plan, fit, fit_for, with_artefacts
 
 SPLIT = communities()
 SMALL = {"dims": (32,), "in_dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01, "item_embeddings": "svd"}
@@ -33,7 +34,9 @@ def test_the_groups_are_the_communities(source: str, tmp_path: Path) -> None:
     if source == "file":
         source = str(tmp_path / "item_emb.npy")
         np.save(source, np.eye(4, dtype=np.float32).repeat(10, axis=0))
-    groups = grouped(item_embeddings(SPLIT, source, 0), 4, seed=0).reshape(4, 10)
+    recipe = ItemEmbeddings(source)
+    embeddings = provided(SPLIT, [recipe], 0, fit_for).artefacts[recipe.name]
+    groups = grouped(embeddings, 4, seed=0).reshape(4, 10)
     assert (groups == groups[:, :1]).all() and len(set(groups[:, 0])) == 4
 
 
@@ -45,7 +48,7 @@ def test_unusable_embeddings_are_named(content: str, tmp_path: Path) -> None:
     elif content != "missing":
         np.save(file, np.full((SPLIT.n_items if content == "nan" else 7, 3), np.nan))
     with pytest.raises(UserError, match=r"item_embeddings = .*item_emb.npy"):
-        item_embeddings(SPLIT, str(file), 0)
+        provided(SPLIT, [ItemEmbeddings(str(file))], 0, fit_for)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_a_resumed_training_is_an_undisturbed_one(tmp_path: Path, monkeypatch: p
 
 def test_loading_needs_no_data(tmp_path: Path) -> None:
     model = made(n_groups=3)
-    model.setup(SPLIT)
+    model.setup(with_artefacts(model, SPLIT))
     model.save(tmp_path)
     loaded = models.load(tmp_path)
     groups = [each.space.vae.groups for each in (loaded, model, made(n_groups=3))]

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from unblur import models
 from unblur.diffusion.noise import row_noise
 from unblur.models.diffusion._recommender import DiffusionRecommender
-from unblur.training.loop import Plan, Training
+from unblur.training.loop import Plan, Training, with_artefacts
 from unblur.training.workers import Workers
 
 SPLIT = communities(n_users=30)
@@ -33,7 +33,7 @@ def made(name: str, **params: Any) -> DiffusionRecommender:
     given = {"dims": [8], "dropout": 0.0, "batch_size": 30, "lr": 0.01, **noise, **own, **params}
     model = models.model_class(name)(models.configure(name, given, "test"), SPLIT.n_users, SPLIT.n_items, seed=3)
     assert isinstance(model, DiffusionRecommender)
-    model.setup(SPLIT)
+    model.setup(with_artefacts(model, SPLIT))
     return model
 
 

@@ -72,11 +72,12 @@ def test_it_is_the_whole_batchs_time_over_that_of_all_workers(
 
 def measured(name: str) -> dict[str, Any]:
     model = build(name)
-    model.setup(SPLIT)
+    dataset = loop.with_artefacts(model, SPLIT)
+    model.setup(dataset)
     torch.manual_seed(5)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     draws = torch.get_rng_state()
-    value = efficiency(model, SPLIT, process_group())
+    value = efficiency(model, dataset, process_group())
     after = model.state_dict()
     return {
         "value": value,

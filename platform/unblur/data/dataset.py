@@ -1,7 +1,8 @@
 """What a model may see of a dataset: training and validation interactions, and the order they came in."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +110,12 @@ class Dataset:
     items: NDArray[np.str_]
     digest: str
     disliked: csr_matrix | None = None
+    artefacts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What was learned from these data beforehand, by name (`data.artefacts`)."""
+
+    def with_artefacts(self, artefacts: Mapping[str, NDArray[Any]]) -> Self:
+        """The same data with these artefacts beside those that are there."""
+        return replace(self, artefacts={**self.artefacts, **artefacts})
 
     @property
     def n_users(self) -> int:

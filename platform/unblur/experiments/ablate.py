@@ -12,10 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from unblur.data.dataset import Dataset
 from unblur.data.request import DataRequest
 from unblur.errors import RunFailed, unknown
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.ablation import Ablation, Measured, Part, load_ablation
+from unblur.experiments.artefacts import addresses, needed, with_artefacts
 from unblur.experiments.cell_record import CellRecord, best_cell
 from unblur.experiments.cells import CellRun, CellTest, CellTraining, cell_run, projection
 from unblur.experiments.context import SILENT, absolute, check_writable, ray_cluster
@@ -44,6 +46,8 @@ from unblur.training.task import Task
 
 Datasets = Mapping[DataRequest, PreparedData]
 PARTS: tuple[Part, ...] = ("valid", "test")
+ARTEFACT_SEED = 0
+"""Of what the cells share; that of each training follows from the number of its seed."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def ablate(options: AblateOptions, console: Console = SILENT, changed: Listener 
     store = connect(options.tracking_uri)
     datasets = _prepared(study, root, options.data_dir, console)
     runs = cell_runs(study, datasets, under(root, "ablations", Path(study.dataset).stem))
-    ablation = AblationRun(study, runs, datasets, console, changed)
+    ablation = AblationRun(study, runs, datasets, root, console, changed)
     with ExitStack() as stack:
         stack.enter_context(ray_cluster())
         execution = ablation.plan(options)
@@ -104,6 +108,8 @@ class AblationRun:
     study: Ablation
     runs: Sequence[CellRun]
     datasets: Datasets
+    root: str
+    """Of the storage."""
     console: Console
     changed: Listener
 
@@ -141,7 +147,9 @@ class AblationRun:
         source = TaskList(assignments, lambda each: self.runs[each.number].done("valid"), self._metric, at_most)
         record = CellRecord(tracker, self.runs, self._metric)
         record.reconcile()
-        data = {each.digest: each.dataset for each in self.datasets.values()}
+        left = [run for run in self.runs if not run.done("valid")][:at_most]
+        firsts = {self._digest(run): run for run in left}
+        data = {digest: self._dataset(run, left, execution) for digest, run in firsts.items()}
         with self._shown() as progress:
             execution.run(source, data, [progress, record, _Changes(self, source)])
         self.console.print(_forecast(self.runs, execution.slots), markup=False)
@@ -186,6 +194,13 @@ class AblationRun:
                 file.write_text(json.dumps([asdict(each) for each in result.measured], indent=1))
                 tracker.finish(*best_cell(self.runs, self._metric), {"": file})
                 tracker.flush(60)  # the file is on its way
+
+    def _dataset(self, run: CellRun, left: Sequence[CellRun], execution: Execution) -> Dataset:
+        """The data of a cell with the artefacts that the cells on the same data share."""
+        same = [each for each in left if each.cell.data == run.cell.data]
+        artefacts = {each.name: each for mine in same for each in needed(mine.cell.model, [mine.cell.params])}
+        dataset = self.datasets[run.cell.data].dataset
+        return with_artefacts(dataset, artefacts.values(), ARTEFACT_SEED, self.root, execution)
 
     @property
     def _metric(self) -> str:
@@ -261,7 +276,9 @@ def cell_runs(study: Ablation, datasets: Datasets, folder: str) -> list[CellRun]
                 folder=folder,
                 keep=True,
             )
-            runs.append(cell_run(len(runs), cell, seed, task, datasets[cell.data].digest))
+            digest = datasets[cell.data].digest
+            learned = addresses(needed(cell.model, [cell.params]), digest, ARTEFACT_SEED)
+            runs.append(cell_run(len(runs), cell, seed, task, {"data": digest, **learned}))
     return runs
 
 

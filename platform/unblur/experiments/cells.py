@@ -138,10 +138,13 @@ class CellRun:
         return None if best is None else (best, scored[key(best)])
 
 
-def cell_run(number: int, cell: Cell, seed: int, task: Task, digest: str) -> CellRun:
-    """A run in a folder of its own below `task.folder`, named by the data, the configuration, plan and seed."""
+def cell_run(number: int, cell: Cell, seed: int, task: Task, data: Mapping[str, str]) -> CellRun:
+    """A run in a folder of its own below `task.folder`, named by the data, the configuration, plan and seed.
+
+    data: the digests of the dataset and of what is learned from it beforehand.
+    """
     config = models.configure(task.model, task.params, str(cell))
-    what: dict[str, Any] = {"data": digest, "model": task.model, "config": config.model_dump(mode="json")}
+    what: dict[str, Any] = {**data, "model": task.model, "config": config.model_dump(mode="json")}
     what |= {"plan": task.plan.model_dump(), "seed": task.seed}
     name = sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     return CellRun(number, cell, seed, task.model_copy(update={"folder": under(task.folder, name)}))

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from unblur import models
 from unblur.data import openings
+from unblur.data.dataset import Dataset
 from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed
 from unblur.experiments.champion import challenge
@@ -56,11 +57,11 @@ class FinalEvaluation:
     tracker: Tracker
     console: Console
 
-    def train(self, execution: Execution, listeners: Sequence[Listener]) -> None:
+    def train(self, execution: Execution, dataset: Dataset, listeners: Sequence[Listener]) -> None:
         """Train what is not trained yet; RunFailed when a final run fails."""
         source = self.runs.trainings()
         record = Recorder(self.tracker, "final", self.runs.plan.metric)
-        execution.run(source, {"": self.data.dataset}, [*listeners, record])
+        execution.run(source, {"": dataset}, [*listeners, record])
         _all_done(source, "final runs")
 
     def test(self, execution: Execution) -> FinalResult:

@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import ray
 from rich.console import Console
@@ -129,11 +130,16 @@ def side_by_side(drawn: Sequence[Estimate], places: int) -> int:
 
 
 def estimates(space: SearchSpace, dataset: Dataset) -> list[Estimate]:
-    """The cost of some random configurations of the space; always the same ones."""
+    """The cost of the sampled configurations of the space."""
+    return [estimate(space.model, params, dataset) for params in sampled(space)]
+
+
+def sampled(space: SearchSpace) -> list[dict[str, Any]]:
+    """Some random configurations of the space, always the same ones; its only one if nothing is searched."""
+    if not space.parameters:
+        return [dict(space.fixed)]
     rng = random.Random(0)
-    drawn = [dict(space.fixed)] if not space.parameters else []
-    drawn += [space.assemble(lambda _, parameter: parameter.sample(rng)) for _ in range(DRAWS * bool(space.parameters))]
-    return [estimate(space.model, params, dataset) for params in drawn]
+    return [space.assemble(lambda _, parameter: parameter.sample(rng)) for _ in range(DRAWS)]
 
 
 def _table(space: SearchSpace) -> Table:

@@ -8,11 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
+from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
+from unblur.experiments.artefacts import addresses, needed, with_artefacts
 from unblur.experiments.context import Session, ray_cluster
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
-from unblur.experiments.forecast import announce, estimates, plan_execution
+from unblur.experiments.forecast import announce, estimates, plan_execution, sampled
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
 from unblur.experiments.recording import ParentRun, Recorder, as_record, recorded
@@ -116,7 +118,7 @@ class StudyRun:
         source = SearchTrials(study, options.trials, plan, under(self.session.home(study.name), "trials"))
         running = {record.number for record in study.records() if record.state == State.RUNNING}
         delete_leftovers(source.folder, running.__contains__)
-        data = {"": self.session.data.dataset}
+        data = {"": self._dataset(execution)}
         with self._progress("trial", options.trials, study.records()) as progress:
             listeners: list[Listener] = [
                 progress,
@@ -127,6 +129,12 @@ class StudyRun:
         best = study.best()
         found = f"; best trial {best.number}: {options.metric} {best.value:.4f} on validation" if best else ""
         self._say(f"search: {_counts(study)}{found}")
+
+    def _dataset(self, execution: Execution) -> Dataset:
+        """The data with the artefacts that trainings share."""
+        artefacts = needed(self.identity.model, sampled(self.identity.space))
+        dataset, seed = self.session.data.dataset, self.identity.seed
+        return with_artefacts(dataset, artefacts, seed, self.session.root, execution)
 
     def _best_runs(self, study: Study) -> FinalRuns:
         """The final runs of the study's best trial; RunFailed when no trial was completed."""
@@ -153,7 +161,7 @@ class StudyRun:
         evaluation = FinalEvaluation(runs, self.session.data, tracker, self.console)
         execution = replace(execution, trainer=self.session.options.final_trainer(execution.trainer))
         with self._progress("final", runs.seeds) as progress:
-            evaluation.train(execution, [progress])
+            evaluation.train(execution, self._dataset(execution) if missing else self.session.data.dataset, [progress])
             return evaluation.test(execution)
 
     def _progress(self, kind: Any, total: int, records: Sequence[TrialRecord] = ()) -> Progress:
@@ -226,6 +234,7 @@ def identity_of(
         eval_every=plan.eval_every,
         patience=plan.patience,
         validation_users=validation_users,
+        artefacts=addresses(needed(model, sampled(space)), session.data.digest, session.options.seed),
         seed=session.options.seed,
     )
 

@@ -1,7 +1,7 @@
 """What every recommender promises, and the one extra promise of those that are trained by gradient."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
 from unblur.evaluation.ranking import SCORE_BYTES
 
@@ -71,6 +72,11 @@ class Recommender(ABC, Generic[C]):
     def __init__(self, config: C, n_users: int, n_items: int, seed: int = 0) -> None:
         super().__init__()
         self.config, self.n_users, self.n_items, self.seed = config, n_users, n_items, seed
+
+    @classmethod
+    def artefacts(cls, config: Any) -> Sequence[Artefact]:
+        """What a model with this Config wants to find in `Dataset.artefacts`: learned once, shared by all trainings."""
+        return ()
 
     def infer_with(self, settings: Mapping[str, Any]) -> None:
         """Score with other values of fields of `Config.INFERENCE` from now on; ValueError for any other field."""

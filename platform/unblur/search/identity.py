@@ -35,6 +35,8 @@ class StudyIdentity(BaseModel):
     patience: int
     validation_users: int | None = Field(None, exclude_if=lambda value: value is None)
     """By how many users trials are pruned and stopped, if not by all."""
+    artefacts: dict[str, str] = Field({}, exclude_if=lambda value: not value)
+    """Content addresses of what is learned from the data beforehand, by name."""
     seed: int
     rules: int = RULES
     """Version of what the fields above mean."""

@@ -1,20 +1,16 @@
 """Spaces: what is diffused, and how it scores items. One file per choice."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset
 from unblur.registry import modules
 
 SPACES = modules("space", __name__)
-
-ItemEmbeddings = Callable[[Dataset, str, int], NDArray[np.float32]]
-"""Embeddings (n_items, d) of the dataset's items, by their source's name, with a seed."""
 
 
 class Target(NamedTuple):
@@ -41,7 +37,12 @@ class Space(nn.Module, ABC):
     dim: int
     """Length of x_0."""
 
-    def setup(self, dataset: Dataset, seed: int, embeddings: ItemEmbeddings) -> None:
+    @classmethod
+    def artefacts(cls, config: Any) -> Sequence[Artefact]:
+        """What `setup` wants to find in `Dataset.artefacts`."""
+        return ()
+
+    def setup(self, dataset: Dataset, seed: int) -> None:
         """Learn from the data what is not learned by gradient; called once before training."""
 
     @abstractmethod

@@ -1,5 +1,7 @@
 """The latent of a VAE with an encoder per group of items (L-DiffRec, Wang et al. 2023, section 3.3)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,11 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur import spaces
+from unblur.data.artefacts import Artefact, ItemEmbeddings
 from unblur.data.dataset import Dataset
 from unblur.nn.clustered_vae import ClusteredVAE
 from unblur.nn.sparse import dropped
 from unblur.parts import PartConfig
-from unblur.spaces import ItemEmbeddings, Moment, Target
+from unblur.spaces import Moment, Target
 
 KL_UPDATES = 200
 LAMBDA_EPOCHS, LAMBDA_FLOOR = 500, 0.005
@@ -50,10 +53,15 @@ class Space(spaces.Space):
         self.config, self.dim = config, config.in_dims[-1]
         self.vae = ClusteredVAE(n_items, config.n_groups, config.in_dims, config.out_dims)
 
-    def setup(self, dataset: Dataset, seed: int, embeddings: ItemEmbeddings) -> None:
+    @classmethod
+    def artefacts(cls, config: Config) -> Sequence[Artefact]:
+        return () if config.n_groups == 1 else (ItemEmbeddings(config.item_embeddings),)
+
+    def setup(self, dataset: Dataset, seed: int) -> None:
         if self.config.n_groups == 1:
             return
-        groups = grouped(embeddings(dataset, self.config.item_embeddings, seed), self.config.n_groups, seed)
+        embeddings = dataset.artefacts[ItemEmbeddings(self.config.item_embeddings).name]
+        groups = grouped(embeddings, self.config.n_groups, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.vae.regroup(torch.from_numpy(groups))

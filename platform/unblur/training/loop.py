@@ -20,6 +20,7 @@ from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
 from unblur.seeds import epoch_seed
 from unblur.training.allocator import keep_freed_memory
+from unblur.training.artefacts import provided
 from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.ema import Average
 from unblur.training.parallel_efficiency import efficiency
@@ -86,11 +87,22 @@ def fit(
     """
     try:
         if isinstance(model, ClosedFormRecommender):
-            return _fit_at_once(model, dataset, plan, report, workers, grid)
+            return _fit_at_once(model, with_artefacts(model, dataset), plan, report, workers, grid)
         assert isinstance(model, TrainableRecommender)
         return Training(model, dataset, plan, report, checkpoints, workers, grid).run()
     except ScoresNotFinite as error:
         raise TrainingFailed(str(error)) from error
+
+
+def fit_for(model: Recommender[Any], dataset: Dataset, epochs: int) -> Outcome:
+    """Train `model` for so many epochs and leave it with its last weights, whatever validation says."""
+    plan = Plan(epochs=epochs, eval_every=epochs, patience=epochs)
+    return fit(model, dataset, plan, lambda _: None)
+
+
+def with_artefacts(model: Recommender[Any], dataset: Dataset) -> Dataset:
+    """The dataset with all that the model wants to find; what is not there yet is made here, with the model's seed."""
+    return provided(dataset, model.artefacts(model.config), model.seed, fit_for)
 
 
 def _fit_at_once(
@@ -126,6 +138,7 @@ class Training:
         workers: Workers,
         grid: Sequence[Settings] = (),
     ) -> None:
+        dataset = with_artefacts(model, dataset)
         self.model, self.dataset, self.plan, self.report = model, dataset, plan, report
         self.checkpoints, self.workers, self.grid = checkpoints, workers, grid
         keep_freed_memory()

@@ -4,7 +4,7 @@ x_0 = space.target(history)            c = denoiser.encode(history)     x_t = pr
 x_0_hat = guided(denoiser, x_t, t, c)  scores = space.scores(x_0_hat)   loss = objective(x_0_hat, x_0, scores) weight(t)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
 from unblur.diffusion.denoiser import Conditioning, Denoiser, LearnedNull, LinearEnds
 from unblur.diffusion.guided_sampler import GuidedSampler
@@ -31,7 +32,6 @@ from unblur.diffusion.triplets import triplet_losses
 from unblur.models.base import Batch, TrainableRecommender
 from unblur.models.batching import epoch_rng, shares
 from unblur.models.diffusion._config import DiffusionConfig
-from unblur.models.diffusion._item_embeddings import item_embeddings
 from unblur.models.files import load_model, save_model
 from unblur.models.needs import refuse_unmet
 from unblur.nn.sparse import dense, from_scipy
@@ -99,9 +99,15 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
 
     # training
 
+    @classmethod
+    def artefacts(cls, config: DiffusionConfig) -> Sequence[Artefact]:
+        space = config.part("space")
+        wanted: Sequence[Artefact] = space.Space.artefacts(config.of(space.Config))
+        return wanted
+
     def setup(self, dataset: Dataset) -> None:
         refuse_unmet(self.config, dataset)
-        self.space.setup(dataset, self.seed, item_embeddings)
+        self.space.setup(dataset, self.seed)
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         rng = epoch_rng(self.seed, epoch)

@@ -1,0 +1,74 @@
+"""Artefacts of an experiment: made once, as tasks of the engine, before the trainings that share them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from unblur import models
+from unblur.data.artefacts import Artefact, address
+from unblur.data.dataset import Dataset
+from unblur.errors import RunFailed
+from unblur.files import download, filesystem, under, upload
+from unblur.running.execution import Execution
+from unblur.running.task_list import TaskList
+from unblur.running.work import Assignment
+from unblur.training.artefacts import make
+from unblur.training.loop import fit_for
+from unblur.training.report import Report
+from unblur.training.workers import Workers
+
+FILE = "artefact.npy"
+
+
+@dataclass(frozen=True)
+class MakeArtefact:
+    """Make an artefact on one worker and keep it in `folder`, which its content address names."""
+
+    artefact: Artefact
+    seed: int
+    folder: str
+
+    @property
+    def done(self) -> bool:
+        files, root = filesystem(under(self.folder, FILE))
+        return bool(files.get_file_info(root).is_file)
+
+    def run(self, dataset: Dataset, report: Report, workers: Workers) -> None:
+        if not self.done:
+            array = make(self.artefact, dataset, self.seed, fit_for)
+            upload(lambda folder: np.save(folder / FILE, array, allow_pickle=False), self.folder)
+
+    def load(self) -> Any:
+        with TemporaryDirectory() as scratch:
+            return np.load(download(self.folder, Path(scratch)) / FILE, allow_pickle=False)
+
+
+def needed(model: str, configurations: Iterable[Mapping[str, Any]]) -> list[Artefact]:
+    """The artefacts of any of the configurations of a model, each once."""
+    kind = models.model_class(model)
+    configs = (models.configure(model, dict(params), f"model {model}") for params in configurations)
+    return list({each.name: each for config in configs for each in kind.artefacts(config)}.values())
+
+
+def addresses(artefacts: Iterable[Artefact], digest: str, seed: int) -> dict[str, str]:
+    """The content address of each artefact, by name."""
+    return {each.name: address(each, digest, seed) for each in artefacts}
+
+
+def with_artefacts(
+    dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str, execution: Execution
+) -> Dataset:
+    """The dataset with these artefacts, made where the storage `root` has them not yet; RunFailed when that fails."""
+    tasks = [
+        MakeArtefact(each, seed, under(root, "artefacts", address(each, dataset.digest, seed))) for each in artefacts
+    ]
+    assignments = [Assignment(number, {"artefact": task.artefact.name}, task) for number, task in enumerate(tasks)]
+    source = TaskList(assignments, lambda each: tasks[each.number].done, "")
+    execution.alone().run(source, {"": dataset})
+    if source.failures:
+        raise RunFailed("; ".join(f"{tasks[n].artefact.name}: {reason}" for n, reason in source.failures.items()))
+    return dataset.with_artefacts({task.artefact.name: task.load() for task in tasks})
