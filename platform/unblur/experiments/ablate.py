@@ -152,7 +152,8 @@ class AblationRun:
         data = {digest: self._dataset(run, left, execution) for digest, run in firsts.items()}
         with self._shown() as progress:
             execution.run(source, data, [progress, record, _Changes(self, source)])
-        self.console.print(_forecast(self.runs, execution.slots), markup=False)
+        if any(not run.done("valid") for run in self.runs):
+            self.console.print(_forecast(self.runs, execution.slots), markup=False)
         return self.named(source.failures)
 
     def test(self, execution: Execution, tracker: Tracker) -> dict[str, str]:
