@@ -135,12 +135,12 @@ def inverse(a: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def without_diagonal(b: Floats, p: Floats) -> Floats:
-    """The correction of `b` = p K that makes its diagonal zero at the least cost, by Lagrange multipliers.
+    """`b` = p K, overwritten, with the correction that makes its diagonal zero at the least cost.
 
-    p is the inverse of the ridge regression's matrix (Steck, Dimakopoulou, Riabov & Jebara 2020, eq. 9).
+    By Lagrange multipliers; p is the inverse of the ridge regression's matrix (Steck et al. 2020, "ADMM SLIM", eq. 9).
     """
-    corrected: Floats = b - p * np.divide(np.diag(b), np.diag(p))
-    return corrected
+    b -= p * np.divide(np.diag(b), np.diag(p))
+    return b
 
 
 def _largest(rows: NDArray[np.float32], start: int, k: int) -> csr_matrix:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
-from unblur.models.base import Operations
+from unblur.models.base import RANKING_BYTES, Operations
 from unblur.models.closed_form._directed import sequences
 from unblur.models.closed_form._linear import Stored
 from unblur.models.files import pack_csr, unpack_csr
@@ -55,7 +55,8 @@ class Model(Stored[Config]):
         return torch.from_numpy((weighted @ self.transitions).toarray() + backed_off)
 
     def footprint(self, dataset: Dataset) -> int:
-        return 64 * int(dataset.train.nnz) + 16 * dataset.n_items
+        """Counts and histories, sparse; and ranking."""
+        return 64 * int(dataset.train.nnz) + 16 * dataset.n_items + RANKING_BYTES
 
     def operations(self, dataset: Dataset) -> Operations:
         return Operations(elements=20.0 * int(dataset.train.nnz))

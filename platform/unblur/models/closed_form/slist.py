@@ -42,7 +42,7 @@ class Model(ItemItem[Config]):
 
     def footprint(self, dataset: Dataset) -> int:
         """The sums, the Gram matrix, the ridge regression's matrix and its solution."""
-        return directed_footprint(dataset, 5)
+        return directed_footprint(dataset, 6)
 
     def operations(self, dataset: Dataset) -> Operations:
         """Cholesky, the inverse and a product."""

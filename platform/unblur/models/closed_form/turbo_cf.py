@@ -8,7 +8,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix, diags_array
 
 from unblur.data.dataset import Dataset, History
-from unblur.models.base import Operations
+from unblur.models.base import RANKING_BYTES, Operations
 from unblur.models.closed_form._linear import ItemItem, gram, pairs
 from unblur.models.recency import RecencyConfig
 
@@ -37,7 +37,8 @@ class Model(ItemItem[Config]):
 
     def footprint(self, dataset: Dataset) -> int:
         """The similarities, and beside them the second order's product and difference."""
-        return 4 * (1 if self.config.order == 1 else 3) * dataset.n_items**2 + 64 * int(dataset.train.nnz)
+        matrices = 1 if self.config.order == 1 else 3
+        return 4 * matrices * dataset.n_items**2 + 64 * int(dataset.train.nnz) + RANKING_BYTES
 
     def operations(self, dataset: Dataset) -> Operations:
         """A sparse product, a power of each similarity, and for the second order a dense product."""
