@@ -59,6 +59,7 @@ def test_scores_have_a_shape_and_depend_on_no_block(name: str, dataset: Dataset)
     model = trained(name, dataset, epochs=2, t_prime_share=1.0)
     several = scores(model, dataset, [5, 0, 7])
     assert several.shape == (3, dataset.n_items) and several.isfinite().all()
+    assert scores(model, dataset, [5, 0, 7]).equal(several), "no dropout, no new noise"
     torch.testing.assert_close(scores(model, dataset, [0])[0], several[1], rtol=1e-4, atol=1e-5)
 
 

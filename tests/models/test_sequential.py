@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.promises import Broken, breaks
+from tests.helpers.promises import Broken, breaks, leaves_users_out
 from tests.helpers.synthetic import chains
 
 from unblur import models
@@ -114,3 +114,9 @@ def test_each_promise_fails_on_a_model_that_breaks_it(promise: str) -> None:
     config = made("sasrec").config
     broken = Broken(config, DATA.n_users, DATA.n_items, breaks=promise).eval()
     assert breaks[promise](broken, DATA)
+
+
+def test_metrics_are_of_all_users() -> None:
+    model = made("sasrec")
+    assert not leaves_users_out(validate(model, DATA), DATA)
+    assert leaves_users_out(validate(model, DATA, np.arange(DATA.n_users // 10 * 10)), DATA)  # no incomplete batch
