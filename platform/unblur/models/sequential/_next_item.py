@@ -26,7 +26,8 @@ Ids = NDArray[np.int64]
 
 LOSSES = functions("loss", item_losses.__name__)
 ROWS = 256  # histories read at once when scoring
-PLACE_VECTORS = 40  # of size `dim` that training keeps for each place and layer, roughly
+PLACE_VECTORS = 48  # of size `dim` that training keeps for each place and layer, roughly
+MAP_COPIES = 6  # of each attention map: scores, mask, weights, dropout, and their gradients
 
 
 class NextItemConfig(OptimizerConfig):
@@ -76,6 +77,11 @@ class NextItem(Trained[C]):
     def layers(self) -> int:
         """How many layers the network has, for the forecast."""
 
+    @property
+    def attention(self) -> int:
+        """How many attention weights each place has over all layers, for the forecast."""
+        return 0
+
     def encode(self, items: Tensor) -> Tensor:
         """What is known of the user at each place (b, L, dim), of items (b, L) padded on the left with n_items."""
         real = items < self.n_items
@@ -117,7 +123,8 @@ class NextItem(Trained[C]):
         """What training keeps of the weights, of a batch's places, of logits or negatives; and ranking."""
         places = self.config.batch_size * self.config.max_length
         drawn = 0 if self.config.loss == "cross_entropy" else self.config.negatives * (self.config.dim + 4)
-        of_batch = 4 * places * (self.config.dim * PLACE_VECTORS * (1 + self.layers) + drawn)
+        kept = self.config.dim * PLACE_VECTORS * (1 + self.layers) + MAP_COPIES * self.attention
+        of_batch = 4 * places * (kept + drawn)
         return self.weight_bytes + of_batch + 2 * BLOCK_BYTES + RANKING_BYTES
 
     def operations(self, dataset: Dataset) -> Operations:

@@ -32,6 +32,10 @@ class Model(NextItem[Config]):
     def layers(self) -> int:
         return self.config.blocks
 
+    @property
+    def attention(self) -> int:
+        return self.config.blocks * self.config.heads * self.config.max_length
+
     def make_encoder(self) -> Transformer:
         c = self.config
         return Transformer(c.dim, c.blocks, c.heads, c.max_length, c.dropout)
