@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # the matrices here are small, and threads that wait for each other on busy cores take many times as long
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("FORCE_COLOR", None)  # lines are compared
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # the servers of the tests are on loopback
+
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,9 @@ _ASSIGNED = re.compile(rf"(?i)(?<![?&;\w])([\w.-]*{_NAME}[\"']?\s?=\s?|[\"'][\w.
 _IN_ENVIRONMENT = re.compile(rf"(?<![?&;\w])([A-Z][A-Z0-9_]*(?i:{_NAME}):\s?){_VALUE}")
 _AWS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")
 
+PLACES = {"PWD", "OLDPWD"}
+"""Variables with the working directory, which is no password."""
+
 _remembered: set[str] = set()
 """Secrets of this process, in every spelling. Shared, since an error may come from any library at any place."""
 
@@ -65,7 +68,7 @@ def remember_environment(environment: Mapping[str, str] = os.environ) -> None:
     """`remember` what variables that are called a password, token or key hold, and addresses in any other."""
     remember(value for value in environment.values() if "://" in value)
     for name, value in environment.items():
-        if re.search(f"(?i){_NAME}$", name) and _telling(value):
+        if name not in PLACES and re.search(f"(?i){_NAME}$", name) and _telling(value):
             _remembered.update(_spellings(value))
 
 

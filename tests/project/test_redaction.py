@@ -88,7 +88,8 @@ def test_a_password_that_was_given_to_us_is_cut_out_where_it_stands_alone(passwo
 
 
 def test_variables_that_hold_secrets_are_known() -> None:
-    remember_environment({"AWS_SECRET_ACCESS_KEY": "abc/Def+1", "HOME": "/root/xyz1", "STORE": "http://u:Pass12@h"})
+    places = {"HOME": "/root/xyz1", "PWD": "/root/xyz1", "OLDPWD": "/root/xyz1"}
+    remember_environment({"AWS_SECRET_ACCESS_KEY": "abc/Def+1", "STORE": "http://u:Pass12@h", **places})
     assert redact("abc/Def+1, Pass12 and /root/xyz1") == "***, *** and /root/xyz1"
 
 
