@@ -1,6 +1,9 @@
-# What a person types. `make tune` and `make test` work in a fresh clone with nothing but Python 3.11 and make.
+# What a person types. `make tune` and `make test` work in a fresh clone with nothing but make and Python 3.11, 3.12 or
+# 3.13, the first of them that runs; where none does, uv fetches one.
 
-PYTHON ?= python3.11
+FITS = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c $(FITS) 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -9,7 +12,9 @@ INSTALLED := .venv/.installed
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	@python="$(PYTHON)"; if [ -n "$$python" ]; then $$python -m venv .venv; \
+	elif command -v uv >/dev/null; then uv venv --quiet --seed --allow-existing --python '>=3.11,<3.14' .venv; \
+	else echo "make: no Python 3.11, 3.12 or 3.13 is here, and no uv to fetch one; name one with PYTHON=..." >&2; exit 1; fi
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
