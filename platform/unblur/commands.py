@@ -14,6 +14,7 @@ from unblur.experiments.options import (
     AblateOptions,
     EvaluateOptions,
     PrepareOptions,
+    RecommendOptions,
     ReproduceOptions,
     SearchOptions,
     TrainOptions,
@@ -54,6 +55,14 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
     from unblur.experiments.evaluate import evaluate
 
     show_evaluation(evaluate(options, console), console)
+
+
+def recommend(options: RecommendOptions, console: Console) -> None:
+    """Recommend items to users of a dataset by a registered or saved model."""
+    from unblur.experiments.recommend import recommend
+
+    found = recommend(options, console)
+    console.print(f"wrote {options.output}" if options.output else found.to_string(index=False), markup=False)
 
 
 def report(options: ReportOptions, console: Console) -> None:
@@ -105,6 +114,6 @@ def check(options: SearchOptions, console: Console) -> None:
 
 ALL: dict[str, Callable[[Any, Console], None]] = {
     command.__name__: command
-    for command in (tune, prepare, train, evaluate, report, ablate, reproduce, benchmark, check)
+    for command in (tune, prepare, train, evaluate, recommend, report, ablate, reproduce, benchmark, check)
 }
 """By their names, in the order of the overview."""

@@ -97,15 +97,24 @@ def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: 
     What a user's row of `exclude` (n_users, n_items) holds is never recommended. Equal scores are ordered by item
     id, so the result depends on no block size or device.
     """
+    return rank_with_scores(model, history, exclude, users, k)[0]
+
+
+def rank_with_scores(
+    model: Scorer, history: History, exclude: csr_matrix, users: Users, k: int
+) -> tuple[Items, NDArray[np.float32]]:
+    """`rank`, and the scores (n, k) of the items; -inf where there is none."""
     n_items = exclude.shape[1]
     width = min(k, n_items)
     best = np.full((len(users), k), -1, dtype=np.int64)
+    scored = np.full((len(users), k), -np.inf, dtype=np.float32)
     with evaluating(model):
         for block in _blocks(len(users), n_items, _free_bytes(model)):
             scores = _masked(model.score(history.rows(users[block]), users[block]), exclude[users[block]])
             values, items = top_k(scores, width)
             best[block, :width] = items.masked_fill(values.isinf(), -1).cpu().numpy()
-    return best
+            scored[block, :width] = values.float().cpu().numpy()
+    return best, scored
 
 
 def hits_of(items: Items, truth: csr_matrix) -> NDArray[np.bool_]:

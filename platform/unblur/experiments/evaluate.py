@@ -8,7 +8,7 @@ from unblur import models
 from unblur.errors import UserError
 from unblur.experiments.context import SILENT, absolute
 from unblur.experiments.options import EvaluateOptions
-from unblur.experiments.prepared import prepare_data
+from unblur.experiments.prepared import PreparedData, prepare_data
 from unblur.experiments.results import EvaluationResult, write_summary
 from unblur.experiments.test_once import evaluate_folder, popularity
 from unblur.models import trained_on
@@ -21,7 +21,7 @@ def evaluate(options: EvaluateOptions, console: Console = SILENT) -> EvaluationR
     """Score a registered or saved model on the test set, and popularity beside it. Raises UserError."""
     root = absolute(options.storage)
     data = prepare_data(options.data, root, options.data_dir, console, options.test_history)
-    name, folder = _find(options, data.digest)
+    name, folder = find_model(options.model, data, options.tracking_uri)
     trained_on.check(folder, data.dataset)
     opened = data.open_test(f"evaluate {name}, history {data.history}")
     metrics = evaluate_folder(folder, opened).metrics()
@@ -31,12 +31,15 @@ def evaluate(options: EvaluateOptions, console: Console = SILENT) -> EvaluationR
     return result
 
 
-def _find(options: EvaluateOptions, digest: str) -> tuple[str, Path]:
-    """The model's name and folder; a registered one must have been trained on these very data."""
-    if options.model and not options.model.startswith("models:/"):
-        return options.model, Path(options.model)
-    dataset = Path(options.data.dataset).stem
-    registered = load_registered(connect(options.tracking_uri), options.model or dataset)
+def find_model(model: str | None, data: PreparedData, tracking_uri: str | None) -> tuple[str, Path]:
+    """Name and folder of a saved or registered model, by default the champion of the data.
+
+    UserError for a registered model that was trained on other data.
+    """
+    if model and not model.startswith("models:/"):
+        return model, Path(model)
+    registered = load_registered(connect(tracking_uri), model or data.name)
+    digest = data.digest
     trained_on = registered.tags.get(names.DATASET_DIGEST, "")
     if trained_on != digest:
         raise UserError(

@@ -190,3 +190,19 @@ class PrepareOptions(Options):
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: Path = Path("unblur-runs")
     """Where prepared data are kept."""
+
+
+class RecommendOptions(StorageFlags):
+    """Recommends items to users of a dataset by a registered or saved model, which must have been trained on it."""
+
+    data: DataRequest = Field(default_factory=DataRequest)
+    history: HistoryName = "train+valid"
+    """What the model sees of a user; items of neither part are recommended."""
+    model: str | None = None
+    """models:/NAME@ALIAS, models:/NAME/VERSION, or the folder of a saved model [the dataset's champion]."""
+    users: str | None = None
+    """Ids of users, separated by commas [all]."""
+    k: int = Field(10, ge=1)
+    """How many items each user gets; fewer where less is unseen."""
+    output: Path | None = None
+    """Write user, item, rank and score to this .csv or .parquet file [they are printed]."""

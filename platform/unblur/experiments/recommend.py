@@ -1,0 +1,89 @@
+"""Top-K recommendations for users of a dataset, from a registered or saved model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+
+from unblur import models
+from unblur.data.dataset import Dataset
+from unblur.data.request import HistoryName
+from unblur.errors import UserError
+from unblur.evaluation.ranking import Scorer, rank_with_scores
+from unblur.experiments.context import SILENT, absolute
+from unblur.experiments.evaluate import find_model
+from unblur.experiments.options import RecommendOptions
+from unblur.experiments.prepared import prepare_data
+from unblur.files import replacing
+from unblur.models import trained_on
+from unblur.training.workers import on_best_device
+
+FORMS = (".csv", ".parquet")
+
+
+def recommend(options: RecommendOptions, console: Console = SILENT, users: Sequence[str] | None = None) -> pd.DataFrame:
+    """Recommend as the options say, and write the output if it is named; the frame of `recommendations`.
+
+    users: raw ids, where they are at hand as a list.
+    """
+    check_output(options.output)
+    data = prepare_data(options.data, absolute(options.storage), options.data_dir, console)
+    name, folder = find_model(options.model, data, options.tracking_uri)
+    if users is None and options.users is not None:
+        users = options.users.split(",")
+    model = on_best_device(trained_on.load(folder, data.dataset))
+    found = recommendations(model, data.dataset, users, options.k, options.history)
+    count = found["user"].nunique()
+    console.print(f"{name} ({models.name_in(folder)}): {len(found):,} items for {count:,} users", markup=False)
+    if options.output:
+        write(found, options.output)
+    return found
+
+
+def recommendations(
+    model: Scorer, dataset: Dataset, users: Sequence[str] | None, k: int, history: HistoryName = "train+valid"
+) -> pd.DataFrame:
+    """The k best unseen items of `users` (raw ids; None: all), best first: user, item, rank (from 1), score.
+
+    history: what the model sees of a user; nothing that the user has in train or valid is recommended. Users are
+    scored in blocks that fit the memory. UserError names ids that are no users of the data.
+    """
+    rows = np.arange(dataset.n_users) if users is None else _rows(dataset, users)
+    seen = dataset.history(with_valid=history == "train+valid")
+    items, scores = rank_with_scores(model, seen, (dataset.train + dataset.valid).tocsr(), rows, k)
+    row, place = np.nonzero(items >= 0)
+    columns = {
+        "user": dataset.users[rows[row]],
+        "item": dataset.items[items[row, place]],
+        "rank": place + 1,
+        "score": scores[row, place],
+    }
+    return pd.DataFrame(columns)
+
+
+def write(found: pd.DataFrame, output: Path) -> None:
+    """Write the recommendations at once, in the form that the file's name ends in; UserError when that fails."""
+    try:
+        with replacing(output) as partial:
+            (found.to_csv if output.suffix == ".csv" else found.to_parquet)(partial, index=False)
+    except OSError as error:
+        raise UserError(f"--output {output} cannot be written: {error.strerror}") from None
+
+
+def check_output(output: Path | None) -> None:
+    """UserError for an output in a form that is not written here."""
+    if output and output.suffix not in FORMS:
+        raise UserError(f"--output {output}: expected a name that ends in {' or '.join(FORMS)}")
+
+
+def _rows(dataset: Dataset, users: Sequence[str]) -> NDArray[np.int64]:
+    known = {user: row for row, user in enumerate(dataset.users.tolist())}
+    if unknown := [user for user in users if user not in known]:
+        raise UserError(
+            f"--users: {', '.join(map(repr, unknown[:10]))}: not among the {len(known):,} users of the prepared data, "
+            "which leave out those with too few interactions"
+        )
+    return np.array([known[user] for user in users], dtype=np.int64)
