@@ -67,9 +67,12 @@ def recommend(options: RecommendOptions, console: Console) -> None:
 
 def report(options: ReportOptions, console: Console) -> None:
     """Write the report of a dataset: leaderboard, verdict and figures from MLflow, in one HTML file."""
-    from unblur.reporting.report import run
+    from unblur.reporting.report import report
 
-    run(options, console)
+    for sentence in report(options).verdict:
+        console.print(sentence, markup=False)
+    for file in filter(None, (options.output, options.markdown)):
+        console.print(f"wrote {file}", markup=False)
 
 
 def ablate(options: AblateOptions, console: Console) -> None:

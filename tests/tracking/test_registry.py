@@ -16,6 +16,7 @@ from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.models.closed_form import popularity
+from unblur.models.serving import ServedModel
 from unblur.tracking.client import Store, connect
 from unblur.tracking.model_package import requirements
 from unblur.tracking.registry import decide, load_registered, name_of, register
@@ -155,17 +156,14 @@ def test_names() -> None:
 
 
 def test_the_order_of_a_history_reaches_the_model(caplog: pytest.LogCaptureFixture) -> None:
-    from unblur.tracking.pyfunc_model import TopK
-
-    top = TopK()
-    top.items, top.column = ITEMS, {item: column for column, item in enumerate(ITEMS)}
+    served = ServedModel(popularity.Model(popularity.Config(), 1, len(ITEMS)), ITEMS)
     with caplog.at_level(logging.WARNING):
-        history = top.history([["d", "a", "x", "d", "b"], [], ["c"]])
+        history = served.history([["d", "a", "x", "d", "b"], [], ["c"]])
     assert history.matrix.indptr.tolist() == [0, 3, 3, 4]
     assert history.matrix.indices.tolist() == [0, 1, 3, 2]
     assert history.rank is not None and history.rank.tolist() == [1, 2, 0, 0]
     assert history.sequences(4)[0].tolist() == [[3, 0, 3, 1], [5, 5, 5, 5], [5, 5, 5, 2]]
     assert "ignored 1 item ids that are not in the catalogue: x" in caplog.text
-    assert top.predict(None, []) == []
+    assert served.recommend([]) == []
     with pytest.raises(UserError, match="k = 0, expected a number of items from 1 on"):
-        top.predict(None, [["a"]], {"k": 0})
+        served.recommend([["a"]], k=0)

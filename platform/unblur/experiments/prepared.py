@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from unblur.data.dataset import Dataset
@@ -29,6 +30,8 @@ class PreparedData:
     """The folder of all prepared data."""
     history: HistoryName
     """What a model sees of a user at the test."""
+    data_dir: Path | None = None
+    """The folder of raw files that was named."""
 
     @property
     def name(self) -> str:
@@ -48,6 +51,14 @@ class PreparedData:
     def experiment(self) -> str:
         """Name of the MLflow experiment."""
         return f"{self.name}/{self.request.protocol}"
+
+    def frame(self) -> pd.DataFrame:
+        """The interactions that a search may see, a row each: user, item (raw ids) and part (train or valid)."""
+        data, frames = self.dataset, []
+        for part, matrix in (("train", data.train), ("valid", data.valid)):
+            rows, columns = matrix.nonzero()
+            frames.append(pd.DataFrame({"user": data.users[rows], "item": data.items[columns], "part": part}))
+        return pd.concat(frames, ignore_index=True)
 
     def logged(self) -> LoggedDataset:
         """The dataset as MLflow shows it."""
@@ -75,4 +86,4 @@ def prepare_data(
     for line in prepared.report:
         console.print(line, markup=False)
     dataset = load_dataset(prepared.folder)
-    return PreparedData(request, dataset, prepared.facts, local, history or history_of(request))
+    return PreparedData(request, dataset, prepared.facts, local, history or history_of(request), data_dir)

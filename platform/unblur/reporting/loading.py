@@ -36,6 +36,21 @@ def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
     return Evidence(dataset, protocol, reader.store.address, studies, notes)
 
 
+def find_study(reader: Reader, experiment: str, model: str, run_id: str | None = None) -> StudyRuns:
+    """The newest finished study of a model, or that of a run, with its trials; UserError when there is none.
+
+    experiment: dataset/protocol.
+    """
+    place = reader.experiment(experiment)
+    finished = [study for run in reader.runs(place, {names.KIND: "study"}) if (study := _study(run)) is not None]
+    wanted = [study for study in finished if study.run.id == run_id] if run_id else _newest(finished)
+    found = [study for study in wanted if study.model == model]
+    if not found:
+        known = ", ".join(sorted({study.model for study in finished})) or "none"
+        raise UserError(f"no study of {model} on {experiment} is finished in MLflow; there are: {known}")
+    return _with_runs(reader, place, found[-1])
+
+
 def with_openings(evidence: Evidence, storage: str) -> Evidence:
     """The evidence with the log of the test set's openings in `storage`; without one, as the studies knew it."""
     local = directory(None) if "://" in storage else Path(storage)

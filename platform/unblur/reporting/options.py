@@ -16,7 +16,7 @@ class ReportOptions(Options):
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
     storage: str = "./unblur-runs"
     """Where the log of the test set's openings lies, beside the prepared data."""
-    output: Path = Path("report.html")
+    output: Path | None = Path("report.html")
     """The report, one file that opens offline."""
     markdown: Path | None = None
     """Write verdict and tables to this file as Markdown too."""

@@ -67,7 +67,7 @@ def write(rows: Sequence[Reproduction], file: Path) -> None:
     """Write the comparison to `file` (Markdown) and beside it as CSV; UserError when that cannot be done."""
     csv = file.with_suffix(".csv")
     write_output(file, to_markdown(report(rows)), "--output")
-    write_output(csv, pd.DataFrame([_record(line) for line in lines(rows)]).to_csv(index=False), "--output")
+    write_output(csv, pd.DataFrame(records(rows)).to_csv(index=False), "--output")
 
 
 def report(rows: Sequence[Reproduction]) -> Report:
@@ -134,6 +134,11 @@ def _notes(rows: Sequence[Reproduction]) -> Table:
     cells = [[row.preset.name, row.preset.command, row.preset.note or NONE] for row in rows]
     note = "With as many seeds as the tables above tell, if not five."
     return Table("How each row is run", ["row", "command", "what to keep in mind"], cells, note, code={1})
+
+
+def records(rows: Sequence[Reproduction]) -> list[dict[str, object]]:
+    """Every figure that the papers state for these rows, with ours, as a row of a table."""
+    return [_record(line) for line in lines(rows)]
 
 
 def _record(line: Line) -> dict[str, object]:

@@ -1,10 +1,12 @@
 """From MLflow to the report's files."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
+import pandas as pd
+import plotly.graph_objects as go
 
 from unblur.evaluation.measuring import METRICS, keys
 from unblur.files import write_output
@@ -21,18 +23,63 @@ from unblur.reporting.verdict import reservations, verdict
 from unblur.tracking.reader import Reader, existing_store
 
 
-def run(options: ReportOptions, console: Console) -> None:
-    """`jobs/report.py`."""
+@dataclass(frozen=True)
+class ReportResult:
+    """The comparison of a dataset's models, as MLflow has their studies."""
+
+    evidence: Evidence
+    page: Report
+
+    @property
+    def verdict(self) -> list[str]:
+        """Which model is best, by how much, and how sure that is: a sentence each."""
+        return list(self.page.verdict)
+
+    @property
+    def reservations(self) -> list[str]:
+        """What speaks against the verdict: a sentence each."""
+        return list(self.page.reservations)
+
+    def frame(self) -> pd.DataFrame:
+        """A row per model and seed: model, seed, and every metric on the test set (`ndcg@10`)."""
+        rows = [
+            {
+                "model": study.model,
+                "seed": seed,
+                **{name.replace("_at_", "@"): value for name, value in zip(study.tests, values, strict=True)},
+            }
+            for study in self.evidence.studies
+            for seed, values in enumerate(zip(*study.tests.values(), strict=True))
+        ]
+        return pd.DataFrame(rows)
+
+    def figures(self) -> dict[str, go.Figure]:
+        """All figures of the page, by name: forest, cost, parameters, ..."""
+        return {plot.id: plot.figure for section in self.page.sections for plot in section.plots}
+
+    def plot_leaderboard(self) -> go.Figure:
+        """Every model's mean on the test set, with what each seed gave and the interval."""
+        return self.figures()["forest"]
+
+    def html(self) -> str:
+        """The page, one file that opens offline."""
+        return to_html(self.page)
+
+    def markdown(self) -> str:
+        """Verdict and tables."""
+        return to_markdown(self.page)
+
+
+def report(options: ReportOptions) -> ReportResult:
+    """Read the finished studies of a dataset from MLflow, and write the files that the options name; UserError."""
     reader = Reader(existing_store(options.tracking_uri))
     evidence = with_openings(load(reader, Path(options.dataset).stem, options.protocol), options.storage)
-    report = build(evidence)
-    for sentence in report.verdict:
-        console.print(sentence, markup=False)
-    write_output(options.output, to_html(report), "--output")
-    console.print(f"wrote {options.output}", markup=False)
+    result = ReportResult(evidence, build(evidence))
+    if options.output:
+        write_output(options.output, result.html(), "--output")
     if options.markdown:
-        write_output(options.markdown, to_markdown(report), "--markdown")
-        console.print(f"wrote {options.markdown}", markup=False)
+        write_output(options.markdown, result.markdown(), "--markdown")
+    return result
 
 
 def build(evidence: Evidence) -> Report:

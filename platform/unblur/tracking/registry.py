@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unblur import models
 from unblur.errors import UserError
+from unblur.models.serving import ServedModel
 from unblur.tracking import model_package, names
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import patiently
@@ -78,6 +80,12 @@ def load_registered(store: Store, model: str) -> Registered:
     artifacts = Path(root) / "artifacts"
     items = json.loads((artifacts / "items.json").read_text())
     return Registered(uri, artifacts / "recommender", items, dict(version.tags))
+
+
+def served(store: Store, model: str) -> ServedModel:
+    """A registered model that answers histories of raw item ids; `model` as in `load_registered`."""
+    registered = load_registered(store, model)
+    return ServedModel(models.load(registered.folder), registered.items)
 
 
 def champion_of(store: Store, dataset: str) -> Registered | None:
