@@ -38,13 +38,14 @@ def explain(error: ValidationError, kind: str, known: Iterable[str], spell: Call
     """
     problems = []
     for detail in error.errors():
+        text = detail["msg"].removeprefix("Value error, ")
         field = shorten(spell(".".join(map(str, detail["loc"]))))
         if detail["type"] == "extra_forbidden":
             problems.append(str(unknown(kind, field, map(spell, known))))
         elif detail["type"] == "missing":
             problems.append(f"{kind} {field} is missing")
         elif field:
-            problems.append(f"{field} = {shorten(repr(detail['input']))}: {detail['msg']}")
+            problems.append(f"{field} = {shorten(repr(detail['input']))}: {text}")
         else:
-            problems.append(detail["msg"].removeprefix("Value error, "))
+            problems.append(text)
     return "; ".join(problems)

@@ -1,7 +1,9 @@
 """What all jobs' options have in common."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import tyro
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unblur.errors import UserError, explain
@@ -17,6 +19,15 @@ class Options(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise UserError(explain(error, "flag", type(self).model_fields, _flag)) from None
+
+
+def listed(names: Callable[[], Iterable[str]]) -> Any:
+    """For `Annotated[str, listed(METRICS.names)]`: --help ends with the names, looked up when it is asked for."""
+
+    def hint(default: str) -> str:
+        return f"(default: {default}; known: {', '.join(names())})"
+
+    return tyro.conf.arg(help_behavior_hint=hint)
 
 
 def _flag(field: str) -> str:

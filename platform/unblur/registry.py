@@ -5,12 +5,15 @@ helper. An installed package can add parts of its own through the entry-point gr
 (`[project.entry-points."unblur.denoisers"]`, `film = "my_package.film"`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
-from inspect import getdoc, getmembers, isfunction
-from pkgutil import walk_packages
+from importlib.util import find_spec
+from inspect import getdoc, getmembers, isfunction, signature
+from pathlib import Path
+from pkgutil import ModuleInfo, iter_modules
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -46,6 +49,10 @@ class Registry(Generic[T]):
         """The first line of the part's docstring."""
         return (getdoc(self.get(name)) or "").partition("\n")[0]
 
+    def described(self) -> list[str]:
+        """Every name with the first line of its docstring."""
+        return [f"{name}: {self.summary(name).rstrip('.')}" for name in self.names()]
+
     def _loaders(self) -> dict[str, Callable[[], T]]:
         self._seen = {**{point.name: point.load for point in _installed(self.group)}, **self._find()}
         return self._seen
@@ -58,7 +65,7 @@ def modules(kind: str, package: str) -> Registry[Any]:
     """
 
     def find() -> Mapping[str, Callable[[], ModuleType]]:
-        found = list(walk_packages(import_module(package).__path__, f"{package}."))
+        found = list(_walk(find_spec(package), f"{package}."))
         depth = package.count(".") + 1 + any(module.ispkg for module in found)
         parts = [module.name for module in found if not module.ispkg and module.name.count(".") == depth]
         named = {name.rpartition(".")[2]: name for name in parts}
@@ -81,12 +88,33 @@ def functions(kind: str, module: str) -> Registry[Callable[..., Any]]:
 def known(registry: Registry[Any]) -> AfterValidator:
     """For `Annotated[str, known(schedules)]`: a Config field that holds a registered name."""
 
-    def check(name: str) -> str:
-        if name not in registry:
+    def check(name: str | None) -> str | None:
+        if name is not None and name not in registry:
             raise ValueError(str(unknown(registry.kind, name, registry.names())))
         return name
 
     return AfterValidator(check)
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a part has a parameter of that name."""
+    return name in signature(function).parameters
+
+
+def call(function: Callable[..., T], **offered: Any) -> T:
+    """Call a part with those of the offered values that it has parameters for; parts of one kind differ in these."""
+    return function(**{name: value for name, value in offered.items() if takes(function, name)})
+
+
+def _walk(spec: Any, prefix: str) -> Iterator[ModuleInfo]:
+    """The modules of a package and its subpackages. Unlike pkgutil's walk_packages it imports none of them."""
+    for folder in spec.submodule_search_locations:
+        for module in iter_modules([folder], prefix):
+            yield module
+            if module.ispkg:
+                below = ModuleSpec(module.name, None, is_package=True)
+                below.submodule_search_locations = [str(Path(folder) / module.name.rpartition(".")[2])]
+                yield from _walk(below, f"{module.name}.")
 
 
 def _importer(name: str) -> Callable[[], ModuleType]:

@@ -147,7 +147,7 @@ def test_the_history_at_the_test_follows_the_split():
 
 
 REFUSALS = [
-    ({"split": "leave_one_out", "ratios": "80/20"}, "--ratios 80/20 has no meaning with leave_one_out"),
+    ({"split": "leave_one_out", "ratios": "80/20"}, "--ratios 80/20 has no meaning with the split leave_one_out"),
     ({"dataset": "ml_1n"}, "unknown dataset 'ml_1n'. Did you mean 'ml_1m'"),
     ({"dataset": "no/such.csv"}, r"no/such.csv: no such file"),
     ({"dataset": "/tmp"}, "/tmp: is a folder, expected a file"),
@@ -177,7 +177,7 @@ def test_given_data_refuse_what_needs_time_or_ratings(tmp_path):
         ({"split": "per_user_time"}, "leave --split out"),
         ({"split": "global_time"}, "leave --split out"),
         ({"ties": "item"}, "leave --ties out"),
-        ({"ratios": "80/20"}, "--ratios needs --split: yelp2018 comes with a division of its own"),
+        ({"ratios": "80/20"}, "--ratios 80/20 has no meaning with the split given of yelp2018"),
         ({"protocol": "noisy_natural"}, "no ratings"),
     ):
         with pytest.raises(UserError, match=message):
@@ -224,3 +224,15 @@ def test_the_job_ends_with_2_and_one_message(table, tmp_path):
     for wrong in (["--protocol", "dirty"], ["--datset", "sample"], ["--data-seed", -1]):
         done = run(*wrong)
         assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("ratios", ["70/20", "70/20/20", "100/0", "0/100", "60/30/5/5", "a/b", "70/-20/50", ""])
+def test_ratios_are_percentages(ratios):
+    with pytest.raises(UserError, match=r"--ratios = .*such as 70/20/10 or 80/20"):
+        DataRequest(ratios=ratios)
+
+
+def test_wrong_names_are_answered_with_the_nearest():
+    for flag, wrong, near in (("split", "per_user_tim", "per_user_time"), ("protocol", "noisy_randm", "noisy_random")):
+        with pytest.raises(UserError, match=f"--{flag} = '{wrong}': unknown {flag} '{wrong}'. Did you mean '{near}'"):
+            DataRequest(**{flag: wrong})

@@ -42,12 +42,12 @@ def test_per_user_time_is_the_definition(make, rows, ratios):
     ("n", "train", "test"), [(1, 1, 0), (2, 2, 0), (3, 3, 0), (4, 3, 0), (6, 5, 0), (7, 5, 1), (10, 8, 1), (20, 15, 2)]
 )
 def test_sizes_of_70_20_10(n, train, test):
-    assert [int(size[0]) for size in splitting.sizes(np.array([n]), (0.7, 0.2, 0.1))] == [train, test]
+    assert [int(size[0]) for size in splitting._sizes(np.array([n]), (0.7, 0.2, 0.1))] == [train, test]
 
 
 def test_sizes_follow_double_precision_for_every_length():
     n = np.arange(1, 5000)
-    train, test = splitting.sizes(n, (0.7, 0.2, 0.1))
+    train, test = splitting._sizes(n, (0.7, 0.2, 0.1))
     assert train.tolist() == [min(int(0.7 * k) + 1, k) for k in n.tolist()]
     assert test.tolist() == [round((k - t) / 3) for k, t in zip(n.tolist(), train.tolist(), strict=True)]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from unblur.data.interactions import DISLIKED, TRAIN, Interactions
-from unblur.data.protocols import with_low
+from unblur.data.order import time_order
 
 
 def with_dislikes(everything: Interactions, data: Interactions, threshold: float | None) -> Interactions:
@@ -27,3 +27,16 @@ def with_dislikes(everything: Interactions, data: Interactions, threshold: float
     frame = pd.concat([data.frame, low.assign(part=DISLIKED)]).astype({"part": "int8"})
     note = f"ratings below {threshold:g} in the time of train: {len(low):,} kept as dislikes"
     return replace(data, frame=frame, notes=(*data.notes, note))
+
+
+def with_low(everything: Interactions, clean: Interactions, threshold: float) -> pd.DataFrame:
+    """Hits and ratings below `threshold` of the same users in time order; low ones in the part of the next hit.
+
+    Low ratings after a user's last hit have no part (NaN).
+    """
+    frame = everything.frame
+    low = frame[(frame.rating < threshold) & frame.user.isin(clean.frame.user)]
+    both = pd.concat([clean.frame, low]).sort_index()  # the index is the row among all, by time and ties
+    both = both.iloc[time_order(both)]
+    both["part"] = both.groupby("user").part.bfill()
+    return both

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from unblur.data import download, protocols, store
-from unblur.data import splits as splitting
 from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
 from unblur.data.interactions import Interactions
 from unblur.data.prepared_folder import folder_of
 from unblur.data.presets import Preset, resolve, split_of
-from unblur.data.request import DataRequest
+from unblur.data.request import PROTOCOLS, SPLITS, DataRequest
 from unblur.data.sources import source
 from unblur.data.store import Facts, Record
 from unblur.errors import UserError
+from unblur.registry import call, takes
 
 VERSION = 3
 """Raise it when the same request over the same files comes to mean other data."""
@@ -55,9 +55,9 @@ def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_
     if threshold is None and everything.has_ratings and preset.source == "table":
         unused = "note: ratings are not used, every row is a hit; --min-rating sets from which one on"
         everything = replace(everything, notes=(*everything.notes, unused))
-    data = _split(request, preset, apply(everything, rating + preset.filters))
+    data = _split(request, apply(everything, rating + preset.filters))
     data = _protocol(request, threshold, everything, data)
-    if request.protocol != "noisy_natural":  # where low ratings count as hits
+    if not takes(PROTOCOLS.get(request.protocol), "threshold"):  # else low ratings count as hits
         data = with_dislikes(everything, data, threshold)
     if not preset.given:  # there the ids are rows already, to which other files refer
         data = data.compact()
@@ -72,38 +72,28 @@ def _threshold(request: DataRequest, preset: Preset) -> float | None:
     """From which rating on an interaction is a hit: the flag, else the preset; noise by rating needs one."""
     if request.min_rating is not None:
         return request.min_rating
-    if preset.min_rating is None and request.protocol == "noisy_natural":
+    if preset.min_rating is None and takes(PROTOCOLS.get(request.protocol), "threshold"):
         return protocols.LOW
     return preset.min_rating
 
 
-def _split(request: DataRequest, preset: Preset, data: Interactions) -> Interactions:
-    rng = np.random.default_rng([request.data_seed, 0])
-    if preset.given and request.split is None:
-        if request.ratios is not None:
-            raise UserError(f"--ratios needs --split: {request.dataset} comes with a division of its own")
-        return splitting.given(data, rng)
-    split, ratios = split_of(request), request.ratios or "70/20/10"
-    if split == "leave_one_out":
-        if request.ratios is not None:
-            raise UserError(f"--ratios {request.ratios} has no meaning with leave_one_out, which has one of each")
-        return splitting.leave_one_out(data)
-    if split == "global_time":
-        return splitting.global_time(data, ratios)
-    if split == "per_user_random":
-        return splitting.per_user_random(data, rng, ratios)
-    return splitting.per_user_time(data, ratios)
+def _split(request: DataRequest, data: Interactions) -> Interactions:
+    name = split_of(request)
+    split, ratios = SPLITS.get(name), {"ratios": request.ratios} if request.ratios else {}
+    if ratios and not takes(split, "ratios"):
+        why = f"has no meaning with the split {name} of {request.dataset}"
+        raise UserError(f"--ratios {request.ratios} {why}; name another with --split, or leave it out")
+    divided: Interactions = call(split, data=data, rng=np.random.default_rng([request.data_seed, 0]), **ratios)
+    return divided
 
 
 def _protocol(
     request: DataRequest, threshold: float | None, everything: Interactions, clean: Interactions
 ) -> Interactions:
     rng = np.random.default_rng([request.data_seed, 1])
-    if request.protocol == "noisy_natural" and threshold is not None:
-        return protocols.noisy_natural(everything, clean, threshold, rng)
-    if request.protocol == "noisy_random" and request.noise_share is not None:
-        return protocols.noisy_random(clean, request.noise_share, rng)
-    return clean
+    protocol, share = PROTOCOLS.get(request.protocol), request.noise_share
+    made: Interactions = call(protocol, everything=everything, clean=clean, threshold=threshold, share=share, rng=rng)
+    return made
 
 
 def _facts(data: Interactions, everything: Interactions, source_digest: str) -> Facts:
@@ -123,10 +113,14 @@ def _facts(data: Interactions, everything: Interactions, source_digest: str) -> 
 
 
 def _check_noise(request: DataRequest) -> None:
-    if request.protocol != "noisy_random" and request.noise_share is not None:
-        raise UserError(f"--noise-share belongs to --protocol noisy_random, and the protocol is {request.protocol}")
-    if request.protocol == "noisy_random" and not 0.1 <= (request.noise_share or 0) <= 0.5:
-        raise UserError(f"--protocol noisy_random needs --noise-share from 0.1 to 0.5, found {request.noise_share}")
+    """That --noise-share is there where the protocol takes it, and only there."""
+    name, share = request.protocol, request.noise_share
+    noisy = takes(PROTOCOLS.get(name), "share")
+    if share is not None and not noisy:
+        others = [other for other in PROTOCOLS.names() if takes(PROTOCOLS.get(other), "share")]
+        raise UserError(f"--noise-share belongs to --protocol {' or '.join(others)}, and the protocol is {name}")
+    if noisy and not 0.1 <= (share or 0) <= 0.5:
+        raise UserError(f"--protocol {name} needs --noise-share from 0.1 to 0.5, found {share}")
 
 
 def digest_of(files: tuple[Path, ...]) -> str:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from unblur.data.filters import Filter, KCore, MinCounts
-from unblur.data.request import DataRequest, HistoryName, SplitName, Ties
+from unblur.data.request import SPLITS, DataRequest, HistoryName, Ties
 from unblur.data.sources import source, table
 from unblur.errors import UserError, unknown
 
@@ -35,7 +34,7 @@ class Preset:
     min_rating: float | None = None
     filters: tuple[Filter, ...] = ()
     given: bool = False
-    split: SplitName = "per_user_time"
+    split: str = "per_user_time"
     download: Download | None = None
     note: str = ""
 
@@ -141,7 +140,7 @@ def resolve(request: DataRequest) -> Preset:
     raise unknown("dataset", request.dataset, PRESETS)
 
 
-def split_of(request: DataRequest) -> SplitName | Literal["given"]:
+def split_of(request: DataRequest) -> str:
     """How the data of a request are divided: as it asks, else in the dataset's own way."""
     preset = resolve(request)
     return request.split or ("given" if preset.given else preset.split)
@@ -154,8 +153,8 @@ def ties_of(request: DataRequest) -> Ties:
 
 
 def history_of(request: DataRequest) -> HistoryName:
-    """What a model sees of a user at the test where nothing else is asked for: with leave_one_out all but the last."""
-    return "train+valid" if split_of(request) == "leave_one_out" else "train"
+    """What a model sees of a user at the test where nothing else is asked for: what the split says, else train."""
+    return getattr(SPLITS.get(split_of(request)), "history", "train")
 
 
 def _no_columns(request: DataRequest) -> None:

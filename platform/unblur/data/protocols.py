@@ -1,4 +1,9 @@
-"""Clean and noisy training data; the test set is the same in all of them."""
+"""Protocols, clean and noisy training data: one public function each, found by its name (`--protocol`).
+
+A protocol is given `clean`, the split hits, and, if it has parameters for them, `everything` that the source holds, the
+rating `threshold` of a hit, the `share` of noise (`--noise-share`) and a random generator `rng`. It answers what is
+trained and tested on; the test set is the same in all of them.
+"""
 
 from dataclasses import replace
 
@@ -6,14 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from unblur.data.dislikes import with_low
 from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
-from unblur.data.splits import positions, time_order
+from unblur.data.order import positions
 from unblur.errors import UserError
 
 LOW = 4.0
 """Ratings below this are natural noise, as in DiffRec, where neither flag nor preset says what a hit is."""
 
 Ints = NDArray[np.int64]
+
+
+def clean(clean: Interactions) -> Interactions:
+    """The hits as they are."""
+    return clean
 
 
 def noisy_natural(
@@ -38,19 +49,6 @@ def noisy_natural(
     noisy = both[keep].sort_index().astype({"part": np.int8})
     share = 1 - noisy.index.isin(clean.frame.index).mean()
     return _noted(clean, noisy, f"noisy_natural: {share:.1%} of all rows are ratings below {threshold:g}")
-
-
-def with_low(everything: Interactions, clean: Interactions, threshold: float) -> pd.DataFrame:
-    """Hits and ratings below `threshold` of the same users in time order; low ones in the part of the next hit.
-
-    Low ratings after a user's last hit have no part (NaN).
-    """
-    frame = everything.frame
-    low = frame[(frame.rating < threshold) & frame.user.isin(clean.frame.user)]
-    both = pd.concat([clean.frame, low]).sort_index()  # the index is the row among all, by time and ties
-    both = both.iloc[time_order(both)]
-    both["part"] = both.groupby("user").part.bfill()
-    return both
 
 
 def _draw(both: pd.DataFrame, hits: pd.DataFrame, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -1,36 +1,57 @@
 """What a person asks of the data layer; its fields are the command line's flags."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from unblur.options import Options
+from unblur.options import Options, listed
+from unblur.registry import functions, known
 
-Protocol = Literal["clean", "noisy_natural", "noisy_random"]
-SplitName = Literal["per_user_time", "per_user_random", "global_time", "leave_one_out"]
+SPLITS = functions("split", "unblur.data.splits")
+PROTOCOLS = functions("protocol", "unblur.data.protocols")
 HistoryName = Literal["train", "train+valid"]
 Ties = Literal["file", "item", "hash"]
-RatiosName = Literal["70/20/10", "80/10/10", "80/20"]
+Ratios = tuple[float, float, float]
+
+
+def shares(text: str) -> Ratios:
+    """The shares of train, validation and test in a text such as 70/20/10, or 80/20 without validation."""
+    parts = text.split("/")
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if len(numbers) != len(parts) or len(parts) not in (2, 3) or sum(numbers) != 100 or 0 in (numbers[0], numbers[-1]):
+        raise ValueError("expected percentages of train, valid and test that make 100, such as 70/20/10 or 80/20")
+    return numbers[0] / 100, numbers[1] / 100 if len(numbers) == 3 else 0.0, numbers[-1] / 100
+
+
+def _checked(ratios: str | None) -> str | None:
+    if ratios is not None:
+        shares(ratios)
+    return ratios
+
+
+def _datasets() -> list[str]:
+    from unblur.data.presets import PRESETS  # late: it imports this module
+
+    return [*sorted(PRESETS), "or a path"]
 
 
 class DataRequest(Options):
     """Which data to prepare, and how."""
 
-    dataset: str = "sample"
-    """A preset (ml_1m, amazon_toys, sample, ...) or the path of a CSV, TSV or Parquet file."""
-    protocol: Protocol = "clean"
-    """clean; noisy_natural: low ratings among train and valid; noisy_random: random items added to them."""
+    dataset: Annotated[str, listed(_datasets)] = "sample"
+    """A preset, or the path of a CSV, TSV or Parquet file."""
+    protocol: Annotated[str, known(PROTOCOLS), listed(PROTOCOLS.described)] = "clean"
+    """What is done to train and valid, the test set staying as it is."""
     noise_share: float | None = None
-    """Share of random interactions added by noisy_random, from 0.1 to 0.5."""
-    split: SplitName | None = None
-    """How train, valid and test are divided: by time or at random within each user, at two moments for all users, or
-    with each user's last interaction as test and the one before it as valid; left out, the dataset's own way, which is
-    per_user_time, leave_one_out or a division that comes with it."""
+    """Share of noise, from 0.1 to 0.5, for a protocol that adds as much as it is told."""
+    split: Annotated[str | None, known(SPLITS), listed(SPLITS.described)] = None
+    """How train, valid and test are divided; left out, the dataset's own way."""
     ties: Ties | None = None
     """Which of a user's interactions at equal times is the earlier: the one that the file names first, the one with the
     smaller item id, or (hash) drawn by --data-seed, whatever the order of the rows [file for MovieLens, else hash]."""
-    ratios: RatiosName | None = None
-    """Shares of train, valid and test, with 80/20 valid being a tenth of train; left out, 70/20/10."""
+    ratios: Annotated[str | None, AfterValidator(_checked)] = None
+    """Percentages of train, valid and test; with two of them, such as 80/20, valid is a tenth of train; left out,
+    70/20/10."""
     min_rating: float | None = None
     """Ratings from here on are hits; left out, the dataset's own threshold."""
     strict: bool = False

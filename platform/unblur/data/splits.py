@@ -1,44 +1,56 @@
-"""Which part each interaction belongs to: train, validation or test."""
+"""Splits into train, validation and test: one public function each, found by its name (`--split`).
 
+A split is given the interactions `data` and, if it has parameters for them, `ratios` (shares such as 70/20/10) and a
+random generator `rng`; it answers the interactions with their parts. It raises UserError where the data lack what it
+needs.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from unblur.data.filters import removed
 from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
-from unblur.data.request import RatiosName
+from unblur.data.order import positions, time_order
+from unblur.data.request import Ratios, shares
 from unblur.errors import UserError
 
 Ints = NDArray[np.int64]
-Ratios = tuple[float, float, float]
-RATIOS: dict[RatiosName, Ratios] = {"70/20/10": (0.7, 0.2, 0.1), "80/10/10": (0.8, 0.1, 0.1), "80/20": (0.8, 0.0, 0.2)}
-"""Shares of train, validation and test; where validation has none it is taken from the end of train."""
+F = TypeVar("F", bound=Callable[..., Interactions])
+DEFAULT = "70/20/10"
 
 
-def per_user_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interactions:
+def _of_the_last(function: F) -> F:
+    """Mark a split that tests the last interaction: at the test models see, unless asked otherwise, all before it."""
+    function.history, function.targets = "train+valid", "last"  # type: ignore[attr-defined]
+    return function
+
+
+def per_user_time(data: Interactions, ratios: str = DEFAULT) -> Interactions:
     """Each user's first interactions are train, the last test.
 
     Of n, train is the first int(r_train n) + 1 (at most n) and test the last round((n - train) r_test / (r_valid +
     r_test)). With r_valid = 0 validation is the last tenth of train, rounded. Raises UserError without order in time.
     """
     _need(data, data.has_order, "per_user_time", f"no order in time{_why(data)}")
-    split = _per_user(data, time_order(data.frame), f"per_user_time {ratios}", RATIOS[ratios])
+    split = _per_user(data, time_order(data.frame), f"per_user_time {ratios}", shares(ratios))
     return _with_undecided(split)
 
 
-def per_user_random(data: Interactions, rng: np.random.Generator, ratios: RatiosName = "70/20/10") -> Interactions:
+def per_user_random(data: Interactions, rng: np.random.Generator, ratios: str = DEFAULT) -> Interactions:
     """As many of each user's interactions in each part as `per_user_time` has there, drawn at random."""
     order = np.lexsort((rng.random(len(data.frame)), data.frame.user.to_numpy()))
-    return _per_user(data, order, f"per_user_random {ratios}", RATIOS[ratios])
+    return _per_user(data, order, f"per_user_random {ratios}", shares(ratios))
 
 
 def _per_user(data: Interactions, order: Ints, name: str, ratios: Ratios) -> Interactions:
     """Rows sorted by user in `order`: the first of each user's are train, the last test."""
     user = data.frame.user.to_numpy()
     total = np.bincount(user)
-    train, test = sizes(total, ratios)
+    train, test = _sizes(total, ratios)
     position = positions(user[order])
     part = np.empty(len(user), dtype=np.int8)
     total, train, test = total[user[order]], train[user[order]], test[user[order]]
@@ -46,7 +58,7 @@ def _per_user(data: Interactions, order: Ints, name: str, ratios: Ratios) -> Int
     return _with_parts(data, part, name)
 
 
-def sizes(total: Ints, ratios: Ratios) -> tuple[Ints, Ints]:
+def _sizes(total: Ints, ratios: Ratios) -> tuple[Ints, Ints]:
     """Train and test sizes of users with `total` interactions (n_users,)."""
     train = np.minimum((ratios[0] * total).astype(np.int64) + 1, total)
     test = np.rint((total - train) * ratios[2] / (ratios[1] + ratios[2])).astype(np.int64)
@@ -55,7 +67,7 @@ def sizes(total: Ints, ratios: Ratios) -> tuple[Ints, Ints]:
     return train, test
 
 
-def global_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interactions:
+def global_time(data: Interactions, ratios: str = DEFAULT) -> Interactions:
     """Everything before one moment is train, everything from a second one on is test, for all users alike.
 
     The moments are those before which lie r_train and r_train + r_valid of all interactions, or with r_valid = 0
@@ -65,9 +77,9 @@ def global_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interact
     """
     _need(data, data.has_order and data.clock, "global_time", "no clock common to all users")
     time = data.frame.timestamp.to_numpy()
-    first, valid, _ = RATIOS[ratios]
-    shares = np.array([first, first + valid] if valid else [0.9 * first, first])
-    cuts = np.rint(shares * len(time)).astype(np.int64)
+    first, valid, _ = shares(ratios)
+    ends = np.array([first, first + valid] if valid else [0.9 * first, first])
+    cuts = np.rint(ends * len(time)).astype(np.int64)
     moments = np.sort(time)[np.minimum(cuts, len(time) - 1)]
     part = np.searchsorted(moments, time, side="right").astype(np.int8)
     known = np.bincount(data.frame.user, weights=part == TRAIN)[data.frame.user] > 0
@@ -79,6 +91,7 @@ def global_time(data: Interactions, ratios: RatiosName = "70/20/10") -> Interact
     return _with_parts(data, part, f"global_time {ratios}, moments {moments[0]:.0f} and {moments[1]:.0f}")
 
 
+@_of_the_last
 def leave_one_out(data: Interactions) -> Interactions:
     """Each user's last interaction is test, the one before it valid, the rest train.
 
@@ -99,6 +112,8 @@ def leave_one_out(data: Interactions) -> Interactions:
 
 def given(data: Interactions, rng: np.random.Generator) -> Interactions:
     """The parts that come with the data; without a validation part, a random tenth of each user's train."""
+    if "part" not in data.frame:
+        raise UserError(f"{data.file}: comes with no division of its own, which --split given needs; {_way_out(data)}")
     part = data.frame.part.to_numpy()
     if (part == VALID).any():
         return _with_parts(data, part, "given")
@@ -109,17 +124,6 @@ def given(data: Interactions, rng: np.random.Generator) -> Interactions:
     tenth = np.rint(np.bincount(user) / 10)[user[shuffled]]
     part[train[shuffled[positions(user[shuffled]) < tenth]]] = VALID
     return _with_parts(data, part, "given, validation = a random tenth of each user's train")
-
-
-def time_order(frame: pd.DataFrame) -> Ints:
-    """Rows sorted by user, then time; equal times stay in the order of the rows."""
-    return np.lexsort((frame.timestamp.to_numpy(), frame.user.to_numpy()))
-
-
-def positions(sorted_ids: Ints) -> Ints:
-    """The 0-based place of each entry within its run of equal ids."""
-    starts = np.flatnonzero(np.diff(sorted_ids, prepend=-1))
-    return np.arange(len(sorted_ids)) - np.repeat(starts, np.diff(np.append(starts, len(sorted_ids))))
 
 
 def _need(data: Interactions, there: bool, split: str, lacking: str) -> None:

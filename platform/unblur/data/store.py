@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 
 from unblur.data.dataset import Dataset
 from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID, Interactions
+from unblur.data.order import positions, time_order
 from unblur.data.prepared_folder import (
     META,
     SEARCH,
@@ -26,7 +27,6 @@ from unblur.data.prepared_folder import (
     read_meta,
     verified,
 )
-from unblur.data.splits import positions, time_order
 from unblur.errors import UserError
 from unblur.files import write_bytes, write_text
 

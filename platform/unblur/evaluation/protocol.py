@@ -5,16 +5,11 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from unblur.data.presets import split_of, ties_of
-from unblur.data.request import DataRequest, HistoryName, RatiosName, SplitName, Ties
+from unblur.data.request import SPLITS, DataRequest, HistoryName, Ties
+from unblur.data.splits import DEFAULT
 from unblur.evaluation.measuring import DEFINITION
+from unblur.registry import takes
 
-SPLITS: dict[str, str] = {
-    "per_user_time": "each user's first interactions are train, the last test",
-    "per_user_random": "each user's interactions divided at random",
-    "global_time": "divided at two moments for all users",
-    "leave_one_out": "each user's last interaction is test, the one before it validation",
-    "given": "the division that comes with the data",
-}
 TIES: dict[Ties, str] = {"file": "in the file's order", "item": "by item id", "hash": "by a seeded hash"}
 
 
@@ -23,8 +18,8 @@ class EvaluationProtocol(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    split: SplitName | Literal["given"]
-    ratios: RatiosName | None
+    split: str
+    ratios: str | None
     """Shares of train, validation and test; None where the split has none."""
     targets: Literal["all", "last"]
     """Which of a user's held-out interactions are to be found."""
@@ -40,11 +35,12 @@ class EvaluationProtocol(BaseModel):
     @classmethod
     def of(cls, request: DataRequest, history: HistoryName) -> Self:
         """The protocol that a request for data implies, with what a model sees at the test."""
-        split = split_of(request)
+        name = split_of(request)
+        split = SPLITS.get(name)
         return cls(
-            split=split,
-            ratios=None if split in ("given", "leave_one_out") else request.ratios or "70/20/10",
-            targets="last" if split == "leave_one_out" else "all",
+            split=name,
+            ratios=request.ratios or DEFAULT if takes(split, "ratios") else None,
+            targets=getattr(split, "targets", "all"),
             history=history,
             ties=ties_of(request),
         )
@@ -53,10 +49,16 @@ class EvaluationProtocol(BaseModel):
     def definition(self) -> str:
         """What the numbers mean, in a sentence of parts."""
         parts = [
-            f"split {self.split}{f' {self.ratios}' if self.ratios else ''}: {SPLITS[self.split]}",
+            f"split {self.split}{f' {self.ratios}' if self.ratios else ''}: {_summary(self.split)}",
             f"equal times {TIES[self.ties]}; of a repeated pair the {self.repeats} counts",
             f"full ranking; input history = train (validation), {self.history} (test)",
             "candidates = all items but the user's train (validation), all but train and valid (test)",
             DEFINITION,
         ]
         return "; ".join(parts)
+
+
+def _summary(split: str) -> str:
+    """The split's own first line, as part of a sentence."""
+    text = SPLITS.summary(split).rstrip(".")
+    return text[:1].lower() + text[1:]

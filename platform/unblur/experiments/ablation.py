@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from unblur.data.request import DataRequest, SplitName
+from unblur.data.request import SPLITS, DataRequest
 from unblur.documents import Document, read
 from unblur.errors import UserError, unknown
 from unblur.models import RECOMMENDERS, config_class, configure
+from unblur.registry import known
 
 Part = Literal["valid", "test"]
 
@@ -56,7 +57,7 @@ class Ablation(BaseModel):
     figure: str = ""
     """The paper's figure that it repeats."""
     dataset: str
-    split: SplitName | None = None
+    split: Annotated[str | None, known(SPLITS)] = None
     """Another division than the dataset's own."""
     model: str
     parameters: dict[str, Any] = {}

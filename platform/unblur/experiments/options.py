@@ -8,10 +8,21 @@ from pydantic import Field
 from unblur.data.presets import history_of
 from unblur.data.request import DataRequest, HistoryName
 from unblur.evaluation.protocol import EvaluationProtocol
-from unblur.options import Options
+from unblur.options import Options, listed
+from unblur.registry import modules
 
 Gpus = Annotated[float, Field(ge=0)] | Literal["auto"]
 Trainer = Literal["local", "ray"]
+
+
+MODELS = modules("model", "unblur.models")
+"""For --help, which need not wait for the models' own imports."""
+
+
+def _metrics() -> list[str]:
+    from unblur.evaluation.measuring import objectives  # late: help alone asks
+
+    return objectives()
 
 
 class StorageFlags(Options):
@@ -72,16 +83,16 @@ class ClusterFlags(Options):
 class RunOptions(DataFlags, StorageFlags, ClusterFlags):
     """What a search and the training of one configuration have in common."""
 
-    model: str = "cfg_diffrec"
-    """The recommender: cfg_diffrec, diffrec, ease, popularity, ..."""
+    model: Annotated[str, listed(MODELS.names)] = "cfg_diffrec"
+    """The recommender."""
     epochs: int = Field(100, ge=1)
     """Epochs of training at most."""
     eval_every: int = Field(5, ge=1)
     """Epochs between two evaluations on the validation set."""
     patience: int = Field(20, ge=1)
     """Stop a training after so many epochs without a better validation value."""
-    metric: str = "ndcg@10"
-    """The validation metric that decides: precision, recall, ndcg or mrr at 1, 5, 10 or 20."""
+    metric: Annotated[str, listed(_metrics)] = "ndcg@10"
+    """The validation metric that decides."""
     seeds: int = Field(5, ge=1, le=100)
     """How many times the configuration is trained for the test."""
     seed: int = Field(0, ge=0)
@@ -102,9 +113,8 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
 class SearchOptions(RunOptions):
     """Searches a model's hyperparameters, trains the best with several seeds, tests it once and registers it."""
 
-    model: str = "cfg_diffrec"
-    """The recommender: cfg_diffrec, diffrec, ease, popularity, ...; several, such as cfg_diffrec,diffrec,ease, get a
-    search each with the same budget."""
+    model: Annotated[str, listed(MODELS.names)] = "cfg_diffrec"
+    """The recommender; several, such as cfg_diffrec,diffrec,ease, get a search each with the same budget."""
     search_space: Path | None = None
     """YAML file [search_spaces/<model>.yaml]."""
     trials: int = Field(30, ge=1)

@@ -14,15 +14,13 @@ and, where equal times are in the order of the file, `TIES = "file"`; else a see
 Modules whose name starts with an underscore are not sources.
 """
 
-import pkgutil
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from unblur.data.interactions import Interactions
 from unblur.data.request import DataRequest
-from unblur.errors import unknown
+from unblur.registry import Registry, modules
 
 
 class Source(Protocol):
@@ -33,13 +31,14 @@ class Source(Protocol):
     def example(self, folder: Path) -> Sequence[Path]: ...
 
 
+SOURCES: Registry[Source] = modules("source", __name__)
+
+
 def names() -> list[str]:
     """All sources there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return SOURCES.names()
 
 
 def source(name: str) -> Source:
     """The source called `name`. Raises UserError for an unknown one."""
-    if name not in names():
-        raise unknown("source", name, names())
-    return cast(Source, import_module(f"{__name__}.{name}"))
+    return SOURCES.get(name)
