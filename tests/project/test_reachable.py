@@ -93,11 +93,9 @@ def copy(tmp_path: Path) -> Path:
 
 def test_what_is_added_can_be_chosen_and_is_in_help_and_reports(copy: Path) -> None:
     """In one process, since each takes seconds to start: help, a wrong name for each flag, then the right ones."""
-    wrong = {flag: f"{FLAGS[flag][:-1]}~" for flag in ("dataset", "split", "protocol", "model", "metric")}
-    flags = [
-        *((f"--{flag}", name) for flag, name in wrong.items()),
-        [w for f, n in FLAGS.items() for w in (f"--{f}", n)],
-    ]
+    wrong = {flag: f"x{FLAGS[flag][1:]}" for flag in ("dataset", "split", "protocol", "model", "metric")}
+    right = [word for flag, name in FLAGS.items() for word in (f"--{flag}", name)]
+    flags = [*(["--model", "most", f"--{flag}", name] for flag, name in wrong.items()), right]
     environment = {**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "1000"}
     code = [sys.executable, "-c", JOB, repr(flags)]
     done = subprocess.run(code, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
