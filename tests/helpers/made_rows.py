@@ -12,5 +12,4 @@ PRESET = Preset(
     parameters={},
     expected={"ndcg@10": 0.10, "recall@20": 0.2},
     parameters_millions=4,
-    command="python jobs/train.py",
 )

@@ -52,7 +52,7 @@ def test_rows_are_run_as_jobs_train_does_and_not_again(papers: tuple[Path, Prese
     assert frame.state.to_dict() == {"broken": "failed", "far": "not at hand", "row": "done"}
     assert frame.seeds["row"] == SEEDS and frame.parameters_millions["row"] > 0
 
-    command = shlex.split(preset.built_command())[2:]
+    command = shlex.split(preset.command)[2:]
     command[command.index("--seeds") + 1] = str(SEEDS)
     alone = run(home, "train", *command)
     assert alone.returncode == 0, alone.stderr

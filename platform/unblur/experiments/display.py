@@ -10,9 +10,9 @@ from rich.table import Table
 
 from unblur.evaluation.measuring import CUTOFFS, METRICS, key
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult
+from unblur.formatting import gigabytes
 from unblur.redaction import redact
 from unblur.search.inference_grid import written
-from unblur.training.memory import gigabytes
 
 
 def show_study(result: StudyResult, console: Console) -> None:

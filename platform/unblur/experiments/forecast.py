@@ -16,6 +16,7 @@ from unblur.errors import UserError
 from unblur.experiments.context import Session, asked_for
 from unblur.experiments.options import ClusterFlags
 from unblur.experiments.speed import measured
+from unblur.formatting import about, gigabytes
 from unblur.models.base import TrainableRecommender
 from unblur.running.cleanup import projected
 from unblur.running.execution import Execution
@@ -25,7 +26,7 @@ from unblur.search.identity import StudyIdentity
 from unblur.search.inference_grid import points, settings_of, written
 from unblur.search.space import Choice, FloatRange, IntRange, SearchSpace
 from unblur.training.cost import Estimate, estimate
-from unblur.training.memory import gigabytes, physical_memory
+from unblur.training.memory import physical_memory
 
 DRAWS = 60
 
@@ -75,14 +76,8 @@ def _duration(model: str, cpus: float, drawn: Sequence[Estimate]) -> str:
     speed = measured(max(1, int(cpus)))
     seconds = sorted(speed.seconds(each.operations) for each in drawn)
     what = "an epoch" if issubclass(models.model_class(model), TrainableRecommender) else "a fit"
-    middle, most = duration(seconds[len(seconds) // 2]), duration(seconds[-1])
+    middle, most = about(seconds[len(seconds) // 2]), about(seconds[-1])
     return f"{what} on {cpus:g} CPU: about {middle}, at most {most}"
-
-
-def duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def refuse_infeasible(spaces: Iterable[SearchSpace], dataset: Dataset) -> None:

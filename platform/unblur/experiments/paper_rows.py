@@ -43,16 +43,15 @@ class Preset(BaseModel):
     patience: int = 20
     metric: str = "recall@20"
     """What decides on the validation set, as in the authors' code."""
-    command: str
-    """Trains the row with five seeds and tests it."""
 
     @property
     def config(self) -> ModelConfig:
         """UserError when the model refuses the parameters."""
         return configure(self.model, self.parameters, f"preset {self.name}")
 
-    def built_command(self) -> str:
-        """The command that follows from the other fields."""
+    @property
+    def command(self) -> str:
+        """The command that trains the row with five seeds and tests it."""
         flags = {
             "dataset": self.dataset,
             "model": self.model,

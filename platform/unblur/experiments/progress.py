@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from unblur.formatting import about
 from unblur.training.record import ENDED, State, TrialRecord
 from unblur.training.report import Progress as Report
 
@@ -167,8 +168,8 @@ class Progress:
 
     def _times(self) -> str:
         found = self.timing.left(list(self._rows.values()), self.total)
-        left = "" if found is None else f", {'at most' if found[1] else 'about'} {duration(found[0])} left"
-        return f"{duration(self.timing.elapsed())} elapsed{left}"
+        left = "" if found is None else f", {'at most' if found[1] else 'about'} {about(found[0])} left"
+        return f"{about(self.timing.elapsed())} elapsed{left}"
 
     def _table(self, rows: dict[int, _Row], width: int) -> Table:
         """The first five columns have their whole width; the parameters in which trials differ get what is left."""
@@ -205,13 +206,6 @@ class Progress:
             return ""
         params = rows[number].params
         return f"best: {self.kind} {number}, {self.label} {_number(done[number])}  {_params(params, list(params))}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _number(value: float | None) -> str:

@@ -14,6 +14,7 @@ from unblur.errors import RunFailed
 from unblur.experiments.final_evaluation import FinalResult
 from unblur.experiments.prepared import PreparedData
 from unblur.files import write_output
+from unblur.formatting import with_spread
 from unblur.training.record import State
 
 
@@ -41,7 +42,7 @@ class SeedValues:
         return self.mean - half, self.mean + half
 
     def __str__(self) -> str:
-        return f"{self.mean:.4f}" + ("" if self.std is None else f" ± {self.std:.4f}")
+        return with_spread(self.mean, self.std)
 
     def summary(self) -> dict[str, Any]:
         return {"mean": self.mean, "std": self.std, "values": list(self.values)}

@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 
 from unblur.experiments.ablation import Ablation, Measured
 from unblur.files import write_output
+from unblur.formatting import shown
 from unblur.reporting import ablation_tables as tables
 from unblur.reporting.ablation_tables import mean_and_spread, metrics, text
 from unblur.reporting.figure import Plot, palette, safe, styled
-from unblur.reporting.formatting import shown
 from unblur.reporting.page import Report, Section, to_html, to_markdown
 
 PARTS = {"valid": "validation", "test": "test"}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from unblur.evaluation.measuring import keys, parse_metric
 from unblur.experiments.ablation import Ablation
-from unblur.reporting.formatting import NONE, shown, with_spread
+from unblur.formatting import NONE, shown, with_spread
 from unblur.reporting.tables import Table
 
 COSTS = {"seconds": "seconds of training", "memory_mib": "its memory, MiB"}

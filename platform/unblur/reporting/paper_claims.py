@@ -6,7 +6,7 @@ from statistics import mean
 
 from unblur.evaluation.significance import CONFIDENCE, holm, welch
 from unblur.experiments.paper_rows import Reproduction
-from unblur.reporting.formatting import percent, probability
+from unblur.formatting import percent, probability
 from unblur.reporting.tables import Table
 
 

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from unblur.experiments.paper_rows import Reproduction
 from unblur.files import write_output
+from unblur.formatting import NONE, percent, with_spread
 from unblur.reporting import paper_claims as claims
-from unblur.reporting.formatting import NONE, percent, with_spread
 from unblur.reporting.page import Report, Section, to_markdown
 from unblur.reporting.tables import Table
 

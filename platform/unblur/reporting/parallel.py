@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
+from unblur.formatting import shown
 from unblur.reporting.figure import Plot, safe, styled
-from unblur.reporting.formatting import shown
 from unblur.reporting.parameter_importance import Importance
 from unblur.reporting.runs import StudyRuns, Trial
 

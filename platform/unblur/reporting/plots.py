@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy import stats
 
+from unblur.formatting import shown
 from unblur.reporting.figure import Plot, palette, safe, styled
-from unblur.reporting.formatting import shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.papers import Beside
 from unblur.tracking import names

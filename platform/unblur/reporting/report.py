@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 
 from unblur.evaluation.measuring import METRICS, keys
 from unblur.files import write_output
+from unblur.formatting import counted
 from unblur.reporting import papers, plots, search_plots, tables
 from unblur.reporting.figure import Plot
-from unblur.reporting.formatting import counted
 from unblur.reporting.leaderboard import Leaderboard, leaderboard
 from unblur.reporting.loading import load, with_openings
 from unblur.reporting.options import ReportOptions

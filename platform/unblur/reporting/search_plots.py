@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from unblur.formatting import shown
 from unblur.reporting.figure import Plot, described, palette, safe, styled
-from unblur.reporting.formatting import shown
 from unblur.reporting.parallel import parallel
 from unblur.reporting.parameter_importance import Importance, importance
 from unblur.reporting.runs import StudyRuns, Trial

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from unblur.evaluation.significance import Comparison
-from unblur.reporting.formatting import NONE, duration, probability, shown, with_spread
+from unblur.formatting import NONE, duration, probability, shown, with_spread
 from unblur.reporting.leaderboard import Leaderboard
 from unblur.reporting.papers import Beside
 from unblur.reporting.runs import StudyRuns

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from unblur import models
 from unblur.data.openings import sentence
 from unblur.evaluation.significance import CONFIDENCE, welch
-from unblur.reporting.formatting import counted, duration, shown
+from unblur.formatting import counted, duration, shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.tracking import names

@@ -9,9 +9,10 @@ import ray
 import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from unblur.formatting import gigabytes
 from unblur.running.autoscaler import Node
 from unblur.running.resources import ROUNDING, Resources, trials_on
-from unblur.training.memory import CUDA_CONTEXT, gigabytes
+from unblur.training.memory import CUDA_CONTEXT
 
 SAFETY = 1.5
 """The estimates count tensors. Blocks that the allocator keeps, the libraries' workspaces and what an estimate misses

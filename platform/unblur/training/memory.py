@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from unblur.formatting import gigabytes
 from unblur.training.allocator import give_back_freed_memory
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -85,7 +86,3 @@ def status_bytes(field: str) -> int:
     """VmRSS, what is resident now, or VmHWM, the most that was; Linux alone tells."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) * 1024
-
-
-def gigabytes(count: float) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.files import under, upload, write_json
+from unblur.formatting import gigabytes
 from unblur.models import trained_on
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, Plan, TrainingFailed, fit
-from unblur.training.memory import Peak, gigabytes, room
+from unblur.training.memory import Peak, room
 from unblur.training.report import Progress, Report
 from unblur.training.workers import Workers, best_device, on_best_device
 

@@ -21,6 +21,7 @@ def with_spread(mean: float, std: float | None) -> str:
 
 
 def probability(p: float | None) -> str:
+    """A p-value: 0.013, < 0.001."""
     return NONE if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
@@ -30,8 +31,20 @@ def percent(share: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """12 s, 3 min 20 s, 2 h 5 min."""
+    """A time that was measured: 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def gigabytes(count: float) -> str:
+    """Bytes: 120 MiB, 1.5 GiB."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"
+
+
+def about(seconds: float) -> str:
+    """A time that is estimated or still running, rounded: 0.12 s, 12 s, 8 min, 1.6 h."""
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
