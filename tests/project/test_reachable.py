@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,41 @@ def untouched(clean: Interactions, share: float) -> Interactions:
     """The hits as they are, however much noise is asked for."""
     return replace(clean, notes=(*clean.notes, f"asked for {share} and added nothing"))
 ''',
+    "diffusion/schedules.py": '''
+def sudden(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """As much noise in each step as in the last."""
+    return torch.full((T,), noise_scale * noise_max, dtype=torch.float64)
+''',
+    "denoisers/film.py": '''
+"""An MLP with a parameter of its own."""
+from unblur.denoisers import mlp
+
+class Config(mlp.Config):
+    film_size: int = 3
+
+class Network(mlp.Network):
+    """The same layers."""
+''',
+    "encoders/tote.py": '''
+"""A bag under another name."""
+from unblur.encoders import bag
+
+class Config(bag.Config):
+    """Its parameters."""
+
+class Encoder(bag.Encoder):
+    """The same code."""
+''',
+    "diffusion/objectives/error.py": '''
+"""The squared error under another name."""
+from unblur.diffusion.objectives import squared_error
+
+class Config(squared_error.Config):
+    """Its parameters."""
+
+class Objective(squared_error.Objective):
+    """The same loss."""
+''',
     "data/sources/made_up.py": '''
 """Generated data under another name."""
 from unblur.data.sources.sample import example, load
@@ -46,28 +82,17 @@ class Model(popularity.Model):
 }
 SPACE = "model: most\nparameters: {recent_share: {type: float, low: 0.5, high: 1}}\n"
 JOB = """
-import contextlib
 import sys
-import tyro
-from unblur import cli
-from unblur.experiments.options import SearchOptions
-
-with contextlib.suppress(SystemExit):
-    tyro.cli(SearchOptions, args=["--help"], config=cli.FLAGS)
-
+from unblur.cli import main
 from unblur.evaluation.measuring import keys
-from unblur.experiments.tune import search
 
-def job(flags):
-    sys.argv = ["tune.py", "--dry-run", *flags]
-    cli.run(lambda options: search(options, cli.console()), SearchOptions)
-
-print("in reports:", *keys([10]), flush=True)
-for flags in eval(sys.argv[1]):
+for words in eval(sys.argv[1]):
+    sys.argv = ["unblur", *words]
     try:
-        job(flags)
+        main()
     except SystemExit as end:
         print("status", end.code, flush=True)
+print("in reports:", *keys([10]), flush=True)
 """
 FLAGS = {
     "dataset": "made",
@@ -91,22 +116,42 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+PARTS = {"schedule": "sudden", "denoiser": "film", "encoder": "tote", "loss": "error"}
+
+
+def flags(names: Mapping[str, str]) -> list[str]:
+    return [word for flag, name in names.items() for word in (f"--{flag}", name)]
+
+
+def sets(values: Mapping[str, object]) -> list[str]:
+    return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+
+
 def test_what_is_added_can_be_chosen_and_is_in_help_and_reports(copy: Path) -> None:
-    """In one process, since each takes seconds to start: help, a wrong name for each flag, then the right ones."""
+    """In one process, since each takes seconds to start: help, a wrong name for each kind, then the right ones."""
     wrong = {flag: f"x{FLAGS[flag][1:]}" for flag in ("dataset", "split", "protocol", "model", "metric")}
-    right = [word for flag, name in FLAGS.items() for word in (f"--{flag}", name)]
-    flags = [*(["--model", "most", f"--{flag}", name] for flag, name in wrong.items()), right]
+    wrong_parts = {part: f"x{name[1:]}" for part, name in PARTS.items()}
+    train = ["train", "--model", "cfg_diffrec", "--epochs", "1", "--dry-run"]
+    calls = [
+        ["tune", "--help"],
+        *(["tune", "--model", "most", f"--{flag}", name] for flag, name in wrong.items()),
+        *([*train, *sets({part: name})] for part, name in wrong_parts.items()),
+        ["tune", "--dry-run", *flags(FLAGS)],
+        [*train, *sets({**PARTS, "film_size": 4})],
+    ]
     environment = {**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "1000"}
-    code = [sys.executable, "-c", JOB, repr(flags)]
+    code = [sys.executable, "-c", JOB, repr(calls)]
     done = subprocess.run(code, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
-    help_text, _, told = done.stdout.partition("in reports:")
+    help_text, _, told = done.stdout.partition("status")
     for name in set(FLAGS.values()) - {"0.25"}:
         assert name in help_text, name
     assert "Everybody's history as leave_one_out divides it" in help_text, "with its own words"
-    assert "hit_rate_at_10" in told.splitlines()[0]
-    assert told.count("status 2") == told.count("status") == len(wrong)
-    for flag, name in wrong.items():
-        assert f"{name!r}. Did you mean {FLAGS[flag]!r}?" in done.stderr
-    for line in ("split per_user_random 60/20/20", "asked for 0.25 and added nothing", "most", "dry run: nothing was"):
+    assert told.count("status 2") == len(wrong) + len(wrong_parts) and "status 1" not in told, done.stderr
+    for given, known in ((wrong, FLAGS), (wrong_parts, PARTS)):
+        for kind, name in given.items():
+            assert f"{name!r}. Did you mean {known[kind]!r}?" in done.stderr
+    for line in ("split per_user_random 60/20/20", "asked for 0.25 and added nothing", "most"):
         assert line in told, line
+    assert told.count("dry run: nothing was started") == 2
+    assert "hit_rate_at_10" in told.partition("in reports:")[2]
