@@ -36,24 +36,24 @@ def interactions(draw):
     return frame.assign(timestamp=START + np.round(frame.step * unit, 6)).drop(columns="step")
 
 
-def text(frame, delimiter, quoting, title):
+def text(frame, delimiter, quoting, title, end):
     stream = io.StringIO()
     columns = ["item", "title", "rating", "user", "timestamp"]
     kept = frame.assign(title=title, timestamp=frame.timestamp.map("{:.6f}".format))[columns]
-    kept.to_csv(stream, index=False, sep=delimiter, quoting=quoting)
+    kept.to_csv(stream, index=False, sep=delimiter, quoting=quoting, lineterminator=end)
     return stream.getvalue()
 
 
-def written(frame, folder, form, quoting, title):
+def written(frame, folder, form, quoting, title, end="\n"):
     """A file of that form; beside the columns in use there is one of titles."""
-    file = folder / f"{form.replace('.', '_')}.{form.rpartition('_')[2]}"
     if form == "dates.parquet":
         frame = frame.assign(timestamp=pd.to_datetime((frame.timestamp * 1e6).round().astype("int64"), unit="us"))
     if form.endswith("parquet"):
         frame.to_parquet(folder / form, row_group_size=3)
         return folder / form
     file = folder / form
-    content = text(frame, "\t" if ".tsv" in form else ",", quoting, title).encode()
+    encoding = "utf-8-sig" if end == "\r\n" else "utf-8"
+    content = text(frame, "\t" if ".tsv" in form else ",", quoting, title, end).encode(encoding)
     file.write_bytes(gzip.compress(content[:50]) + gzip.compress(content[50:]) if form.endswith(".gz") else content)
     return file
 
@@ -73,12 +73,13 @@ def digests(file, storage):
     seed=st.integers(0, 9),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     title=st.sampled_from(["plain", 'a "word"', "two\nlines", "a,b\tc", '"']),
+    end=st.sampled_from(["\n", "\r\n"]),
     block=st.sampled_from([40, 1 << 24]),
 )
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_form_and_order_of_rows_is_the_same_data(form, tmp_path, frame, seed, quoting, title, block):
+def test_every_form_and_order_of_rows_is_the_same_data(form, tmp_path, frame, seed, quoting, title, end, block):
     expected = digests(written(frame, tmp_path, "first.csv", csv.QUOTE_ALL, "plain"), tmp_path)
-    file = written(frame.sample(frac=1, random_state=seed), tmp_path, form, quoting, title)
+    file = written(frame.sample(frac=1, random_state=seed), tmp_path, form, quoting, title, end)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "BLOCK", max(block, 2 * file.stat().st_size // 3))  # a row has to fit into two blocks
         assert digests(file, tmp_path) == expected

@@ -151,6 +151,19 @@ def test_amazon_sequence_text_that_is_sorted_by_item_has_no_order(tmp_path):
     )
 
 
+def test_positions_that_follow_the_ids_are_no_order_in_any_form(tmp_path):
+    """Sorted by item, a file has positions all the same."""
+    file = tmp_path / "Toys_rated.csv"
+    file.write_text(
+        "user,item,order_in_user,rating\n" + "".join(f"{u},{i},{i},5\n" for u in range(20) for i in range(9))
+    )
+    assert "sorted by their ids" in load("amazon", file).no_order
+    (tmp_path / "ml_clean").mkdir()
+    files = source("diffrec").example(tmp_path / "ml_clean")
+    np.save(files[0], np.array([(user, item) for user in range(20) for item in range(9)]))
+    assert "sorted by their ids" in load("diffrec", *files).no_order
+
+
 def test_amazon_rated_zero_is_unknown(tmp_path):
     file = tmp_path / "Toys_rated.csv.gz"
     file.write_bytes(gzip.compress(b"user,item,order_in_user,rating\n1,1,0,4\n1,2,1,0\n"))

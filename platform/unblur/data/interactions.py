@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unblur.data.ids import dense, encode, hashed, mixed, point_zero_twins
-from unblur.data.reading import Where, numbers
+from unblur.data.numeric import numbers
+from unblur.data.reading import Where
 from unblur.data.request import DataRequest, Ties
 from unblur.errors import UserError
 

@@ -14,7 +14,6 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
@@ -165,31 +164,3 @@ def check_utf8(file: Path, data: bytes) -> None:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{data[error.start]:02x}"
         raise UserError(f"{file}:{line}: found {found}, expected UTF-8 text") from error
-
-
-def numbers(
-    column: "pd.Series[str] | pd.Series[float]",
-    where: Where,
-    name: str,
-    low: float,
-    high: float,
-    optional: bool = False,
-) -> NDArray[np.float64]:
-    """A column as float64; missing is NaN if `optional`. Raises UserError at the first that is not in [low, high]."""
-    values = _parsed(column)
-    bad = ~((values >= low) & (values <= high) & np.isfinite(values))
-    if optional:
-        bad &= column.notna().to_numpy()
-    if bad.any():
-        row = int(bad.argmax())
-        found = "nothing" if pd.isna(column.iloc[row]) else repr(column.iloc[row])
-        bounds = "a number" if np.isinf(low) else f"a number from {low:g} to {high:g}"
-        raise UserError(f"{where(row)}: {name} is {found}, expected {bounds}")
-    return values
-
-
-def _parsed(column: "pd.Series[str] | pd.Series[float]") -> NDArray[np.float64]:
-    try:  # several times faster, and only wrong where something is wrong
-        return np.asarray(pc.cast(pa.array(column), pa.float64()), dtype=np.float64)
-    except pa.ArrowException:
-        return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)

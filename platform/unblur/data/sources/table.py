@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unblur.data.interactions import Interactions, build
+from unblur.data.numeric import times
 from unblur.data.reading import Lines, Where, contents, delimited, header, lines_of, opened, quoted_rows
 from unblur.data.request import DataRequest
-from unblur.data.times import times
 from unblur.errors import UserError
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from unblur.data import json_lines
 from unblur.data.interactions import Interactions, build
+from unblur.data.numeric import seconds
 from unblur.data.reading import lines_of
 from unblur.data.request import DataRequest
-from unblur.data.times import seconds
 
 FIELDS = {"user_id": pa.string(), "business_id": pa.string(), "stars": pa.float64(), "date": pa.string()}
 

@@ -1,4 +1,4 @@
-"""Times as float64 that keep apart what the source keeps apart."""
+"""Columns as numbers and times: float64 that keeps apart what the source keeps apart."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unblur.data.reading import Where, numbers
+from unblur.data.reading import Where
 from unblur.errors import UserError
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -14,6 +14,34 @@ EXACT = 2**53
 """Whole numbers from here on may share a float64."""
 
 Values = NDArray[np.float64]
+
+
+def numbers(
+    column: "pd.Series[str] | pd.Series[float]",
+    where: Where,
+    name: str,
+    low: float,
+    high: float,
+    optional: bool = False,
+) -> Values:
+    """A column as float64; missing is NaN if `optional`. Raises UserError at the first that is not in [low, high]."""
+    values = _parsed(column)
+    bad = ~((values >= low) & (values <= high) & np.isfinite(values))
+    if optional:
+        bad &= column.notna().to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        found = "nothing" if pd.isna(column.iloc[row]) else repr(column.iloc[row])
+        bounds = "a number" if np.isinf(low) else f"a number from {low:g} to {high:g}"
+        raise UserError(f"{where(row)}: {name} is {found}, expected {bounds}")
+    return values
+
+
+def _parsed(column: "pd.Series[str] | pd.Series[float]") -> Values:
+    try:  # several times faster, and only wrong where something is wrong
+        return np.asarray(pc.cast(pa.array(column), pa.float64()), dtype=np.float64)
+    except pa.ArrowException:
+        return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
 
 
 def times(column: "pd.Series[str] | pd.Series[float]", where: Where, name: str) -> Values:
