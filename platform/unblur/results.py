@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from unblur.errors import UserError
-from unblur.experiments.ablate import AblationResult
+from unblur.experiments.ablation_run import AblationResult
 from unblur.experiments.reproduce import ReproductionResult
 from unblur.experiments.results import Best, ComparisonResult, EvaluationResult, SeedValues, StudyResult
 from unblur.models.serving import ServedModel

@@ -19,8 +19,9 @@ from unblur.data.request import DataRequest
 from unblur.data.store import Facts, load_dataset
 from unblur.errors import RunFailed, UserError
 from unblur.evaluation.ranking import validate
-from unblur.experiments.ablate import AblationResult, ablate, cell_runs, load_study
+from unblur.experiments.ablate import ablate, cell_runs, load_study
 from unblur.experiments.ablation import Ablation
+from unblur.experiments.ablation_run import AblationResult
 from unblur.experiments.cells import projection
 from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData
