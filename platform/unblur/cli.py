@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import io
 import logging
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,9 +12,10 @@ from typing import Any, TypeVar
 import tyro
 from rich.console import Console
 
-from unblur import __version__, commands
+from unblur import __version__, commands, environment
 from unblur.errors import RunFailed, UserError, unknown
 from unblur.redaction import Formatter, redact, remember, remember_environment
+from unblur.signals import ignore_ctrl_c
 
 Options = TypeVar("Options")
 
@@ -26,6 +26,19 @@ FLAGS = (
     tyro.conf.UseAppendAction,
 )
 """`--min-rating`, not `--data.min-rating`; `--strict` without `--no-strict`; `--set a=1 --set b=2`."""
+
+
+log = logging.getLogger("unblur")
+
+
+class StepsHandler(logging.Handler):
+    """What is being done, as lines on standard output, whatever that is at the time: a live table takes its place."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno < logging.WARNING
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), flush=True)
 
 
 def main(command: str | None = None) -> None:
@@ -69,13 +82,16 @@ def run(
     """
     _know_secrets()
     try:
-        main(_flags(options, args=words, prog=program, description=description))
+        with environment.restored():
+            given = _flags(options, args=words, prog=program, description=description)
+            log.info("loading PyTorch, Ray and MLflow")
+            main(given)
     except UserError as error:
         _complain(f"error: {error}", 2)
     except RunFailed as error:
         _complain(f"failed: {error}", 1)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would cut off only what Python does at its end
+        ignore_ctrl_c()
         _complain("interrupted: the same command goes on from here", 130)
     except Exception:  # a fault of ours: its traceback is wanted, and may quote an address
         _complain(traceback.format_exc().rstrip(), 1)
@@ -96,8 +112,13 @@ def _know_secrets() -> None:
     remember(sys.argv)
     remember_environment()
     handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)  # what is below has gone to standard output
     handler.setFormatter(Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    steps = StepsHandler()
+    steps.setFormatter(Formatter("%(message)s"))
+    log.addHandler(steps)
+    log.setLevel(logging.INFO)
 
 
 def _run(name: str, words: Sequence[str] | None, program: str | None) -> None:

@@ -14,6 +14,7 @@ from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.diffusion import diffrec
+from unblur.training.allocator import keep_freed_memory
 from unblur.training.loop import Plan, Training
 from unblur.training.workers import Workers
 
@@ -46,6 +47,7 @@ class Ours:
     def _begin(self, steps: int) -> None:
         config = diffrec.Config.model_validate({**self.params, "T": steps})
         self.model = diffrec.Model(config, self.dataset.n_users, self.dataset.n_items)
+        keep_freed_memory()  # as every worker does
         self.training = Training(self.model, self.dataset, Plan(), lambda _: None, None, Workers())
 
     def weights(self) -> dict[str, Tensor]:

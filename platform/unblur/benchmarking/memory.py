@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from unblur.training.allocator import keep_freed_memory
 from unblur.training.memory import STATUS, status_bytes
 
 
@@ -37,6 +38,7 @@ def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, th
     model = diffrec.Model(config, dataset.n_users, dataset.n_items)
     with tempfile.TemporaryDirectory() as kept:
         checkpoints = Checkpoints(kept)
+        keep_freed_memory()  # as every worker does
         training = Training(model, dataset, Plan(), lambda _: None, checkpoints, Workers())
         training.train_epoch()
         validate(model, dataset)

@@ -26,6 +26,7 @@ from unblur.running.work import Listener
 from unblur.search.space import Choice, SearchSpace
 from unblur.search.study import Study
 from unblur.seeds import derive
+from unblur.training.allocator import keep_freed_memory
 from unblur.training.loop import Plan, fit
 from unblur.training.record import State
 from unblur.training.report import Progress
@@ -55,6 +56,7 @@ def measure(options: BenchmarkOptions, dataset: Dataset, console: Console) -> Se
 def _bare(dataset: Dataset, params: dict[str, Any], epochs: int, number: int) -> float:
     model = diffrec.Model(diffrec.Config(**params), dataset.n_users, dataset.n_items, derive("training", 0, number))
     plan = Plan(epochs=epochs, eval_every=epochs)
+    keep_freed_memory()  # as every worker does
     return timed(lambda: fit(model, dataset, plan, lambda _: None))[0]
 
 

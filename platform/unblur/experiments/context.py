@@ -1,11 +1,10 @@
 """Services and places of a run, checked before the first trial: storage, data, MLflow, Ray. UserError otherwise."""
 
+import logging
 import os
 import shlex
-import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import ray
 from pyarrow import fs
 from rich.console import Console
 
+from unblur import environment
 from unblur.errors import UserError
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.options import ClusterFlags, RunOptions, SearchOptions
@@ -24,15 +24,14 @@ from unblur.files import filesystem, under
 from unblur.redaction import redact
 from unblur.running.resources import Resources
 from unblur.search.storage import local_url
+from unblur.signals import sigterm_as_ctrl_c
 from unblur.tracking.client import Store, connect
 from unblur.training.loop import Plan
 
+log = logging.getLogger(__name__)
+
 WORKERS_ENVIRONMENT = {
-    "env_vars": {
-        # every report of a Ray Train worker waits for this poll, which takes 2 s by default
-        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-        "PYTHONWARNINGS": "ignore",
-    },
+    "env_vars": environment.RAY_WORKERS,
     "worker_process_setup_hook": "unblur.running.own_cluster.know_own_cluster",
 }
 
@@ -65,7 +64,9 @@ def open_session(options: RunOptions, console: Console) -> Session:
     check_writable(root)
     if options.summary:
         check_summary(options.summary)
+    log.info("opening MLflow's record; a new database takes some seconds")
     store = connect(options.tracking_uri)
+    log.info("preparing the data")
     data = prepare_data(options.data, root, options.data_dir, console, options.test_history)
     console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
     return Session(options, plan, data, root, store)
@@ -144,31 +145,17 @@ def command() -> str:
 @contextmanager
 def ray_cluster() -> Iterator[None]:
     """Join the cluster that RAY_ADDRESS or a running head names, or start one on this machine for as long as needed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # otherwise every CPU-only actor of a trial would be told that it has no GPU
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    mine = not ray.is_initialized()
-    if mine:
-        _join(os.environ.get("RAY_ADDRESS", ""))
-    try:
-        with _sigterm_as_ctrl_c():
-            yield
-    finally:
+    with environment.variables({}, defaults=environment.RAY):
+        mine = not ray.is_initialized()
         if mine:
-            ray.shutdown()
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """With Ray's own handler a job that is told to end (`ray job stop`) would exit without closing its runs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            log.info("starting Ray, or joining the cluster that is there")
+            _join(os.environ.get("RAY_ADDRESS", ""))
+        try:
+            with sigterm_as_ctrl_c():
+                yield
+        finally:
+            if mine:
+                ray.shutdown()
 
 
 def _join(address: str) -> None:

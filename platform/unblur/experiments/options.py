@@ -1,13 +1,14 @@
 """Options of the experiments; their fields are the command line's flags."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from unblur.data.presets import history_of
 from unblur.data.request import DataRequest, HistoryName
 from unblur.evaluation.protocol import EvaluationProtocol
+from unblur.experiments.early import check_names
 from unblur.options import Options, listed
 from unblur.registry import modules
 
@@ -99,6 +100,11 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
     """Seed of the search and of every training; the data have one of their own."""
     summary: Path | None = None
     """Write the result to this file as JSON."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        check_names(self.model, self.metric, getattr(self, "search_space", None))
+        return self
 
     @property
     def budget(self) -> str:

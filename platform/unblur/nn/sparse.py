@@ -4,6 +4,7 @@ A sparse row costs its entries and not the catalogue, which is what makes histor
 """
 
 import warnings
+from functools import cache
 
 import numpy as np
 import torch
@@ -12,11 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur.nn.onednn import linear
-
-# torch warns once in every process that some operations on this layout are unfinished; none of them is used here
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    torch.zeros(1, 1).to_sparse_csr()
 
 TINY = 1e-12
 LEVELS = 1 << 16
@@ -48,7 +44,7 @@ def normalized(x: Tensor) -> Tensor:
 
 def with_values(csr: Tensor, values: Tensor) -> Tensor:
     """The sparse CSR matrix with other values at the same places."""
-    return torch.sparse_csr_tensor(csr.crow_indices(), csr.col_indices(), values, csr.shape, check_invariants=False)
+    return _csr(csr.crow_indices(), csr.col_indices(), values, csr.shape)
 
 
 def is_sparse(x: Tensor) -> bool:
@@ -101,4 +97,17 @@ def from_scipy(matrix: csr_matrix, device: torch.device) -> Tensor:
     """A scipy CSR matrix as a torch one of float32, on `device`."""
     parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float32))
     pointers, columns, values = (torch.from_numpy(part).to(device) for part in parts)
-    return torch.sparse_csr_tensor(pointers, columns, values, matrix.shape, check_invariants=False)
+    return _csr(pointers, columns, values, matrix.shape)
+
+
+def _csr(pointers: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    _warn_in_silence()
+    return torch.sparse_csr_tensor(pointers, columns, values, shape, check_invariants=False)
+
+
+@cache
+def _warn_in_silence() -> None:
+    """Torch warns once in every process that some operations on this layout are unfinished; none of them is used."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.zeros(1, 1).to_sparse_csr()

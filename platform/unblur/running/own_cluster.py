@@ -1,8 +1,8 @@
 """What every process of a job is told at its start: which cluster it belongs to."""
 
-import os
-
 import ray
+
+from unblur import environment
 
 
 def know_own_cluster() -> None:
@@ -11,4 +11,4 @@ def know_own_cluster() -> None:
     On a machine with several clusters (two searches of one person) they find more than one, give up, and leave the
     resources of a training that was stopped reserved. The light module is imported by each worker.
     """
-    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+    environment.keep({"RAY_ADDRESS": ray.get_runtime_context().gcs_address})

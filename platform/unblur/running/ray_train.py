@@ -13,6 +13,7 @@ from unblur.files import under
 from unblur.running.reports import to_ray
 from unblur.running.resources import Resources
 from unblur.running.work import Task
+from unblur.training.allocator import keep_freed_memory
 from unblur.training.loop import TrainingFailed
 from unblur.training.memory import take_share
 from unblur.training.report import Finished, Progress
@@ -46,6 +47,7 @@ def run_on_workers(task: Task, data: list["ray.ObjectRef"], resources: Resources
 def _train_loop(config: dict[str, Any]) -> None:
     """What every worker runs; all ranks report the same number of times, as Ray Train demands."""
     take_share(config["gpus"])
+    keep_freed_memory()
     task, data = config["task"], ray.get(config["data"][0])
 
     def report(progress: Progress) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from unblur.errors import UserError
 from unblur.running.autoscaler import Node, reachable_nodes
+from unblur.training.allocator import keep_freed_memory
 from unblur.training.memory import take_share
 
 HEAD = "node:__internal_head__"
@@ -32,10 +33,11 @@ class Resources:
         return {kind: amount for kind, amount in needs.items() if amount > 0}
 
     def settle(self) -> None:
-        """Keep this process to what a worker is given: so many threads, and its share of the GPU."""
+        """Keep this process to what a worker is given: so many threads, a share of the GPU; freed memory is kept."""
         # several trainings share the machine: without a limit each would start a thread for every core
         torch.set_num_threads(max(1, int(self.cpus)))
         take_share(self.gpus)
+        keep_freed_memory()
 
     def __str__(self) -> str:
         workers = f"{self.workers} worker{'s' * (self.workers != 1)}"

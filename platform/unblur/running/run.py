@@ -1,28 +1,24 @@
 """Run the tasks of a source on Ray Tune: one Tune run per start of the driver, fed by the source's record."""
 
 import logging
-import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from types import FrameType
 from typing import Any
 
 from ray import tune
 
+from unblur import environment
 from unblur.running.scheduler import TrialScheduler
 from unblur.running.tune_hooks import SourceScheduler, SourceSearcher, SourceStopper, TrialWatch
 from unblur.running.work import Listener, TaskSource
+from unblur.signals import stopping_cleanly
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
 """What a trial reserves that only drives others: no CPU, and a place that no spot market takes away. Tune refuses an
 empty request."""
-THREAD_SECONDS = "60"
-"""How long a stopped trial function may take to clean up before its process is given up."""
 
 
 def run_tasks(
@@ -54,9 +50,13 @@ def run_tasks(
     scheduler.settle()
     if scheduler.left <= 0:
         return
+
+    def stop() -> None:
+        scheduler.stopping = True
+
     watch = TrialWatch(scheduler, timeout)
     reserved = {kind: amount for kind, amount in resources.items() if amount > 0} or ON_THE_HEAD
-    with _quiet(slots), _interruptible(scheduler), _scratch() as folder:
+    with _quiet(slots), stopping_cleanly(stop), _scratch() as folder:
         try:
             tune.Tuner(
                 tune.with_resources(_patient_cleanup(trainable), reserved),
@@ -87,8 +87,7 @@ def run_tasks(
 def _patient_cleanup(trainable: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
     @wraps(trainable)
     def trial(config: dict[str, Any]) -> None:
-        # read by Tune in the trial's process when the next trial takes it over
-        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
+        environment.keep(environment.TUNE_TRIAL)
         trainable(config)
 
     return trial
@@ -107,43 +106,11 @@ def _scratch() -> Iterator[str]:
 @contextmanager
 def _quiet(slots: int) -> Iterator[None]:
     """No tables, log files or advice from Tune: the listeners show what happens."""
-    os.environ |= {
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",
-        "TUNE_GLOBAL_CHECKPOINT_S": "86400",
-        "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
-        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    }
     logger = logging.getLogger("ray.tune")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with environment.variables({**environment.TUNE, "TUNE_MAX_PENDING_TRIALS_PG": str(slots)}):
+            yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def _interruptible(scheduler: TrialScheduler) -> Iterator[None]:
-    """Let a first Ctrl-C (or SIGTERM) stop the run cleanly and a second one at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = scheduler.stopping = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if interrupted:
-        raise KeyboardInterrupt

@@ -12,23 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from unblur import environment
 from unblur.errors import UserError
 from unblur.redaction import redact, remember
 from unblur.tracking.address import explain, resolve
 
-ENVIRONMENT = {
-    # we retry by ourselves: a create that MLflow repeats behind our back would make a second run
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    # MLflow prints the server's address, credentials included, at the end of every run
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_UV_AUTO_DETECT": "false",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
 SERVICES = {"mlflow", "sqlalchemy", "requests", "urllib3", "boto3", "botocore", "google", "azure"}
 DATABASES = {"postgresql", "mysql", "mssql"}
 FIRST_ANSWER_SECONDS = 4
@@ -94,9 +82,7 @@ def connect(tracking_uri: str | None = None) -> Store:
 
     `tracking_uri`: None means MLFLOW_TRACKING_URI, or else `mlflow.db` in the working directory.
     """
-    os.environ.update(ENVIRONMENT)
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
+    environment.keep(environment.MLFLOW, environment.MLFLOW_DEFAULTS)
     home = Path.cwd()
     uri = resolve(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), home)
     remember([uri])
@@ -153,7 +139,7 @@ def _open(uri: str, artifacts: Path | None) -> Store:
     # the first two tell how they make the tables; the third prints a traceback whenever a database is away
     for name, level in {"mlflow": "WARNING", "alembic": "WARNING", "mlflow.store.db.utils": "CRITICAL"}.items():
         logging.getLogger(name).setLevel(level)
-    with _first_answer():
+    with environment.variables({"MLFLOW_HTTP_REQUEST_TIMEOUT": str(FIRST_ANSWER_SECONDS)}):
         try:
             from mlflow import MlflowClient
 
@@ -162,13 +148,3 @@ def _open(uri: str, artifacts: Path | None) -> Store:
         except Exception as error:
             raise UserError(explain(redact(uri), error)) from None
     return Store(uri, client, artifacts)
-
-
-@contextmanager
-def _first_answer() -> Iterator[None]:
-    usual = os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(FIRST_ANSWER_SECONDS)
-    try:
-        yield
-    finally:
-        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = usual

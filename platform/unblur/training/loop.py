@@ -19,7 +19,6 @@ from unblur.data.dataset import Dataset
 from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
 from unblur.seeds import epoch_seed
-from unblur.training.allocator import keep_freed_memory
 from unblur.training.artefacts import provided
 from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.ema import Average
@@ -141,7 +140,6 @@ class Training:
         dataset = with_artefacts(model, dataset)
         self.model, self.dataset, self.plan, self.report = model, dataset, plan, report
         self.checkpoints, self.workers, self.grid = checkpoints, workers, grid
-        keep_freed_memory()
         model.setup(dataset)
         self.efficiency = efficiency(model, dataset, workers)
         self.optimizer = model.optimizer()
