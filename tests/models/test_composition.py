@@ -122,6 +122,47 @@ class Network(Layers):
     def hidden(self, projected, t, c):
         return super().hidden(projected * (1 + self.strength), t, c)
 '''
+LINEAR = '''
+"""One linear layer of x_t, the condition and t, as in DreamRec: not the shape of which the chain knows a short cut."""
+import torch
+from torch import nn
+from unblur.diffusion.denoiser import Denoiser
+from unblur.parts import PartConfig
+
+class Config(PartConfig):
+    pass
+
+class Network(Denoiser):
+    def __init__(self, n, config, conditioning):
+        super().__init__()
+        self.encoder = conditioning.make()
+        self.layer = nn.Linear(n + conditioning.size + 1, n)
+
+    def encode(self, history):
+        return self.encoder(history).to_dense()
+
+    def forward(self, x_t, t, c):
+        c = x_t.new_zeros(len(x_t), self.layer.in_features - self.layer.out_features - 1) if c is None else c
+        return self.layer(torch.cat([x_t, c, t.unsqueeze(1).to(x_t.dtype)], dim=1))
+'''
+USE_LINEAR = """
+import sys
+import unblur.denoisers
+unblur.denoisers.__path__.append(sys.argv[1])
+from tests.helpers.synthetic import communities
+from tests.models.test_contract import scores
+from unblur import models
+from unblur.training.loop import Plan, fit
+params = {"denoiser": "linear", "lr": 0.01, "guidance_scale": 2.0}
+model = models.model_class("cfg_diffrec")(models.configure("cfg_diffrec", params, "--set"), 120, 40)
+outcome = fit(model, communities(), Plan(epochs=30, eval_every=30), lambda *_: None)
+assert outcome.metrics["recall_at_5"] > 0.3, outcome
+for wrong in ({"self_condition": True}, {"null_condition": "learned"}, {"dims": [8]}):
+    try:
+        models.configure("cfg_diffrec", {**params, **wrong}, "--set")
+    except models.UserError as error:
+        print(error)
+"""
 USE = """
 import sys
 import unblur.denoisers
@@ -142,3 +183,13 @@ def test_a_new_denoiser_with_its_own_parameter_is_one_file(tmp_path: Path) -> No
     done = subprocess.run([sys.executable, "-c", USE, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "film_strength needs denoiser = film; chosen: denoiser = mlp" in done.stdout
+
+
+def test_a_denoiser_of_another_shape_runs_step_by_step(tmp_path: Path) -> None:
+    (tmp_path / "linear.py").write_text(LINEAR)
+    done = subprocess.run(
+        [sys.executable, "-c", USE_LINEAR, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("need linear ends, and denoiser = linear has none") == 2
+    assert "dims needs denoiser = cross_attention or dit or mlp; chosen: denoiser = linear" in done.stdout

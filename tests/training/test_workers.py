@@ -53,9 +53,6 @@ class Linear(TrainableRecommender[TrainableConfig]):
     def load(cls, folder: Path) -> "Linear":
         raise NotImplementedError
 
-    def footprint(self, dataset: Dataset) -> int:
-        return 0
-
 
 def train(reports: list[dict[str, float]], validation_users: int | None = None) -> Tensor:
     model = Linear()

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from unblur.denoisers import DENOISERS
+from unblur.diffusion.denoiser import LinearEnds
 from unblur.diffusion.guidance import GUIDANCE
 from unblur.diffusion.objectives import OBJECTIVES
 from unblur.diffusion.predictions import PREDICTIONS
@@ -114,6 +115,15 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
             raise ValueError(
                 f"dislike_weight = {self.dislike_weight:g} makes the condition signed, and {field} = "
                 f"{getattr(self, field)} attends to items that are there; take encoder = bag or bottleneck"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _wrappers_fit(self) -> Self:
+        wrapped = self.self_condition or getattr(self, "null_condition", "zero") == "learned"
+        if wrapped and not issubclass(self.part("denoiser").Network, LinearEnds):
+            raise ValueError(
+                f"self_condition and null_condition = learned need linear ends, and denoiser = {self.denoiser} has none"
             )
         return self
 

@@ -7,17 +7,16 @@ x_0_hat = guided(denoiser, x_t, t, c)  scores = space.scores(x_0_hat)   loss = o
 from collections.abc import Iterator, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
-from unblur.diffusion.denoiser import Conditioning, Denoiser, LearnedNull, LinearEnds
+from unblur.diffusion.denoiser import Denoiser, LinearEnds
 from unblur.diffusion.guided_sampler import GuidedSampler
 from unblur.diffusion.noise import row_noise
 from unblur.diffusion.objective import Denoised
@@ -32,21 +31,12 @@ from unblur.diffusion.triplets import triplet_losses
 from unblur.models.base import Batch, TrainableRecommender
 from unblur.models.batching import epoch_rng, shares
 from unblur.models.diffusion._config import DiffusionConfig
+from unblur.models.diffusion._examples import Examples, weighted
+from unblur.models.diffusion._networks import network
 from unblur.models.files import load_model, save_model
 from unblur.models.needs import refuse_unmet
 from unblur.nn.sparse import dense, from_scipy
 from unblur.spaces import Moment, Space
-
-
-class Examples(NamedTuple):
-    """One rank's users of a batch; the matrices are sparse CSR (b, n_items)."""
-
-    rows: Tensor
-    """What x_0 is made of: weighted hits, and with a signed input negative dislikes."""
-    condition: Tensor
-    disliked: Tensor | None = None
-    """Binary; None where the loss does not ask for it."""
-    moment: Moment = Moment(0, 0)
 
 
 class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
@@ -65,32 +55,15 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         self.objective = config.part("loss").Objective(prediction)
         self.pairing = config.part("pairing").Pairing(config.of(config.part("pairing").Config))
         self._rule = config.part("guidance")
-        weak_share = self.guidance.weak_share
+        rule = self.guidance
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             space = config.part("space")
             self.space: Space = space.Space(n_items, config.of(space.Config))
-            self.network = self._network(1.0)
-            self.weak = None if weak_share is None else self._network(weak_share)
+            made = partial(network, config, self.space.dim, n_items, rule.config.null_condition)
+            self.network = made()
+            self.weak = None if rule.weak_share is None else made(rule.weak_share)
         self._products: Products | None = None
-
-    def _network(self, share: float) -> Denoiser:
-        """A denoiser with layers of that share of their sizes, and what the configuration wraps around it."""
-        config, encoder, denoiser = self.config, self.config.part("encoder"), self.config.part("denoiser")
-        own = config.of(encoder.Config)
-        size = encoder.Encoder.size(self.n_items, own)
-        conditioning = Conditioning(self.n_items, size, partial(encoder.Encoder, self.n_items, own))
-        settings = config.of(denoiser.Config)
-        network: Denoiser = denoiser.Network(
-            self.space.dim, settings if share == 1 else settings.smaller(share), conditioning
-        )
-        if self.guidance.config.null_condition == "learned":
-            assert isinstance(network, LinearEnds)
-            network = LearnedNull(network)
-        if config.self_condition:
-            assert isinstance(network, LinearEnds)
-            network = SelfConditioned(network)
-        return network
 
     @property
     def guidance(self) -> Any:
@@ -112,13 +85,13 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         rng = epoch_rng(self.seed, epoch)
         shown, given = self.pairing.divide(dataset.history(), rng)
-        matrices = self._matrices(shown, given)
+        rows = weighted(self.config, shown, given, self.guidance.config.condition_w_min)
         disliked = dataset.disliked if self.config.triplet_weight else None
         users = np.flatnonzero(np.diff(shown.matrix.indptr))
         for share in shares(users, self.config.batch_size, rng, epoch, rank, world):
             low = None if disliked is None else from_scipy(disliked[share.rows], self.device)
             moment = Moment(share.epoch, share.update)
-            yield Batch(Examples(*self._tensors(matrices, share.rows), low, moment), share.size)
+            yield Batch(Examples(*rows.on(self.device, share.rows), low, moment), share.size)
 
     def forward(self, examples: Examples) -> Tensor:
         losses = self._losses(self.network, examples)
@@ -171,10 +144,11 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
-        rows, condition = self._tensors(self._matrices(history, history))
-        x_0 = self.space.start(rows)
-        given = condition if self.guidance.CONDITIONAL else None
-        return self.space.scores(self._generated(x_0, given, torch.from_numpy(users).to(self.device)))
+        rule = self.guidance
+        rows, condition = weighted(self.config, history, history, rule.config.condition_w_min).on(self.device)
+        given = condition if rule.CONDITIONAL else None
+        x_0 = self._generated(self.space.start(rows), given, torch.from_numpy(users).to(self.device))
+        return self.space.scores(x_0)
 
     def _generated(self, x_0: Tensor, condition: Tensor | None, users: Tensor) -> Tensor:
         """The mean (b, dim) over the reverse chains from x_{T'} of x_0 (b, dim), which may be sparse."""
@@ -208,25 +182,6 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         steps = reverse_steps(self.process, SAMPLERS.get(self.config.sampler), kept)
         scales, activation = self.guidance.scales(self.config.T), self.objective.activation(x_0)
         return GuidedSampler(self.network, self.weak, steps, scales, self.process.to_x0, activation)
-
-    # rows of histories
-
-    def _matrices(self, shown: History, given: History) -> tuple[csr_matrix, csr_matrix]:
-        """What x_0 is made of (B, n_items) and the condition (B, n_items), weighted and signed."""
-        config, w_min = self.config, self.guidance.config.condition_w_min
-        rows = shown.signed(config.weigh(shown), config.dislike_weight)
-        if w_min is None and given is shown:
-            return rows, rows
-        weighted = config.weigh(given) if w_min is None else given.weighted(w_min, 1, config.w_form, config.gamma)
-        return rows, given.signed(weighted, config.dislike_weight)
-
-    def _tensors(
-        self, matrices: tuple[csr_matrix, csr_matrix], users: NDArray[np.int64] | slice = slice(None)
-    ) -> tuple[Tensor, Tensor]:
-        """The rows `users` of both matrices on the device; one tensor where both are the same."""
-        rows = from_scipy(matrices[0][users], self.device)
-        same = matrices[1] is matrices[0]
-        return rows, rows if same else from_scipy(matrices[1][users], self.device)
 
     # files and sizes
 
