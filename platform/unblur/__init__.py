@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unblur.api import train as train
     from unblur.api import tune as tune
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 FACE = (
     "load_data",

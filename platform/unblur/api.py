@@ -60,10 +60,11 @@ def load_data(data: Data = "sample", *, console: Console = SILENT, **flags: Any)
     that a search may see as sparse matrices (n_users, n_items), `.dataset.train` and `.dataset.valid`, and as a table,
     `.frame()`; the test part is locked away.
 
-    >>> import unblur
-    >>> data = unblur.load_data("sample")
-    >>> data.dataset.train.shape
-    (2000, 1000)
+    Examples:
+        >>> import unblur
+        >>> data = unblur.load_data("sample")
+        >>> data.dataset.train.shape
+        (2000, 1000)
     """
     options = _options(PrepareOptions, data, flags)
     return prepare_data(options.data, absolute(str(options.storage)), options.data_dir, console)
@@ -82,10 +83,11 @@ def tune(
     study that failed keeps its reason. flags: as `unblur tune` has them, such as `trials`, `epochs`, `seeds`,
     `metric`, `search_space`, `storage`, `tracking_uri`. Several models: `.best` is that of the best validation value.
 
-    >>> import unblur
-    >>> study = unblur.tune("sample", model="item_knn", trials=2, seeds=1)
-    >>> study.test["recall@10"].mean > study.popularity["recall@10"]
-    True
+    Examples:
+        >>> import unblur
+        >>> study = unblur.tune("sample", model="item_knn", trials=2, seeds=1)
+        >>> study.test["recall@10"].mean > study.popularity["recall@10"]
+        True
     """
     names = model if isinstance(model, str) else ",".join(model)
     options = _options(SearchOptions, data, {**flags, "model": names})
@@ -109,13 +111,14 @@ def train(
     params: of the model's Config; what is left out has its default. flags: as `unblur train` has them, such as `seeds`
     and `epochs`.
 
-    >>> import unblur
-    >>> study = unblur.train("sample", model="ease", params={"l2": 100.0}, seeds=1)
-    >>> study.frame()["ndcg@10"].tolist() == list(study.test["ndcg@10"].values)
-    True
-    >>> recommended = study.model().recommend([["0", "1"]], k=5)
-    >>> len(recommended[0])
-    5
+    Examples:
+        >>> import unblur
+        >>> study = unblur.train("sample", model="ease", params={"l2": 100.0}, seeds=1)
+        >>> study.frame()["ndcg@10"].tolist() == list(study.test["ndcg@10"].values)
+        True
+        >>> recommended = study.model().recommend([["0", "1"]], k=5)
+        >>> len(recommended[0])
+        5
     """
     options = _options(TrainOptions, data, {**flags, "model": model})
     if params is None:
@@ -150,11 +153,12 @@ def recommend(
     model: as in `evaluate`. users: raw ids; left out, everyone. flags: as `unblur recommend` has them. Nothing that a
     user has in train or valid is recommended; `history` says which of the two the model sees.
 
-    >>> import unblur
-    >>> study = unblur.train("sample", model="ease", seeds=1)
-    >>> table = unblur.recommend("sample", model=study, users=["0", "1"], k=3)
-    >>> table[["user", "rank"]].values.tolist()
-    [['0', 1], ['0', 2], ['0', 3], ['1', 1], ['1', 2], ['1', 3]]
+    Examples:
+        >>> import unblur
+        >>> study = unblur.train("sample", model="ease", seeds=1)
+        >>> table = unblur.recommend("sample", model=study, users=["0", "1"], k=3)
+        >>> table[["user", "rank"]].values.tolist()
+        [['0', 1], ['0', 2], ['0', 3], ['1', 1], ['1', 2], ['1', 3]]
     """
     options = _options(RecommendOptions, data, {**_with_model(model, flags), "k": k})
     return recommending.recommend(options, console, users)
@@ -192,10 +196,11 @@ def load_model(model: str, *, tracking_uri: str | None = None) -> ServedModel:
 
     model: a dataset's name (its champion), `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
-    >>> import unblur
-    >>> study = unblur.train("sample", model="ease", seeds=1)
-    >>> [len(best) for best in unblur.load_model(study.model_uri).recommend([["3"], []], k=4)]
-    [4, 4]
+    Examples:
+        >>> import unblur
+        >>> study = unblur.train("sample", model="ease", seeds=1)
+        >>> [len(best) for best in unblur.load_model(study.model_uri).recommend([["3"], []], k=4)]
+        [4, 4]
     """
     return served(connect(tracking_uri), model)
 
