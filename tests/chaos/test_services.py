@@ -26,7 +26,7 @@ from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Outcome, Plan, fit
+from unblur.training.loop import Outcome, TrainingSchedule, fit
 from unblur.training.report import Progress
 
 __all__ = ["server"]
@@ -94,7 +94,7 @@ def train(folder: Path | None, die: int = 0) -> Outcome:
     config = models.configure("cfg_diffrec", PARAMS, "test")
     model = models.model_class("cfg_diffrec")(config, SPLIT.n_users, SPLIT.n_items, seed=3)
     checkpoints = Checkpoints(str(folder)) if folder else None
-    return fit(model, SPLIT, Plan(epochs=12, eval_every=2), Told(die=die), checkpoints)
+    return fit(model, SPLIT, TrainingSchedule(epochs=12, eval_every=2), Told(die=die), checkpoints)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "bit-flipped"])

@@ -14,7 +14,7 @@ from unblur.models.diffusion import l_diffrec
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
 from unblur.training.artefacts import provided
-from unblur.training.loop import Plan, fit, fit_for
+from unblur.training.loop import TrainingSchedule, fit, fit_for
 
 SPLIT = communities()
 SMALL: dict[str, Any] = {"dims": (8,), "in_dims": (8,), "T": 2, "batch_size": 32}
@@ -55,4 +55,4 @@ def test_the_engine_makes_each_once_and_the_trainings_find_it(
         np.testing.assert_allclose(array, here.artefacts[name], rtol=1e-4, atol=1e-5)
     monkeypatch.setattr(ItemEmbeddings, "make", lambda *_: pytest.fail("it was made again"))
     model = l_diffrec.Model(l_diffrec.Config(**SMALL), SPLIT.n_users, SPLIT.n_items, seed=7)
-    fit(model, first, Plan(epochs=1), lambda _: None)
+    fit(model, first, TrainingSchedule(epochs=1), lambda _: None)

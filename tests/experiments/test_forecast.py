@@ -12,7 +12,7 @@ from unblur.experiments.tune import default_space
 from unblur.models.base import Operations
 from unblur.search.space_file import SearchSpace, load_space
 from unblur.training import memory
-from unblur.training.loop import Plan, TrainingFailed
+from unblur.training.loop import TrainingFailed, TrainingSchedule
 from unblur.training.memory import physical_memory
 from unblur.training.task import Task
 
@@ -59,7 +59,7 @@ def test_a_model_that_fits_is_not_refused() -> None:
 
 def test_one_trial_that_cannot_fit_fails_with_the_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setattr(memory, "physical_memory", lambda: 1000)
-    one = Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path))
+    one = Task(model="ease", params={}, seed=0, schedule=TrainingSchedule(), folder=str(tmp_path))
     with pytest.raises(TrainingFailed, match=r"needs an estimated .* of memory; this machine has"):
         one.run(SPLIT, lambda _: None)
 

@@ -24,7 +24,7 @@ from unblur.running.resources import Resources
 from unblur.search.space import SearchSpace
 from unblur.search.storage import local_url
 from unblur.search.study import Study
-from unblur.training.loop import Plan
+from unblur.training.loop import TrainingSchedule
 from unblur.training.record import State
 from unblur.training.report import Progress
 
@@ -35,7 +35,7 @@ LEAVING = "leaving"
 """The resource by which a worker knows that its machine will leave."""
 TOLD = "UNBLUR_TOLD"
 TRIAL = {"parameters": {"lr": {"type": "float", "low": 1e-3, "high": 1e-2}}, "fixed": {"dims": [16], "batch_size": 50}}
-PLAN = Plan(epochs=40, eval_every=1, patience=40)
+PLAN = TrainingSchedule(epochs=40, eval_every=1, patience=40)
 
 
 def tell_of_checkpoints() -> None:

@@ -7,7 +7,7 @@ from unblur.experiments.search_trials import SearchTrials
 from unblur.search.identity import StudyIdentity
 from unblur.search.space import SearchSpace
 from unblur.search.study import Study
-from unblur.training.loop import Plan
+from unblur.training.loop import TrainingSchedule
 
 SPACE = {
     "model": "toy",
@@ -46,7 +46,7 @@ def value(params: dict[str, Any], epoch: int) -> float:
 
 def trials(study: Study, n_trials: int) -> SearchTrials:
     """The study's trials as tasks; what runs them looks at their parameters alone."""
-    return SearchTrials(study, n_trials, Plan(), "nowhere")
+    return SearchTrials(study, n_trials, TrainingSchedule(), "nowhere")
 
 
 def params(config: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.base import Recommender
-from unblur.training.loop import Plan, fit
+from unblur.training.loop import TrainingSchedule, fit
 
 SMALL: dict[str, Any] = {"dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01}
 PARTS = {"space", "encoder", "denoiser", "pairing", "guidance", "loss"}
@@ -33,7 +33,7 @@ def fitting(name: str, params: dict[str, Any]) -> dict[str, Any]:
 def trained(name: str, dataset: Dataset, seed: int = 0, epochs: int = 30, **params: Any) -> Recommender[Any]:
     config = models.configure(name, fitting(name, {**SMALL, **params}), "test")
     model = models.model_class(name)(config, dataset.n_users, dataset.n_items, seed)
-    fit(model, dataset, Plan(epochs=epochs, patience=epochs), lambda _: None)
+    fit(model, dataset, TrainingSchedule(epochs=epochs, patience=epochs), lambda _: None)
     return model
 
 

@@ -14,7 +14,7 @@ from unblur.evaluation.ranking import validate
 from unblur.models import configure, model_class
 from unblur.models.closed_form._directed import sequences
 from unblur.models.closed_form.gaussian_cfg import Spectrum
-from unblur.training.loop import Plan, fit
+from unblur.training.loop import TrainingSchedule, fit
 from unblur.training.report import Progress
 
 WEIGHTS: dict[str, Any] = {"a": 0.4, "gamma": 0.8, "gamma_future": 0.7, "l2": 5.0}
@@ -137,7 +137,7 @@ def test_a_sweep_leaves_the_fit_with_its_best_settings() -> None:
     swept = model_class("gaussian_cfg")(configure("gaussian_cfg", {}, "test"), data.n_users, data.n_items)
     reports: list[Progress] = []
     grid = [{"guidance_scale": scale} for scale in (0.0, 1.0)]
-    outcome = fit(swept, data, Plan(), reports.append, grid=grid)
+    outcome = fit(swept, data, TrainingSchedule(), reports.append, grid=grid)
     assert outcome.inference == reports[0].inference == {"guidance_scale": 1.0}
     assert swept.config.guidance_scale == 1.0
     assert outcome.value == validate(swept, data).metrics()["ndcg_at_10"]

@@ -18,7 +18,7 @@ from unblur.spaces import Moment
 from unblur.spaces.clustered_vae import grouped
 from unblur.training.artefacts import provided
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Plan, fit, fit_for, with_artefacts
+from unblur.training.loop import TrainingSchedule, fit, fit_for, with_artefacts
 
 SPLIT = communities()
 SMALL = {"dims": (32,), "in_dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01, "item_embeddings": "svd"}
@@ -132,11 +132,11 @@ def test_the_authors_settings_have_the_papers_number_of_parameters() -> None:
 
 def test_a_resumed_training_is_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unblur.training.loop.CHECKPOINT_SECONDS", 0.0)
-    plan = {"eval_every": 2, "patience": 20}
+    schedule = {"eval_every": 2, "patience": 20}
     whole, resumed = made(), made()
-    fit(whole, SPLIT, Plan(epochs=6, **plan), lambda _: None)
-    fit(made(), SPLIT, Plan(epochs=4, **plan), lambda _: None, Checkpoints(str(tmp_path)))
-    fit(resumed, SPLIT, Plan(epochs=6, **plan), lambda _: None, Checkpoints(str(tmp_path)))
+    fit(whole, SPLIT, TrainingSchedule(epochs=6, **schedule), lambda _: None)
+    fit(made(), SPLIT, TrainingSchedule(epochs=4, **schedule), lambda _: None, Checkpoints(str(tmp_path)))
+    fit(resumed, SPLIT, TrainingSchedule(epochs=6, **schedule), lambda _: None, Checkpoints(str(tmp_path)))
     assert scores(resumed, SPLIT, [0, 1, 2]).equal(scores(whole, SPLIT, [0, 1, 2]))
 
 

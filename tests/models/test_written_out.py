@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from unblur import models
 from unblur.diffusion.noise import row_noise
 from unblur.models.diffusion._recommender import DiffusionRecommender
-from unblur.training.loop import Plan, Training, with_artefacts
+from unblur.training.loop import Training, TrainingSchedule, with_artefacts
 from unblur.training.workers import Workers
 
 SPLIT = communities(n_users=30)
@@ -238,7 +238,7 @@ def test_every_worker_and_every_epoch_draws_noise_of_its_own(monkeypatch: pytest
     monkeypatch.setattr("unblur.training.loop.efficiency", lambda *_: None)
     monkeypatch.setattr(torch, "randn_like", lambda x: drawn.append(torch.randn(x.shape)) or drawn[-1].clone())
     for rank in range(2):
-        training = Training(made("diffrec"), SPLIT, Plan(), lambda *_: None, None, Alone(rank, 2))
+        training = Training(made("diffrec"), SPLIT, TrainingSchedule(), lambda *_: None, None, Alone(rank, 2))
         training.train_epoch()
         training.train_epoch()
     assert len(drawn) == 4 and len({noise.shape for noise in drawn}) == 1

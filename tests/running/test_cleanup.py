@@ -8,7 +8,7 @@ from tests.helpers.synthetic import communities
 from unblur.running.cleanup import DeleteCheckpoints, delete_leftovers, folder_of, projected
 from unblur.training import loop
 from unblur.training.cost import estimate
-from unblur.training.loop import Plan
+from unblur.training.loop import TrainingSchedule
 from unblur.training.record import State
 from unblur.training.report import Progress
 from unblur.training.task import Task
@@ -28,7 +28,7 @@ def task(folder: Path, number: int) -> Task:
         model="cfg_diffrec",
         params=PARAMS,
         seed=number,
-        plan=Plan(epochs=8, eval_every=1),
+        schedule=TrainingSchedule(epochs=8, eval_every=1),
         folder=folder_of(str(folder), number),
         keep=True,
     )

@@ -18,7 +18,7 @@ from unblur.search.space import Choice, FloatRange, IntRange, SearchSpace
 from unblur.search.space_file import load_space
 from unblur.training import validation
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Plan, TrainingFailed, fit
+from unblur.training.loop import TrainingFailed, TrainingSchedule, fit
 from unblur.training.report import Progress
 from unblur.training.validation import best_of
 from unblur.training.workers import Workers
@@ -35,7 +35,7 @@ def new(**params: Any) -> cfg_diffrec.Model:
 
 def trained(epochs: int = 5) -> cfg_diffrec.Model:
     model = new()
-    fit(model, SPLIT, Plan(epochs=epochs), lambda _: None)
+    fit(model, SPLIT, TrainingSchedule(epochs=epochs), lambda _: None)
     return model
 
 
@@ -129,7 +129,7 @@ def test_a_sweep_trains_nothing() -> None:
 def test_each_evaluation_is_swept_and_the_model_keeps_the_best_epochs_settings(tmp_path: Path) -> None:
     told: list[Progress] = []
     model = new()
-    outcome = fit(model, SPLIT, Plan(epochs=6, eval_every=2), told.append, grid=GRID)
+    outcome = fit(model, SPLIT, TrainingSchedule(epochs=6, eval_every=2), told.append, grid=GRID)
     assert [set(each.inference) for each in told] == [{"guidance_scale", "t_prime_share"}] * 3
     assert outcome.inference in GRID
     assert {key: getattr(model.config, key) for key in outcome.inference} == outcome.inference
@@ -141,8 +141,8 @@ def test_each_evaluation_is_swept_and_the_model_keeps_the_best_epochs_settings(t
 
 def test_a_resumed_training_chooses_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unblur.training.loop.CHECKPOINT_SECONDS", 0.0)
-    plan = Plan(epochs=6, eval_every=2)
-    whole = fit(new(), SPLIT, plan, lambda _: None, grid=GRID)
+    schedule = TrainingSchedule(epochs=6, eval_every=2)
+    whole = fit(new(), SPLIT, schedule, lambda _: None, grid=GRID)
     checkpoints = Checkpoints(str(tmp_path))
 
     def dies(progress: Progress) -> None:
@@ -150,8 +150,8 @@ def test_a_resumed_training_chooses_the_same(tmp_path: Path, monkeypatch: pytest
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(new(), SPLIT, plan, dies, checkpoints, grid=GRID)
-    assert fit(new(), SPLIT, plan, lambda _: None, checkpoints, grid=GRID) == whole
+        fit(new(), SPLIT, schedule, dies, checkpoints, grid=GRID)
+    assert fit(new(), SPLIT, schedule, lambda _: None, checkpoints, grid=GRID) == whole
 
 
 def test_a_setting_that_is_not_finite_loses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_a_setting_that_is_not_finite_loses(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings["guidance_scale"] <= 1
     high = [settings for settings in GRID if settings["guidance_scale"] > 1]
     with pytest.raises(TrainingFailed, match="not finite with any setting"):
-        fit(model, SPLIT, Plan(epochs=1), lambda _: None, grid=high)
+        fit(model, SPLIT, TrainingSchedule(epochs=1), lambda _: None, grid=high)
 
 
 def test_only_inference_can_be_changed() -> None:

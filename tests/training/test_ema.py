@@ -11,7 +11,7 @@ from unblur import models
 from unblur.evaluation.ranking import validate
 from unblur.models.base import TrainableRecommender
 from unblur.training.ema import Average
-from unblur.training.loop import Plan, Training
+from unblur.training.loop import Training, TrainingSchedule
 from unblur.training.report import Progress
 from unblur.training.workers import Workers
 
@@ -53,7 +53,7 @@ def test_it_is_what_is_evaluated_and_kept(name: str) -> None:
         assert training.average
         averages[epoch] = [value.clone() for value in training.average.values]
 
-    training = Training(model, SPLIT, Plan(epochs=6, eval_every=2, patience=6), report, None, Workers())
+    training = Training(model, SPLIT, TrainingSchedule(epochs=6, eval_every=2, patience=6), report, None, Workers())
     outcome = training.run()
     for parameter, average in zip(model.parameters(), averages[outcome.epoch], strict=True):
         assert parameter.equal(average)

@@ -12,7 +12,7 @@ from unblur import models
 from unblur.evaluation.ranking import validate
 from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Plan, TrainingFailed, fit
+from unblur.training.loop import TrainingFailed, TrainingSchedule, fit
 from unblur.training.report import Progress
 from unblur.training.task import Task
 from unblur.training.workers import Workers
@@ -49,12 +49,12 @@ def test_scores_that_are_not_finite_fail_the_training(name: str, monkeypatch: py
     model = models.model_class(name)(models.configure(name, {}, "test"), SPLIT.n_users, SPLIT.n_items)
     monkeypatch.setattr(model, "score", lambda history, users: torch.full((len(users), SPLIT.n_items), torch.nan))
     with pytest.raises(TrainingFailed, match="scores are not finite"):
-        fit(model, SPLIT, Plan(epochs=1), Told())
+        fit(model, SPLIT, TrainingSchedule(epochs=1), Told())
 
 
 def test_evaluates_every_few_epochs_and_at_the_end() -> None:
     told = Told()
-    fit(build(), SPLIT, Plan(epochs=8, eval_every=3), told)
+    fit(build(), SPLIT, TrainingSchedule(epochs=8, eval_every=3), told)
     assert list(told.seen) == [3, 6, 8]
     assert {"ndcg_at_10", "recall_at_20"} <= told.seen[3].metrics.keys()
     assert {"loss", "seconds", "parameters"} == told.seen[3].facts.keys()
@@ -62,7 +62,7 @@ def test_evaluates_every_few_epochs_and_at_the_end() -> None:
 
 def test_keeps_the_best_weights() -> None:
     told, model = Told(), build(lr=0.05)
-    outcome = fit(model, SPLIT, Plan(epochs=30, eval_every=2, patience=30, metric="ndcg_at_5"), told)
+    outcome = fit(model, SPLIT, TrainingSchedule(epochs=30, eval_every=2, patience=30, metric="ndcg_at_5"), told)
     values = {epoch: progress.metrics["ndcg_at_5"] for epoch, progress in told.seen.items()}
     assert outcome.value == max(values.values()) and values[outcome.epoch] == outcome.value
     assert validate(model, SPLIT).metrics()["ndcg_at_5"] == pytest.approx(outcome.value)
@@ -70,19 +70,19 @@ def test_keeps_the_best_weights() -> None:
 
 def test_patience_counts_epochs_since_the_best() -> None:
     told = Told()
-    outcome = fit(build(lr=1e-9), SPLIT, Plan(epochs=100, eval_every=2, patience=6), told)
+    outcome = fit(build(lr=1e-9), SPLIT, TrainingSchedule(epochs=100, eval_every=2, patience=6), told)
     assert max(told.seen) == outcome.epoch + 6
 
 
 @pytest.mark.parametrize(("die", "ema"), [(4, 0.0), (8, 0.0), (8, 0.9)])
 def test_a_resumed_training_is_the_undisturbed_one(die: int, ema: float, tmp_path: Path) -> None:
-    plan, undisturbed, killed, resumed = Plan(epochs=10, eval_every=2), Told(), Told(die=die), Told()
+    schedule, undisturbed, killed, resumed = TrainingSchedule(epochs=10, eval_every=2), Told(), Told(die=die), Told()
     whole = build(ema=ema)
-    outcome = fit(whole, SPLIT, plan, undisturbed)
+    outcome = fit(whole, SPLIT, schedule, undisturbed)
     with pytest.raises(KeyboardInterrupt):
-        fit(build(ema=ema), SPLIT, plan, killed, Checkpoints(str(tmp_path)))
+        fit(build(ema=ema), SPLIT, schedule, killed, Checkpoints(str(tmp_path)))
     again = build(ema=ema)
-    assert fit(again, SPLIT, plan, resumed, Checkpoints(str(tmp_path))) == outcome
+    assert fit(again, SPLIT, schedule, resumed, Checkpoints(str(tmp_path))) == outcome
     assert [*killed.seen, *resumed.seen] == list(undisturbed.seen), "what died in its report is told again"
     for name, value in whole.state_dict().items():
         assert value.equal(again.state_dict()[name]), name
@@ -91,14 +91,14 @@ def test_a_resumed_training_is_the_undisturbed_one(die: int, ema: float, tmp_pat
 
 
 def test_what_ran_before_in_the_process_changes_nothing() -> None:
-    first = fit(build(), SPLIT, Plan(epochs=3, eval_every=1), Told())
+    first = fit(build(), SPLIT, TrainingSchedule(epochs=3, eval_every=1), Told())
     torch.randn(1000)
-    assert fit(build(), SPLIT, Plan(epochs=3, eval_every=1), Told()) == first
+    assert fit(build(), SPLIT, TrainingSchedule(epochs=3, eval_every=1), Told()) == first
 
 
 def test_a_diverging_loss_is_a_failure_with_its_reason() -> None:
     with pytest.raises(TrainingFailed, match=r"the loss became (nan|inf) in epoch \d+: try a smaller lr"):
-        fit(build(lr=1e30), SPLIT, Plan(epochs=50), Told())
+        fit(build(lr=1e30), SPLIT, TrainingSchedule(epochs=50), Told())
 
 
 @pytest.mark.parametrize("fault", ["forward", "score"])
@@ -106,7 +106,7 @@ def test_divergence_after_an_evaluation_ends_a_training_and_leaves_its_best(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     healthy, broken = build(), build()
-    best = fit(healthy, SPLIT, Plan(epochs=4, eval_every=2), Told())
+    best = fit(healthy, SPLIT, TrainingSchedule(epochs=4, eval_every=2), Told())
     told, method = Told(), getattr(broken, fault)
 
     def spoilt(*args: object) -> torch.Tensor:
@@ -114,7 +114,7 @@ def test_divergence_after_an_evaluation_ends_a_training_and_leaves_its_best(
         return result * torch.nan if 4 in told.seen else result
 
     monkeypatch.setattr(broken, fault, spoilt)
-    outcome = fit(broken, SPLIT, Plan(epochs=20, eval_every=2), told, Checkpoints(str(tmp_path)))
+    outcome = fit(broken, SPLIT, TrainingSchedule(epochs=20, eval_every=2), told, Checkpoints(str(tmp_path)))
     says = {"forward": "the loss became nan in epoch 5", "score": "scores are not finite"}
     assert list(told.seen) == [2, 4] and says[fault] in str(outcome.diverged)
     assert replace(outcome, diverged=None) == best
@@ -123,14 +123,19 @@ def test_divergence_after_an_evaluation_ends_a_training_and_leaves_its_best(
 
 
 def test_out_of_memory_is_a_failure_with_its_reason(tmp_path: Path) -> None:
-    task = Task(model="diffrec", params={"dims": [10**12]}, seed=0, plan=Plan(), folder=str(tmp_path))
+    task = Task(model="diffrec", params={"dims": [10**12]}, seed=0, schedule=TrainingSchedule(), folder=str(tmp_path))
     with pytest.raises(TrainingFailed, match="out of memory"):
         task.run(SPLIT, Told())
 
 
 def test_a_finished_task_leaves_its_model_and_no_checkpoints(tmp_path: Path) -> None:
     task = Task(
-        model="cfg_diffrec", params=PARAMS, seed=0, plan=Plan(epochs=4, eval_every=2), folder=str(tmp_path), keep=True
+        model="cfg_diffrec",
+        params=PARAMS,
+        seed=0,
+        schedule=TrainingSchedule(epochs=4, eval_every=2),
+        folder=str(tmp_path),
+        keep=True,
     )
     outcome = task.run(SPLIT, Told())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "outcome.json"]
@@ -142,6 +147,6 @@ def test_a_checkpoint_is_written_when_a_machine_is_about_to_go(tmp_path: Path, m
     told, checkpoints = Told(die=8), Checkpoints(str(tmp_path))
     workers = Workers(notice=lambda: 6 not in told.seen)
     with pytest.raises(KeyboardInterrupt):
-        fit(build(), SPLIT, Plan(epochs=9, eval_every=2), told, checkpoints, workers)
+        fit(build(), SPLIT, TrainingSchedule(epochs=9, eval_every=2), told, checkpoints, workers)
     newest = checkpoints.newest()
     assert newest is not None and newest.epoch == 4

@@ -16,7 +16,7 @@ from unblur.files import read_json, under
 from unblur.running import ray_train as distributed
 from unblur.running.resources import Resources
 from unblur.training import memory
-from unblur.training.loop import Plan, TrainingFailed
+from unblur.training.loop import TrainingFailed, TrainingSchedule
 from unblur.training.memory import CLEAR_REFS, CUDA_CONTEXT, Peak, fraction, physical_memory, room, take_share
 from unblur.training.task import OUTCOME, Task
 
@@ -65,7 +65,7 @@ def test_a_training_that_cannot_fit_into_its_share_is_refused_with_the_estimate(
 ) -> None:
     monkeypatch.setattr(memory, "physical_memory", lambda: 1000 * GIB)
     take_share(1 / 32)  # of 16 GiB: CUDA's own and nothing else
-    one = Task(model="diffrec", params={"dims": [16]}, seed=0, plan=Plan(), folder=str(tmp_path))
+    one = Task(model="diffrec", params={"dims": [16]}, seed=0, schedule=TrainingSchedule(), folder=str(tmp_path))
     with pytest.raises(
         TrainingFailed, match=r"needs an estimated .* of memory; its share of a GPU with 16.0 GiB has 0"
     ):
@@ -74,7 +74,9 @@ def test_a_training_that_cannot_fit_into_its_share_is_refused_with_the_estimate(
 
 def test_a_closed_form_is_held_against_the_machine_wherever_it_runs(told: list[float], tmp_path: object) -> None:
     take_share(1 / 32)
-    outcome = Task(model="ease", params={}, seed=0, plan=Plan(), folder=str(tmp_path)).run(SPLIT, lambda _: None)
+    outcome = Task(model="ease", params={}, seed=0, schedule=TrainingSchedule(), folder=str(tmp_path)).run(
+        SPLIT, lambda _: None
+    )
     assert outcome.value > 0
 
 
@@ -88,7 +90,7 @@ def test_trials_and_workers_keep_to_what_they_were_given(told: list[float], monk
     monkeypatch.setattr(Task, "run", lambda *_: None)
     monkeypatch.setattr(distributed.ray, "get", lambda _: SPLIT)
     monkeypatch.setattr(distributed.ray.train, "report", lambda _: None)
-    task = Task(model="diffrec", params={}, seed=0, plan=Plan(), folder="nowhere")
+    task = Task(model="diffrec", params={}, seed=0, schedule=TrainingSchedule(), folder="nowhere")
     distributed._train_loop({"task": task, "data": [None], "gpus": 0.25})
     assert told == [1.0, 0.5 - 1 / 32, 0.25 - 1 / 32]
 
@@ -162,7 +164,7 @@ def test_a_training_tells_and_records_the_memory_that_it_took(tmp_path: Path) ->
             model="diffrec",
             params={"dims": [hidden]},
             seed=0,
-            plan=Plan(epochs=2, eval_every=1),
+            schedule=TrainingSchedule(epochs=2, eval_every=1),
             folder=str(tmp_path / str(hidden)),
             keep=True,
         )

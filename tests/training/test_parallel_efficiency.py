@@ -17,7 +17,7 @@ from torch import Tensor
 from unblur import models
 from unblur.models.base import TrainableRecommender
 from unblur.training import loop
-from unblur.training.loop import Plan, fit
+from unblur.training.loop import TrainingSchedule, fit
 from unblur.training.parallel_efficiency import efficiency
 from unblur.training.report import Progress
 from unblur.training.workers import Workers, process_group
@@ -98,8 +98,8 @@ def trained(name: str, measure: bool) -> dict[str, Any]:
     if not measure:
         loop.efficiency = lambda *_: None  # of this process alone
     told: list[Progress] = []
-    model, plan = build(name), Plan(epochs=4, eval_every=2)
-    outcome = fit(model, SPLIT, plan, told.append, workers=process_group())
+    model, schedule = build(name), TrainingSchedule(epochs=4, eval_every=2)
+    outcome = fit(model, SPLIT, schedule, told.append, workers=process_group())
     return {"state": model.state_dict(), "told": [asdict(each) for each in told], "outcome": outcome.efficiency}
 
 
@@ -132,8 +132,8 @@ class Tight(Linear):
 def test_where_one_worker_cannot_take_a_whole_batch_nothing_is_told(tmp_path: Path) -> None:
     def act() -> list[bool]:
         told: list[Progress] = []
-        plan = Plan(epochs=2, eval_every=1)
-        outcome = fit(Tight(), SPLIT, plan, told.append, workers=process_group())
+        schedule = TrainingSchedule(epochs=2, eval_every=1)
+        outcome = fit(Tight(), SPLIT, schedule, told.append, workers=process_group())
         return [outcome.efficiency is None, len(told) == 2, *("efficiency" not in each.facts for each in told)]
 
     assert all(all(each) for each in on_workers(act, tmp_path))

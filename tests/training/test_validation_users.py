@@ -16,13 +16,13 @@ from unblur.evaluation.ranking import validate
 from unblur.models.base import Recommender
 from unblur.training import loop
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Outcome, Plan, fit
+from unblur.training.loop import Outcome, TrainingSchedule, fit
 from unblur.training.report import Progress
 from unblur.training.validation import sample
 
 SPLIT = communities()
 FEW = 15
-PLAN = Plan(epochs=8, eval_every=2, validation_users=FEW)
+PLAN = TrainingSchedule(epochs=8, eval_every=2, validation_users=FEW)
 GRID = [{"guidance_scale": scale} for scale in (0.0, 0.5, 1.0, 2.0)]
 
 
@@ -31,9 +31,9 @@ def build(seed: int = 3) -> Recommender[Any]:
     return models.model_class("cfg_diffrec")(config, SPLIT.n_users, SPLIT.n_items, seed=seed)
 
 
-def trained(model: Recommender[Any], plan: Plan = PLAN, **more: Any) -> tuple[Outcome, list[Progress]]:
+def trained(model: Recommender[Any], schedule: TrainingSchedule = PLAN, **more: Any) -> tuple[Outcome, list[Progress]]:
     told: list[Progress] = []
-    return fit(model, SPLIT, plan, told.append, **more), told
+    return fit(model, SPLIT, schedule, told.append, **more), told
 
 
 def drawn(dataset: Dataset, size: int) -> np.ndarray:
@@ -94,12 +94,12 @@ def test_users_are_drawn_among_those_who_have_something_to_find() -> None:
 
 
 def test_a_sample_of_everyone_changes_nothing() -> None:
-    plan = PLAN.model_copy(update={"validation_users": None})
-    outcome, told = trained(build(), plan)
+    schedule = PLAN.model_copy(update={"validation_users": None})
+    outcome, told = trained(build(), schedule)
     same, told_too = trained(build(), PLAN.model_copy(update={"validation_users": SPLIT.n_users}))
     assert same == outcome
     assert [timeless(each) for each in told_too] == [timeless(each) for each in told]
-    assert "validation_users" not in plan.model_dump(), "what was trained without one is the same training"
+    assert "validation_users" not in schedule.model_dump(), "what was trained without one is the same training"
 
 
 @pytest.mark.parametrize("stop", [4, 8])

@@ -16,7 +16,7 @@ from unblur import models
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import Batch, TrainableConfig, TrainableRecommender
 from unblur.nn.sparse import from_scipy
-from unblur.training.loop import Plan, fit
+from unblur.training.loop import TrainingSchedule, fit
 from unblur.training.report import Progress
 from unblur.training.validation import validated
 from unblur.training.workers import process_group
@@ -60,8 +60,8 @@ def train(reports: list[dict[str, float]], validation_users: int | None = None) 
     def report(progress: Progress) -> None:
         reports.append({**progress.metrics, **progress.facts, "best": progress.best or 0.0})
 
-    plan = Plan(epochs=4, eval_every=2, patience=4, validation_users=validation_users)
-    fit(model, SPLIT, plan, report, workers=process_group())
+    schedule = TrainingSchedule(epochs=4, eval_every=2, patience=4, validation_users=validation_users)
+    fit(model, SPLIT, schedule, report, workers=process_group())
     return model.weight.detach()
 
 

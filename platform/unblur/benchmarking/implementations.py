@@ -15,7 +15,7 @@ from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.diffusion import diffrec
 from unblur.training.allocator import keep_freed_memory
-from unblur.training.loop import Plan, Training
+from unblur.training.loop import Training, TrainingSchedule
 from unblur.training.workers import Workers
 
 Weights = Mapping[str, Tensor]
@@ -48,7 +48,7 @@ class Ours:
         config = diffrec.Config.model_validate({**self.params, "T": steps})
         self.model = diffrec.Model(config, self.dataset.n_users, self.dataset.n_items)
         keep_freed_memory()  # as every worker does
-        self.training = Training(self.model, self.dataset, Plan(), lambda _: None, None, Workers())
+        self.training = Training(self.model, self.dataset, TrainingSchedule(), lambda _: None, None, Workers())
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.model.network.state_dict().items()}

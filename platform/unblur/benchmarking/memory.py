@@ -29,7 +29,7 @@ def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, th
     from unblur.evaluation.ranking import validate
     from unblur.models.diffusion import diffrec
     from unblur.training.checkpoints import Checkpoints
-    from unblur.training.loop import Plan, Training
+    from unblur.training.loop import Training, TrainingSchedule
     from unblur.training.workers import Workers
 
     torch.set_num_threads(threads)
@@ -39,7 +39,7 @@ def train_and_evaluate(folder: str, hidden: int, batch_size: int, steps: int, th
     with tempfile.TemporaryDirectory() as kept:
         checkpoints = Checkpoints(kept)
         keep_freed_memory()  # as every worker does
-        training = Training(model, dataset, Plan(), lambda _: None, checkpoints, Workers())
+        training = Training(model, dataset, TrainingSchedule(), lambda _: None, checkpoints, Workers())
         training.train_epoch()
         validate(model, dataset)
         checkpoints.save(training.state())

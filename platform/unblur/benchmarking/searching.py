@@ -27,7 +27,7 @@ from unblur.search.space import Choice, SearchSpace
 from unblur.search.study import Study
 from unblur.seeds import derive
 from unblur.training.allocator import keep_freed_memory
-from unblur.training.loop import Plan, fit
+from unblur.training.loop import TrainingSchedule, fit
 from unblur.training.record import State
 from unblur.training.report import Progress
 
@@ -55,9 +55,9 @@ def measure(options: BenchmarkOptions, dataset: Dataset, console: Console) -> Se
 
 def _bare(dataset: Dataset, params: dict[str, Any], epochs: int, number: int) -> float:
     model = diffrec.Model(diffrec.Config(**params), dataset.n_users, dataset.n_items, derive("training", 0, number))
-    plan = Plan(epochs=epochs, eval_every=epochs)
+    schedule = TrainingSchedule(epochs=epochs, eval_every=epochs)
     keep_freed_memory()  # as every worker does
-    return timed(lambda: fit(model, dataset, plan, lambda _: None))[0]
+    return timed(lambda: fit(model, dataset, schedule, lambda _: None))[0]
 
 
 def _search(
@@ -81,10 +81,10 @@ def _search(
         session = open_session(asked, Console(quiet=True))
         space = SearchSpace(model="diffrec", parameters={"lr": Choice(type="choice", values=[1e-3])}, fixed=params)
         study = Study.open(identity_of(session, "diffrec", space), study_url(asked, folder))
-        source = SearchTrials(study, options.trials, session.plan, under(folder, "trials"))
+        source = SearchTrials(study, options.trials, session.schedule, under(folder, "trials"))
         parent = ParentRun(study.name, "benchmark", "diffrec", {})
         with recorded(session.store, session.data, parent, Console(quiet=True)) as tracker:
-            record = Recorder(tracker, "trial", session.plan.metric)
+            record = Recorder(tracker, "trial", session.schedule.metric)
             listeners: list[Listener] = [clock, record, DeleteCheckpoints(source.folder)]
             execution = Execution(asked_for(asked), slots=concurrency)
             execution.run(source, {"": session.data.dataset}, listeners)

@@ -23,7 +23,7 @@ from unblur.resources import named
 from unblur.search.lock import locked
 from unblur.seeds import derive
 from unblur.tracking.client import connect
-from unblur.training.loop import Plan
+from unblur.training.loop import TrainingSchedule
 from unblur.training.task import Task
 
 
@@ -42,7 +42,7 @@ def ablate(options: AblateOptions, console: Console = SILENT, changed: Listener 
     ablation = AblationRun(study, runs, datasets, root, console, changed)
     with ExitStack() as stack:
         stack.enter_context(ray_cluster())
-        execution = ablation.plan(options)
+        execution = ablation.schedule(options)
         if options.dry_run:
             console.print("dry run: nothing was started")
             return ablation.result({})
@@ -76,7 +76,7 @@ def asked_for(options: AblateOptions) -> Ablation:
 
 def cell_runs(study: Ablation, datasets: Datasets, folder: str) -> list[CellRun]:
     """Every cell with every seed; all cells share the seeds, so that they can be compared pair by pair."""
-    plan = Plan(
+    schedule = TrainingSchedule(
         epochs=study.epochs,
         eval_every=study.eval_every,
         patience=study.patience,
@@ -89,7 +89,7 @@ def cell_runs(study: Ablation, datasets: Datasets, folder: str) -> list[CellRun]
                 model=cell.model,
                 params=dict(cell.params),
                 seed=derive("ablation", 0, seed),
-                plan=plan,
+                schedule=schedule,
                 folder=folder,
                 keep=True,
             )

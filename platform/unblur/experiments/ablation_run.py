@@ -74,7 +74,7 @@ class AblationRun:
     console: Console
     changed: Listener
 
-    def plan(self, options: AblateOptions) -> Execution:
+    def schedule(self, options: AblateOptions) -> Execution:
         """Say what will be done; UserError when the cluster can give no training what it needs."""
         cells = self.study.cells()
         costs = [estimate(cell.model, dict(cell.params), self.datasets[cell.data].dataset) for cell in cells]

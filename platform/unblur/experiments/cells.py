@@ -133,19 +133,19 @@ class CellRun:
         """The point that is best on validation, with its metrics; None before it is scored."""
         scored = scores(self.folder, "valid")
         points = [point for point in self.cell.points if key(point) in scored]
-        metric = self.training.plan.metric
+        metric = self.training.schedule.metric
         best = max(points, key=lambda point: scored[key(point)][metric], default=None)
         return None if best is None else (best, scored[key(best)])
 
 
 def cell_run(number: int, cell: Cell, seed: int, task: Task, data: Mapping[str, str]) -> CellRun:
-    """A run in a folder of its own below `task.folder`, named by the data, the configuration, plan and seed.
+    """A run in a folder of its own below `task.folder`, named by the data, the configuration, schedule and seed.
 
     data: the digests of the dataset and of what is learned from it beforehand.
     """
     config = models.configure(task.model, task.params, str(cell))
     what: dict[str, Any] = {**data, "model": task.model, "config": config.model_dump(mode="json")}
-    what |= {"plan": task.plan.model_dump(), "seed": task.seed}
+    what |= {"schedule": task.schedule.model_dump(), "seed": task.seed}
     name = sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     return CellRun(number, cell, seed, task.model_copy(update={"folder": under(task.folder, name)}))
 

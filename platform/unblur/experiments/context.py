@@ -26,7 +26,7 @@ from unblur.running.resources import Resources
 from unblur.search.storage import local_url
 from unblur.signals import sigterm_as_ctrl_c
 from unblur.tracking.client import Store, connect
-from unblur.training.loop import Plan
+from unblur.training.loop import TrainingSchedule
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Session:
     """What a search or a training works with, opened and checked."""
 
     options: RunOptions
-    plan: Plan
+    schedule: TrainingSchedule
     data: PreparedData
     root: str
     """Absolute path or URI of the storage."""
@@ -54,7 +54,7 @@ class Session:
 
 def open_session(options: RunOptions, console: Console) -> Session:
     """Check and prepare; nothing of the search has happened when this raises UserError."""
-    plan = Plan(
+    schedule = TrainingSchedule(
         epochs=options.epochs,
         eval_every=options.eval_every,
         patience=options.patience,
@@ -69,7 +69,7 @@ def open_session(options: RunOptions, console: Console) -> Session:
     log.info("preparing the data")
     data = prepare_data(options.data, root, options.data_dir, console, options.test_history)
     console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
-    return Session(options, plan, data, root, store)
+    return Session(options, schedule, data, root, store)
 
 
 SILENT = Console(quiet=True)

@@ -60,7 +60,7 @@ class FinalEvaluation:
     def train(self, execution: Execution, dataset: Dataset, listeners: Sequence[Listener]) -> None:
         """Train what is not trained yet; RunFailed when a final run fails."""
         source = self.runs.trainings()
-        record = Recorder(self.tracker, "final", self.runs.plan.metric)
+        record = Recorder(self.tracker, "final", self.runs.schedule.metric)
         execution.run(source, {"": dataset}, [*listeners, record])
         _all_done(source, "final runs")
 
@@ -125,7 +125,7 @@ class FinalEvaluation:
         best = max(range(len(valid)), key=lambda index: valid[index])
         self.console.print(f"registering the model of seed {best}, the best on validation", markup=False)
         uri = self._register(self.runs.numbers[best])
-        champion = challenge(self.tracker.store, uri, self.data.name, self.data.dataset, self.runs.plan.metric)
+        champion = challenge(self.tracker.store, uri, self.data.name, self.data.dataset, self.runs.schedule.metric)
         self.console.print(f"{uri}: {champion}", markup=False)
         return uri, champion
 

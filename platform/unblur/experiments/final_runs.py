@@ -12,7 +12,7 @@ from unblur.running.task_list import TaskList
 from unblur.running.work import Assignment
 from unblur.seeds import derive
 from unblur.tracking.names import PER_CONFIGURATION, final_number
-from unblur.training.loop import Plan
+from unblur.training.loop import TrainingSchedule
 from unblur.training.task import OUTCOME, Task
 
 
@@ -29,7 +29,7 @@ class FinalRuns:
     """Of the study; those of the trainings follow from it."""
     seeds: int
     """How many there are."""
-    plan: Plan
+    schedule: TrainingSchedule
     grid: tuple[dict[str, Any], ...] = ()
     """Inference settings, of which each evaluation takes the best."""
 
@@ -62,7 +62,7 @@ class FinalRuns:
 
     def _list(self, task: Callable[[int], Any], done: Callable[[Assignment], bool]) -> TaskList:
         assignments = [Assignment(number, self.params, task(number)) for number in self.numbers]
-        return TaskList(assignments, done, self.plan.metric)
+        return TaskList(assignments, done, self.schedule.metric)
 
     def _training(self, number: int) -> Task:
         return Task(
@@ -70,7 +70,7 @@ class FinalRuns:
             params=self.params,
             # "retrain" and not "final": whoever has results of these seeds can still repeat them
             seed=derive("training", derive("retrain", self.seed, self.configuration), number),
-            plan=self.plan,
+            schedule=self.schedule,
             folder=self.home(number),
             keep=True,
             grid=self.grid,

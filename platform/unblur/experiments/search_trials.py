@@ -7,7 +7,7 @@ from unblur.running.work import Assignment
 from unblur.search.inference_grid import grid
 from unblur.search.study import Study
 from unblur.seeds import derive
-from unblur.training.loop import Plan
+from unblur.training.loop import TrainingSchedule
 from unblur.training.record import TrialRecord
 from unblur.training.task import Task
 
@@ -18,7 +18,7 @@ class SearchTrials:
 
     study: Study
     n_trials: int
-    plan: Plan
+    schedule: TrainingSchedule
     folder: str
 
     @property
@@ -38,7 +38,7 @@ class SearchTrials:
             model=identity.model,
             params=params,
             seed=derive("training", identity.seed, number),
-            plan=self.plan,
+            schedule=self.schedule,
             folder=folder_of(self.folder, number),
             grid=tuple(grid(identity.model, identity.swept, params)),
         )

@@ -114,15 +114,15 @@ class StudyRun:
         if study.missing(options.trials) == 0:
             return
         # of the trials alone: final runs are always evaluated on everyone
-        plan = self.session.plan.model_copy(update={"validation_users": options.validation_users})
-        source = SearchTrials(study, options.trials, plan, under(self.session.home(study.name), "trials"))
+        schedule = self.session.schedule.model_copy(update={"validation_users": options.validation_users})
+        source = SearchTrials(study, options.trials, schedule, under(self.session.home(study.name), "trials"))
         running = {record.number for record in study.records() if record.state == State.RUNNING}
         delete_leftovers(source.folder, running.__contains__)
         data = {"": self._dataset(execution)}
         with self._progress("trial", options.trials, study.records()) as progress:
             listeners: list[Listener] = [
                 progress,
-                Recorder(tracker, "trial", plan.metric),
+                Recorder(tracker, "trial", schedule.metric),
                 DeleteCheckpoints(source.folder),
             ]
             execution.run(source, data, listeners, options.time_budget)
@@ -151,7 +151,7 @@ class StudyRun:
             params=params,
             seed=self.identity.seed,
             seeds=self.session.options.seeds,
-            plan=self.session.plan,
+            schedule=self.session.schedule,
             grid=tuple(grid(self.identity.model, self.identity.swept, params)),
         )
 
@@ -221,7 +221,7 @@ def identity_of(
     validation_users: int | None = None,
 ) -> StudyIdentity:
     """All that makes two searches of a model in this session the same search."""
-    request, plan = session.data.request, session.plan
+    request, schedule = session.data.request, session.schedule
     return StudyIdentity(
         dataset=session.data.digest,
         protocol=request.protocol,
@@ -229,10 +229,10 @@ def identity_of(
         model=model,
         space=space,
         swept=swept or {},
-        metric=plan.metric,
-        epochs=plan.epochs,
-        eval_every=plan.eval_every,
-        patience=plan.patience,
+        metric=schedule.metric,
+        epochs=schedule.epochs,
+        eval_every=schedule.eval_every,
+        patience=schedule.patience,
         validation_users=validation_users,
         artefacts=addresses(needed(model, sampled(space)), session.data.digest, session.options.seed),
         seed=session.options.seed,

@@ -36,7 +36,7 @@ class Diverged(TrainingFailed):
     """The loss stopped being finite; what was evaluated before is as good as ever."""
 
 
-class Plan(BaseModel):
+class TrainingSchedule(BaseModel):
     """How long to train, and what decides."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,32 +71,32 @@ class Outcome:
 def fit(
     model: Recommender[Any],
     dataset: Dataset,
-    plan: Plan,
+    schedule: TrainingSchedule,
     report: Report,
     checkpoints: Checkpoints | None = None,
     workers: Workers = Workers(),  # noqa: B008 - frozen
     grid: Sequence[Settings] = (),
 ) -> Outcome:
-    """Train `model` and leave it with its best weights by `plan.metric` on the validation set.
+    """Train `model` and leave it with its best weights by `schedule.metric` on the validation set.
 
     With a `grid` of settings of inference (`Config.INFERENCE`), each evaluation is that of the best of them, and the
     model is left with the best epoch's. A training with `checkpoints` resumes from their newest sound one. The outcome
-    is of all users, also where the plan's evaluations are of a sample. A loss or scores that are not finite end the
+    is of all users, also where the schedule's evaluations are of a sample. A loss or scores that are not finite end the
     training; TrainingFailed when nothing was evaluated before.
     """
     try:
         if isinstance(model, ClosedFormRecommender):
-            return _fit_at_once(model, with_artefacts(model, dataset), plan, report, workers, grid)
+            return _fit_at_once(model, with_artefacts(model, dataset), schedule, report, workers, grid)
         assert isinstance(model, TrainableRecommender)
-        return Training(model, dataset, plan, report, checkpoints, workers, grid).run()
+        return Training(model, dataset, schedule, report, checkpoints, workers, grid).run()
     except ScoresNotFinite as error:
         raise TrainingFailed(str(error)) from error
 
 
 def fit_for(model: Recommender[Any], dataset: Dataset, epochs: int) -> Outcome:
     """Train `model` for so many epochs and leave it with its last weights, whatever validation says."""
-    plan = Plan(epochs=epochs, eval_every=epochs, patience=epochs)
-    return fit(model, dataset, plan, lambda _: None)
+    schedule = TrainingSchedule(epochs=epochs, eval_every=epochs, patience=epochs)
+    return fit(model, dataset, schedule, lambda _: None)
 
 
 def with_artefacts(model: Recommender[Any], dataset: Dataset) -> Dataset:
@@ -107,7 +107,7 @@ def with_artefacts(model: Recommender[Any], dataset: Dataset) -> Dataset:
 def _fit_at_once(
     model: ClosedFormRecommender[Any],
     dataset: Dataset,
-    plan: Plan,
+    schedule: TrainingSchedule,
     report: Report,
     workers: Workers,
     grid: Sequence[Settings],
@@ -116,12 +116,12 @@ def _fit_at_once(
     model.fit(dataset)
     settings: dict[str, Any] = {}
     if grid:
-        settings, metrics = best_of(grid, model, dataset, plan.metric, workers)
+        settings, metrics = best_of(grid, model, dataset, schedule.metric, workers)
     else:
         metrics = validated(model, dataset, workers)
     facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
-    report(Progress(1, metrics, metrics[plan.metric], settings, facts))
-    return Outcome(1, metrics[plan.metric], metrics, settings)
+    report(Progress(1, metrics, metrics[schedule.metric], settings, facts))
+    return Outcome(1, metrics[schedule.metric], metrics, settings)
 
 
 class Training:
@@ -131,19 +131,19 @@ class Training:
         self,
         model: TrainableRecommender[Any],
         dataset: Dataset,
-        plan: Plan,
+        schedule: TrainingSchedule,
         report: Report,
         checkpoints: Checkpoints | None,
         workers: Workers,
         grid: Sequence[Settings] = (),
     ) -> None:
         dataset = with_artefacts(model, dataset)
-        self.model, self.dataset, self.plan, self.report = model, dataset, plan, report
+        self.model, self.dataset, self.schedule, self.report = model, dataset, schedule, report
         self.checkpoints, self.workers, self.grid = checkpoints, workers, grid
         model.setup(dataset)
         self.efficiency = efficiency(model, dataset, workers)
         self.optimizer = model.optimizer()
-        self.users = sample(dataset, plan.validation_users)
+        self.users = sample(dataset, schedule.validation_users)
         self.average = Average(model, model.config.ema) if model.config.ema else None
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
         self._resume()
@@ -166,9 +166,9 @@ class Training:
 
     def _train(self) -> None:
         started, last_saved = time.monotonic(), time.monotonic()
-        while self.epoch < self.plan.epochs and not self._patience_is_over():
+        while self.epoch < self.schedule.epochs and not self._patience_is_over():
             loss = self.train_epoch()
-            if self.epoch % self.plan.eval_every and self.epoch < self.plan.epochs:
+            if self.epoch % self.schedule.eval_every and self.epoch < self.schedule.epochs:
                 continue
             with self.average.in_place() if self.average else nullcontext():
                 settings, metrics = self._validate()
@@ -183,13 +183,13 @@ class Training:
     def _validate_on_all(self) -> None:
         """The trained model's own metrics, in place of the sample's by which it was chosen."""
         metrics = validated(self.model, self.dataset, self.workers)
-        self.best = replace(self.best, value=metrics[self.plan.metric], metrics=metrics)
+        self.best = replace(self.best, value=metrics[self.schedule.metric], metrics=metrics)
         self.report(Progress(self.epoch, best=self.best.value))
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
         """The settings of inference that do best, if there are several, and the metrics with them."""
         if self.grid:
-            return best_of(self.grid, self.model, self.dataset, self.plan.metric, self.workers, self.users)
+            return best_of(self.grid, self.model, self.dataset, self.schedule.metric, self.workers, self.users)
         return {}, validated(self.model, self.dataset, self.workers, self.users)
 
     def _progress(self, metrics: dict[str, float], loss: float, seconds: float) -> Progress:
@@ -229,13 +229,13 @@ class Training:
         return self.model.batches(self.dataset, self.epoch, self.workers.rank, self.workers.world)
 
     def _keep_best(self, metrics: dict[str, float], settings: dict[str, Any]) -> None:
-        value = metrics[self.plan.metric]
+        value = metrics[self.schedule.metric]
         if value > self.best.value:
             self.best, self.best_weights = Outcome(self.epoch, value, metrics, settings), _copy(self.model)
 
     def _patience_is_over(self) -> bool:
-        evaluated = self.epoch % self.plan.eval_every == 0
-        return evaluated and self.epoch - self.best.epoch >= self.plan.patience
+        evaluated = self.epoch % self.schedule.eval_every == 0
+        return evaluated and self.epoch - self.best.epoch >= self.schedule.patience
 
     def state(self) -> Checkpoint:
         """All that a resumed training needs; on a CPU it shares the memory of the model and its optimiser."""

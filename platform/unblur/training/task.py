@@ -12,7 +12,7 @@ from unblur.files import under, upload, write_json
 from unblur.formatting import gigabytes
 from unblur.models import trained_on
 from unblur.training.checkpoints import Checkpoints
-from unblur.training.loop import Outcome, Plan, TrainingFailed, fit
+from unblur.training.loop import Outcome, TrainingFailed, TrainingSchedule, fit
 from unblur.training.memory import Peak, room
 from unblur.training.report import Progress, Report
 from unblur.training.workers import Workers, best_device, on_best_device
@@ -22,7 +22,7 @@ MODEL, OUTCOME = "model", "outcome.json"
 
 
 class Task(BaseModel):
-    """A model with its parameters and seed, and the plan of its training. Everything but the data."""
+    """A model with its parameters and seed, and the schedule of its training. Everything but the data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +32,7 @@ class Task(BaseModel):
     """Its Config's fields."""
     seed: int
     """Of the initial weights and of every draw in training."""
-    plan: Plan
+    schedule: TrainingSchedule
     """Epochs, evaluations, patience, metric."""
     folder: str
     """Path or URI of the training's own folder: `checkpoints/` while it runs, `model/` afterwards if `keep`."""
@@ -55,7 +55,7 @@ class Task(BaseModel):
             if needs > has:
                 raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
             measured = _with_memory(report, peak, device)
-            outcome = fit(on_best_device(model), dataset, self.plan, measured, checkpoints, workers, self.grid)
+            outcome = fit(on_best_device(model), dataset, self.schedule, measured, checkpoints, workers, self.grid)
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
