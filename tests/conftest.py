@@ -37,6 +37,8 @@ def local_ray() -> Iterator[None]:
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     import ray
 
+    from unblur.experiments.context import WORKERS_ENVIRONMENT
+
     already = ray.is_initialized()
     if not already:
         ray.init(
@@ -45,6 +47,7 @@ def local_ray() -> Iterator[None]:
             object_store_memory=100 << 20,
             log_to_driver=False,
             logging_level="ERROR",
+            runtime_env=WORKERS_ENVIRONMENT,
             # otherwise a busy machine, which hears of a process's death late, takes it for one that cannot be reached
             _system_config={"timeout_ms_task_wait_for_death_info": 60_000},
         )

@@ -1,9 +1,11 @@
 """The jobs as a person runs them: a process of their own, on a small file of interactions."""
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers import ROOT
+from unblur import cli
 
 SPACE = """
 model: cfg_diffrec
@@ -72,6 +75,31 @@ def run() -> Run:
         return subprocess.run(
             command(job, *flags), cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_here(local_ray: None) -> Run:
+    """Run a command in a folder until it ends, in this process and on the Ray that the tests share.
+
+    A process of its own would spend most of its time on imports and on starting Ray.
+    """
+
+    def run(folder: Path, job: str, *flags: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        arguments = [f"jobs/{job}.py", *map(str, flags)]
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", arguments)
+            patch.setenv("COLUMNS", ENVIRONMENT["COLUMNS"])
+            for name in NOT_OURS:
+                patch.delenv(name, raising=False)
+            try:
+                cli.main(job)
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
     return run
 

@@ -7,13 +7,14 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from tests.helpers import ROOT
 from tests.helpers.jobs import Run
 
 from unblur.errors import UserError
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.tune import model_names
 
-MODELS = ["ease", "popularity", "item_knn"]
+MODELS = ["ease", "popularity"]
 TRIALS, SEEDS = 2, 2
 PLAN = [
     "--model",
@@ -30,9 +31,9 @@ PLAN = [
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory, run: Run, data_flags: list[str]) -> tuple[Path, str]:
+def compared(tmp_path_factory: pytest.TempPathFactory, run_here: Run, data_flags: list[str]) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("several")
-    done = run(folder, "tune", *data_flags, *PLAN)
+    done = run_here(folder, "tune", *data_flags, *PLAN)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
@@ -49,14 +50,14 @@ def runs(folder: Path) -> pd.DataFrame:
 
 def test_every_model_got_the_same_budget(compared: tuple[Path, str]) -> None:
     folder, told = compared
-    assert f"equal budget: each of 3 models gets {TRIALS} trials" in told
+    assert f"equal budget: each of 2 models gets {TRIALS} trials" in told
     found = summary(folder)
     assert list(found) == MODELS
     for each in found.values():
         assert sum(each["trials"].values()) == TRIALS
         assert len(each["test"]["ndcg_at_10"]["values"]) == SEEDS
     kinds = runs(folder).groupby(["tags.unblur.kind"]).size()
-    assert kinds.to_dict() == {"study": 3, "trial": 3 * TRIALS, "final": 3 * SEEDS}
+    assert kinds.to_dict() == {"study": 2, "trial": 2 * TRIALS, "final": 2 * SEEDS}
 
 
 def test_the_runs_tell_what_the_report_and_the_compare_view_need(compared: tuple[Path, str]) -> None:
@@ -77,7 +78,7 @@ def test_one_of_them_is_the_champion(compared: tuple[Path, str]) -> None:
     assert said["popularity"] in told
     registered = mlflow.MlflowClient().get_registered_model("unblur-plays")
     aliases = {name: int(version) for name, version in registered.aliases.items()}
-    assert aliases == {"champion": 1, "candidate": 3}
+    assert aliases == {"champion": 1, "candidate": 2}
 
 
 def test_the_table_at_the_end_is_that_of_the_summary(compared: tuple[Path, str]) -> None:
@@ -88,9 +89,9 @@ def test_the_table_at_the_end_is_that_of_the_summary(compared: tuple[Path, str])
         assert f"{test['mean']:.4f} ± {test['std']:.4f}" in row
 
 
-def test_the_report_compares_them(compared: tuple[Path, str], run: Run) -> None:
+def test_the_report_compares_them(compared: tuple[Path, str], run_here: Run) -> None:
     folder, _ = compared
-    done = run(folder, "report", "--dataset", "plays", "--output", "report.html", "--markdown", "report.md")
+    done = run_here(folder, "report", "--dataset", "plays", "--output", "report.html", "--markdown", "report.md")
     assert done.returncode == 0, done.stderr
     text = (folder / "report.md").read_text()
     for model, each in summary(folder).items():
@@ -104,7 +105,7 @@ def test_the_report_compares_them(compared: tuple[Path, str], run: Run) -> None:
         ({"model": "ease,ease"}, "--model names ease more than once"),
         ({"model": "ease,esae"}, "unknown model 'esae'.*Did you mean 'ease'"),
         ({"model": "ease,"}, "unknown model ''"),
-        ({"model": "ease,slim", "search_space": Path("s.yaml")}, "--search-space s.yaml is one model's"),
+        ({"model": "ease,slim", "search_space": ROOT / "search_spaces" / "ease.yaml"}, "ease.yaml is one model's"),
     ],
 )
 def test_refused(options: dict[str, Any], message: str) -> None:

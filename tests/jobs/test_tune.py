@@ -26,10 +26,10 @@ def flags(data_flags: list[str], space: Path) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, run: Run, flags: list[object]) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, run_here: Run, flags: list[object]) -> Path:
     """A folder in which a search has run to its end."""
     folder = tmp_path_factory.mktemp("tune")
-    done = run(folder, "tune", *flags)
+    done = run_here(folder, "tune", *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -88,17 +88,17 @@ def test_nothing_of_ours_is_pickled(finished: Path) -> None:
     assert [path for path in kept if path.suffix in {".pkl", ".pickle", ".pt", ".pth"}] == []
 
 
-def test_finished_it_does_nothing_and_tells_the_same(finished: Path, run: Run, flags: list[object]) -> None:
+def test_finished_it_does_nothing_and_tells_the_same(finished: Path, run_here: Run, flags: list[object]) -> None:
     before, told = runs(finished), summary(finished)
-    again = run(finished, "tune", *flags)
+    again = run_here(finished, "tune", *flags)
     assert again.returncode == 0, again.stderr
     for key in ("study", "best", "test", "trials", "mlflow"):
         assert summary(finished)[key] == told[key]
     assert sorted(runs(finished).run_id) == sorted(before.run_id)
 
 
-def test_evaluate_tells_the_registered_models_figures(finished: Path, run: Run, data_flags: list[str]) -> None:
-    done = run(finished, "evaluate", *data_flags, "--summary", "e.json")
+def test_evaluate_tells_the_registered_models_figures(finished: Path, run_here: Run, data_flags: list[str]) -> None:
+    done = run_here(finished, "evaluate", *data_flags, "--summary", "e.json")
     assert done.returncode == 0, done.stderr
     written = json.loads((finished / "e.json").read_text())
     assert written["model"] == "models:/unblur-plays@champion"
@@ -107,15 +107,15 @@ def test_evaluate_tells_the_registered_models_figures(finished: Path, run: Run, 
     assert any(value == pytest.approx(told) for value in summary(finished)["test"]["ndcg_at_10"]["values"])
 
 
-def test_the_report_tells_the_studys_figures(finished: Path, run: Run) -> None:
-    done = run(finished, "report", "--dataset", "plays", "--output", "report.html", "--markdown", "report.md")
+def test_the_report_tells_the_studys_figures(finished: Path, run_here: Run) -> None:
+    done = run_here(finished, "report", "--dataset", "plays", "--output", "report.html", "--markdown", "report.md")
     assert done.returncode == 0, done.stderr
     assert f"{summary(finished)['test']['ndcg_at_10']['mean']:.4f}" in (finished / "report.md").read_text()
 
 
-def test_more_trials_are_added_and_old_ones_stay(finished: Path, run: Run, flags: list[object]) -> None:
+def test_more_trials_are_added_and_old_ones_stay(finished: Path, run_here: Run, flags: list[object]) -> None:
     old = summary(finished)
-    more = run(finished, "tune", *flags, "--trials", TRIALS + 1, "--trainer", "local")
+    more = run_here(finished, "tune", *flags, "--trials", TRIALS + 1, "--trainer", "local")
     assert more.returncode == 0, more.stderr
     assert sum(summary(finished)["trials"].values()) == TRIALS + 1
     assert summary(finished)["study"] == old["study"]
