@@ -62,7 +62,7 @@ class Study:
     @classmethod
     def recorded(cls, runs: StudyRuns, experiment: str, tracking_uri: str | None) -> Self:
         """The study that MLflow has."""
-        prefix = "test/popularity/"
+        prefix = names.popularity("")
         least = {name.removeprefix(prefix): v for name, v in runs.run.metrics.items() if name.startswith(prefix)}
         return cls(
             name=runs.model,
@@ -210,5 +210,5 @@ def _spelt(metric: str) -> str:
 def _best(runs: StudyRuns) -> Best:
     if trial := runs.best():
         return Best(trial.number, trial.settings, trial.value or 0.0)
-    values = [run.metrics.get(f"valid/best_{runs.metric}", float("nan")) for run in runs.finals]
+    values = [run.metrics.get(names.best(runs.metric), float("nan")) for run in runs.finals]
     return Best(None, runs.finals[0].params if runs.finals else {}, max(values, default=float("nan")))

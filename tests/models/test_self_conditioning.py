@@ -21,6 +21,7 @@ from unblur.diffusion.sampling import plain_chain, reverse_steps
 from unblur.diffusion.schedules import linear_variance
 from unblur.diffusion.self_conditioning import SelfConditioned, WithEstimate
 from unblur.evaluation.ranking import validate
+from unblur.training.loop import with_artefacts
 
 SPLIT = communities()
 MEMBERS = [name for name in models.names() if "self_condition" in models.config_class(name).model_fields]
@@ -130,7 +131,7 @@ def test_with_a_weight_of_zero_it_scores_as_the_model_without(name: str) -> None
     model = trained(name, SPLIT, epochs=2, self_condition=True, dims=(16,))
     plain = models.model_class(name)(model.config.model_copy(update={"self_condition": False}), 120, 40)
     state = {key.replace("network.inner.", "network."): value for key, value in model.state_dict().items()}
-    plain.setup(SPLIT)
+    plain.setup(with_artefacts(plain, SPLIT))
     plain.load_state_dict({key: value for key, value in state.items() if not key.endswith("w_estimate")})
     torch.nn.init.zeros_(model.network.w_estimate)
     found, expected = (scores(each.eval(), SPLIT, [0, 5, 9]) for each in (model, plain))

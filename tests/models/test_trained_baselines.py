@@ -19,13 +19,12 @@ from unblur.models.autoencoders._autoencoder import Autoencoder, Histories, mult
 from unblur.models.factorization import ials
 from unblur.models.factorization._pairwise import Pairwise, sample_negatives
 from unblur.models.factorization.lightgcn import smooth
-from unblur.models.trained import Trained
 from unblur.nn.sparse import from_scipy
 
 SPLIT = communities()
-TRAINED = [name for name in names() if issubclass(models.model_class(name), Trained)]
-AUTOENCODERS = [name for name in TRAINED if issubclass(models.model_class(name), Autoencoder)]
-PAIRWISE = [name for name in TRAINED if issubclass(models.model_class(name), Pairwise)]
+AUTOENCODERS = [name for name in names() if issubclass(models.model_class(name), Autoencoder)]
+PAIRWISE = [name for name in names() if issubclass(models.model_class(name), Pairwise)]
+TRAINED = sorted(AUTOENCODERS + PAIRWISE)
 
 
 def new(name: str, **params: Any) -> Any:

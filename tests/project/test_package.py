@@ -10,7 +10,7 @@ import pytest
 from tests.helpers import ROOT
 from tests.helpers.jobs import environment
 
-HEAVY = ("torch", "ray", "mlflow", "optuna", "pandas", "numpy", "plotly")
+HEAVY = ("torch", "ray", "mlflow", "optuna", "plotly")
 LIGHT = f"""
 import sys
 from unblur import cli

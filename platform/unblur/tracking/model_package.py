@@ -13,7 +13,7 @@ from typing import Any
 import unblur
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
-SCORING = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "torch")
+SCORING = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "torch", "tyro")
 """The libraries that answering needs; searching and training need more."""
 WRITTEN_LATER = ("registered_model_meta", "__pycache__")
 """What MLflow and Python put into a model's folder when they load it."""

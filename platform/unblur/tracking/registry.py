@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unblur import models
+from unblur import environment, models
 from unblur.errors import UserError
 from unblur.models.serving import ServedModel
 from unblur.tracking import model_package, names
@@ -167,11 +167,12 @@ def _global_uri(uri: str) -> Iterator[None]:
     import mlflow
 
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
+    with environment.restored():  # MLflow writes what it is told into the environment too
+        mlflow.set_tracking_uri(uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before)
 
 
 def _create_name(store: Store, name: str) -> None:
