@@ -9,6 +9,7 @@ import subprocess
 import termios
 from pathlib import Path
 
+import pytest
 from tests.helpers.jobs import command, environment
 
 COLUMNS = 80
@@ -38,6 +39,7 @@ def in_terminal(folder: Path, *flags: object) -> tuple[int, str]:
     return job.returncode, ESCAPES.sub("", written.decode("utf-8", "replace")).replace("\r", "\n")
 
 
+@pytest.mark.slow
 def test_the_table_of_a_search(tmp_path: Path, data_flags: list[str], space: Path) -> None:
     plan = ["--trials", 2, "--epochs", 4, "--eval-every", 2, "--seeds", 1, "--concurrency", 1]
     status, written = in_terminal(tmp_path, *data_flags, "--search-space", space, *plan)

@@ -275,6 +275,7 @@ def until(driver: subprocess.Popen[str], line: str) -> None:
     raise AssertionError(driver.stderr.read())
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_driver_and_the_same_command_again(tmp_path: Path) -> None:
     whole = Study.open(identity(), local_url(tmp_path / "plain"))
     run(whole, 7)
