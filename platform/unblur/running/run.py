@@ -58,30 +58,42 @@ def run_tasks(
     reserved = {kind: amount for kind, amount in resources.items() if amount > 0} or ON_THE_HEAD
     with _quiet(slots), stopping_cleanly(stop), _scratch() as folder:
         try:
-            tune.Tuner(
-                tune.with_resources(_patient_cleanup(trainable), reserved),
-                tune_config=tune.TuneConfig(
-                    num_samples=-1,  # as many as the searcher gives: a task begun again is a new trial to Tune
-                    search_alg=SourceSearcher(scheduler),
-                    scheduler=SourceScheduler(scheduler),
-                    time_budget_s=time_budget,
-                    # a trial that waits for workers of its own is not in a report when it is stopped
-                    reuse_actors=bool(reserved.keys() & {"CPU", "GPU"}),
-                    trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}-{trial.trial_id}",
-                ),
-                run_config=tune.RunConfig(
-                    name="tasks",
-                    storage_path=folder,
-                    verbose=0,
-                    stop=SourceStopper(scheduler, watch),
-                    callbacks=[watch],
-                    failure_config=tune.FailureConfig(max_failures=0),  # of a preemption, Tune counts nothing
-                ),
-            ).fit()
+            _tuner(trainable, reserved, scheduler, watch, time_budget, folder).fit()
         finally:
             source.release()
     if scheduler.error is not None:
         raise scheduler.error
+
+
+def _tuner(
+    trainable: Callable[[dict[str, Any]], None],
+    reserved: Mapping[str, float],
+    scheduler: TrialScheduler,
+    watch: TrialWatch,
+    time_budget: float | None,
+    folder: str,
+) -> tune.Tuner:
+    """A Tune run that asks the scheduler for everything: what is next, what is stopped, and when it is over."""
+    return tune.Tuner(
+        tune.with_resources(_patient_cleanup(trainable), dict(reserved)),
+        tune_config=tune.TuneConfig(
+            num_samples=-1,  # as many as the searcher gives: a task begun again is a new trial to Tune
+            search_alg=SourceSearcher(scheduler),
+            scheduler=SourceScheduler(scheduler),
+            time_budget_s=time_budget,
+            # a trial that waits for workers of its own is not in a report when it is stopped
+            reuse_actors=bool(reserved.keys() & {"CPU", "GPU"}),
+            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name="tasks",
+            storage_path=folder,
+            verbose=0,
+            stop=SourceStopper(scheduler, watch),
+            callbacks=[watch],
+            failure_config=tune.FailureConfig(max_failures=0),  # of a preemption, Tune counts nothing
+        ),
+    )
 
 
 def _patient_cleanup(trainable: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
