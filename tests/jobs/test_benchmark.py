@@ -6,6 +6,7 @@ import pytest
 from tests.helpers.jobs import Run
 
 from unblur.benchmarking.result import Result
+from unblur.evaluation.measuring import METRICS
 
 SMALL = ["--hidden", 16, "--users", 400, "--rounds", 2, "--threads", 1, "--steps", 3]
 
@@ -22,7 +23,7 @@ def test_it_measures_everything_and_keeps_it(tmp_path: Path, run: Run) -> None:
     assert all(len(each.seconds) == 2 and min(each.seconds) > 0 for each in result.training.times.values())
     (evaluation,) = result.evaluation
     assert evaluation.steps == 3 and evaluation.largest_difference["textbook"] < 1e-9
-    assert len(evaluation.metrics["ours"]) == 16
+    assert {f"{name}_at_10" for name in METRICS.names()} <= evaluation.metrics["ours"].keys()
     assert result.memory and result.memory.above > 2 * 16 * 1000 * 4  # the weights at least
     assert result.search and [each.concurrency for each in result.search.runs] == [1, 2]
     for each in result.search.runs:
