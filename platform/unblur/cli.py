@@ -6,7 +6,7 @@ import io
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tyro
@@ -82,7 +82,7 @@ def run(
     """
     _know_secrets()
     try:
-        with environment.restored():
+        with environment.restored(), _steps_shown():
             given = _flags(options, args=words, prog=program, description=description)
             log.info("loading PyTorch, Ray and MLflow")
             main(given)
@@ -115,10 +115,20 @@ def _know_secrets() -> None:
     handler.setLevel(logging.WARNING)  # what is below has gone to standard output
     handler.setFormatter(Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    steps = StepsHandler()
+
+
+@contextlib.contextmanager
+def _steps_shown() -> Iterator[None]:
+    """Tell what is being done as long as a command runs; a program that calls it prints nothing afterwards."""
+    steps, before = StepsHandler(), log.level
     steps.setFormatter(Formatter("%(message)s"))
     log.addHandler(steps)
     log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(steps)
+        log.setLevel(before)
 
 
 def _run(name: str, words: Sequence[str] | None, program: str | None) -> None:

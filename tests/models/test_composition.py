@@ -152,10 +152,10 @@ unblur.denoisers.__path__.append(sys.argv[1])
 from tests.helpers.synthetic import communities
 from tests.models.test_contract import scores
 from unblur import models
-from unblur.training.loop import Plan, fit
+from unblur.training.loop import TrainingSchedule, fit
 params = {"denoiser": "linear", "lr": 0.01, "guidance_scale": 2.0}
 model = models.model_class("cfg_diffrec")(models.configure("cfg_diffrec", params, "--set"), 120, 40)
-outcome = fit(model, communities(), Plan(epochs=30, eval_every=30), lambda *_: None)
+outcome = fit(model, communities(), TrainingSchedule(epochs=30, eval_every=30), lambda *_: None)
 assert outcome.metrics["recall_at_5"] > 0.3, outcome
 for wrong in ({"self_condition": True}, {"null_condition": "learned"}, {"dims": [8]}):
     try:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shlex
 import string
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @example(f"5432/{INSIDE}", "{}")
 def test_a_password_that_sqlalchemy_takes(password: str, around: str) -> None:
     url = f"postgresql+psycopg://ann:{password}@db:5432/unblur"
-    assume("@" in password or make_url(url).password is not None)
+    # behind a raw @ a space ends the word, and no driver goes on reading a password there
+    assume(not re.search(r"@.*\s", password) and ("@" in password or make_url(url).password is not None))
     assert INSIDE not in redact(around.format(url))
     assert INSIDE not in redact(shlex.join(["--study-url", url]))
 
