@@ -46,6 +46,8 @@ class PartConfig(BaseModel):
 
     INFERENCE: ClassVar[frozenset[str]] = frozenset()
     """The fields that change scoring alone."""
+    NEEDS: ClassVar[frozenset[str]] = frozenset()
+    """What the data must have for the part to work at all (ORDER, RATINGS)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ class ComposedConfig(BaseModel):
     def of(self, config_class: type[C]) -> C:
         """A part's own parameters."""
         return config_class(**{name: getattr(self, name) for name in config_class.model_fields})
+
+    @classmethod
+    def needs_of_choices(cls) -> dict[tuple[str, str], frozenset[str]]:
+        """What the data must have, of each choosing field and choice."""
+        return {(field, choice): config.NEEDS for field, choice, config in _choices(cls)}
 
     @model_validator(mode="after")
     def _only_of_chosen_parts(self) -> Self:

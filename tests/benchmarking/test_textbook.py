@@ -8,6 +8,7 @@ from tests.helpers.synthetic import communities
 
 from unblur.benchmarking.implementations import Ours, Textbook
 from unblur.benchmarking.options import TEXTBOOK
+from unblur.diffusion.condition import WeightedRows
 from unblur.errors import UserError
 from unblur.models.diffusion._recommender import Examples
 
@@ -47,7 +48,7 @@ def test_same_example_step_and_noise_same_loss(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(model.steps, "draw", lambda size: (t, torch.ones(size)))
     monkeypatch.setattr(textbook.model, "sample_steps", lambda size: (t, torch.full((size,), 1 / 5)))
     rows = x_0.to_sparse_csr()
-    losses = model(Examples(rows, rows))
+    losses = model(Examples(rows, WeightedRows(rows)))
     torch.testing.assert_close(losses.mean().double(), textbook.model.loss(x_0), rtol=1e-5, atol=1e-7)
     kept, counts = model.steps.losses, model.steps.counts
     torch.testing.assert_close(kept[:, :8].double(), textbook.model.loss_history[:, :8], rtol=1e-5, atol=1e-7)

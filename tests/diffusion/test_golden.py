@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from unblur import models
 from unblur.data.dataset import History
+from unblur.diffusion.condition import WeightedRows
 from unblur.diffusion.predictions import PREDICTIONS
 from unblur.diffusion.process import Process
 from unblur.diffusion.samplers import SAMPLERS
@@ -87,7 +88,7 @@ def test_the_loss_of_a_training_step(
     monkeypatch.setattr(model.steps, "draw", lambda size: (t, spread))
     rows = from_scipy(csr_matrix(golden["x_start"].numpy()), model.device)
     with torch.no_grad():
-        close(model(Examples(rows, rows)), golden["loss"] / spread)
+        close(model(Examples(rows, WeightedRows(rows))), golden["loss"] / spread)
     for step in t.unique():
         close(model.steps.losses[step][: int((t == step).sum())], golden["loss"][t == step])
 

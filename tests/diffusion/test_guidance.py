@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.diffusion.guidance import drop_rows, guide, guided
+from unblur.diffusion.condition import WeightedRows
+from unblur.diffusion.guidance import drop_histories, guide, guided
 from unblur.diffusion.guidance._rule import ramp_up
 from unblur.diffusion.ramps import RAMPS
 from unblur.pairings.partial import drop_items
@@ -39,9 +40,9 @@ def test_the_scale_goes_from_one_to_its_end_without_turning(T: int, scale: float
 def test_dropout_of_rows_and_items_keeps_their_shares() -> None:
     torch.manual_seed(0)
     dense = torch.ones(2_000, 20)
-    rows = drop_rows(dense.to_sparse_csr(), 0.3).to_dense()
+    rows = drop_histories(WeightedRows(dense.to_sparse_csr()), 0.3).rows.to_dense()
     assert set(rows.sum(1).tolist()) == {0.0, 20.0}
     assert abs(rows.mean() - 0.7) < 0.03
-    items = drop_items(dense.to_sparse_csr(), 0.4).to_dense()
+    items = drop_items(WeightedRows(dense.to_sparse_csr()), 0.4).rows.to_dense()
     assert abs(items.mean() - 0.6) < 0.02 and 0 < items.sum(1).std() < 4
-    assert drop_rows(dense.to_sparse_csr(), 0).to_dense().equal(dense)
+    assert drop_histories(WeightedRows(dense.to_sparse_csr()), 0).rows.to_dense().equal(dense)

@@ -3,8 +3,10 @@
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from unblur.denoisers import DENOISERS
+from unblur.diffusion.condition import Condition, OrderedItems, WeightedRows
 from unblur.diffusion.denoiser import Conditioning, Denoiser, LearnedNull, LinearEnds
 from unblur.encoders import ENCODERS
 
@@ -15,6 +17,18 @@ def conditioning(encoder: str) -> Conditioning:
     module = ENCODERS.get(encoder)
     own = module.Config()
     return Conditioning(N_ITEMS, module.Encoder.size(N_ITEMS, own), partial(module.Encoder, N_ITEMS, own))
+
+
+def told(encoder: str, history: Tensor) -> Condition:
+    """Sparse histories (B, N_ITEMS) as the encoder reads them; in order of the ids, if it reads an order."""
+    module = ENCODERS.get(encoder)
+    length = module.Encoder.newest(module.Config())
+    if length is None:
+        return WeightedRows(history)
+    there = history.to_dense() > 0
+    ids = torch.where(there, torch.arange(N_ITEMS), N_ITEMS)
+    newest = OrderedItems(ids, N_ITEMS).keep_items(there).tensor[:, -length:]
+    return OrderedItems(newest, N_ITEMS)
 
 
 def network(

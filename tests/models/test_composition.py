@@ -122,7 +122,7 @@ class Network(Layers):
     def hidden(self, projected, t, c):
         return super().hidden(projected * (1 + self.strength), t, c)
 '''
-LINEAR = '''
+AFFINE = '''
 """One linear layer of x_t, the condition and t, as in DreamRec: not the shape of which the chain knows a short cut."""
 import torch
 from torch import nn
@@ -138,14 +138,15 @@ class Network(Denoiser):
         self.encoder = conditioning.make()
         self.layer = nn.Linear(n + conditioning.size + 1, n)
 
-    def encode(self, history):
-        return self.encoder(history).to_dense()
+    def encode(self, condition):
+        vector = self.encoder.read(condition)
+        return vector.to_dense() if vector.is_sparse_csr else vector
 
     def forward(self, x_t, t, c):
         c = x_t.new_zeros(len(x_t), self.layer.in_features - self.layer.out_features - 1) if c is None else c
         return self.layer(torch.cat([x_t, c, t.unsqueeze(1).to(x_t.dtype)], dim=1))
 '''
-USE_LINEAR = """
+USE_AFFINE = """
 import sys
 import unblur.denoisers
 unblur.denoisers.__path__.append(sys.argv[1])
@@ -153,11 +154,15 @@ from tests.helpers.synthetic import communities
 from tests.models.test_contract import scores
 from unblur import models
 from unblur.training.loop import TrainingSchedule, fit
-params = {"denoiser": "linear", "lr": 0.01, "guidance_scale": 2.0}
-model = models.model_class("cfg_diffrec")(models.configure("cfg_diffrec", params, "--set"), 120, 40)
-outcome = fit(model, communities(), TrainingSchedule(epochs=30, eval_every=30), lambda *_: None)
-assert outcome.metrics["recall_at_5"] > 0.3, outcome
-for wrong in ({"self_condition": True}, {"null_condition": "learned"}, {"dims": [8]}):
+params = {"denoiser": "affine", "lr": 0.01, "guidance_scale": 2.0}
+for null in ("zero", "learned"):
+    config = models.configure("cfg_diffrec", {**params, "null_condition": null}, "--set")
+    model = models.model_class("cfg_diffrec")(config, 120, 40)
+    outcome = fit(model, communities(), TrainingSchedule(epochs=30, eval_every=30), lambda *_: None)
+    assert outcome.metrics["recall_at_5"] > 0.3, outcome
+from unblur.denoisers.affine import Network
+for wrong in ({"self_condition": True}, {"encoder": "none", "null_condition": "learned"}, {"dims": [8]}):
+    Network.ATTENDS = "encoder" in wrong  # it would be told something without an encoder
     try:
         models.configure("cfg_diffrec", {**params, **wrong}, "--set")
     except models.UserError as error:
@@ -186,10 +191,11 @@ def test_a_new_denoiser_with_its_own_parameter_is_one_file(tmp_path: Path) -> No
 
 
 def test_a_denoiser_of_another_shape_runs_step_by_step(tmp_path: Path) -> None:
-    (tmp_path / "linear.py").write_text(LINEAR)
+    (tmp_path / "affine.py").write_text(AFFINE)
     done = subprocess.run(
-        [sys.executable, "-c", USE_LINEAR, str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", USE_AFFINE, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("need linear ends, and denoiser = linear has none") == 2
-    assert "dims needs denoiser = cross_attention or dit or mlp; chosen: denoiser = linear" in done.stdout
+    assert "self_condition needs linear ends, and denoiser = affine has none" in done.stdout
+    assert "null_condition = learned needs linear ends or an encoder, and denoiser = affine" in done.stdout
+    assert "dims needs denoiser = cross_attention or dit or mlp; chosen: denoiser = affine" in done.stdout

@@ -54,6 +54,7 @@ def test_bad_configurations_say_what_would_be_right(params: dict, message: str) 
         {"condition_w_min": 0.5, "null_condition": "learned", "guidance_scale": 1.5},
         {**GENERATIVE, "denoiser": "cross_attention", "encoder": "none", "embedding_dim": 16},
         {**GENERATIVE, "encoder": "set_transformer", "embedding_dim": 16},
+        {**GENERATIVE, "encoder": "transformer", "embedding_dim": 16},
         {**GENERATIVE, "denoiser": "dit"},
         {**GENERATIVE, "guidance": "auto", "guidance_scale": 1.5, "p_uncond": 0.0, "samples": 2},
         {**GENERATIVE, "guidance_ramp": "cosine", "guidance_scale": 2.0},
@@ -116,7 +117,7 @@ def test_the_condition_may_have_its_own_recency_weights() -> None:
     model = models.model_class("cfg_diffrec")(config, SPLIT.n_users, SPLIT.n_items)
     rows, condition, *_ = next(model.batches(SPLIT, 0)).examples
     assert (rows.values() == 1).all()
-    assert {round(value, 4) for value in condition.values().tolist()} == {0.2, 0.4, 0.6, 0.8, 1.0}
+    assert {round(value, 4) for value in condition.rows.values().tolist()} == {0.2, 0.4, 0.6, 0.8, 1.0}
 
 
 def test_exponential_weights_grow_by_a_constant_factor() -> None:

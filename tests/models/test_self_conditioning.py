@@ -13,6 +13,7 @@ from tests.models.test_contract import CHANCE, scores, trained
 from torch import Tensor
 
 from unblur import models
+from unblur.diffusion.condition import Condition, WeightedRows
 from unblur.diffusion.denoiser import LinearEnds
 from unblur.diffusion.guided_sampler import GuidedSampler
 from unblur.diffusion.predictions import PREDICTIONS
@@ -51,7 +52,7 @@ def test_without_an_estimate_it_is_the_network_inside(
     network = wrapped(denoiser, encoder, normalize, learned_null).eval()
     x, t, history = inputs
     with torch.no_grad():
-        c = network.encode(history)
+        c = network.encode(networks.told(encoder, history))
         inside = network.inner(x, t, c)
         torch.testing.assert_close(network(x, t, c), inside, rtol=0, atol=0)
         torch.testing.assert_close(network(x, t, WithEstimate(c, torch.zeros(B, N))), inside, rtol=0, atol=0)
@@ -62,7 +63,7 @@ def test_in_training_half_of_the_rows_see_the_first_pass_and_it_has_no_gradient(
     inputs: tuple[Tensor, Tensor, Tensor],
 ) -> None:
     network, (x, t, history) = wrapped().train(), inputs
-    c, shares = network.encode(history), []
+    c, shares = network.encode(WeightedRows(history)), []
     estimate = 3 * network(x, t, c).detach()
     for seed in range(20):
         torch.manual_seed(seed)
@@ -84,12 +85,12 @@ class Recorder(SelfConditioned):
         super().__init__(wrapped().inner)
         self.asked: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
 
-    def encode(self, history: Tensor) -> Any:
-        return history
+    def encode(self, condition: Condition) -> Any:
+        return bool(condition.empty.all())
 
     def forward(self, x_t: Tensor, t: Tensor, c: Any) -> Tensor:
-        c, estimate = c if isinstance(c, WithEstimate) else (c, None)
-        output = torch.sin(x_t + t.unsqueeze(1) + (0 if c is None else 1))
+        nobody, estimate = c if isinstance(c, WithEstimate) else (c, None)
+        output = torch.sin(x_t + t.unsqueeze(1) + (0 if nobody else 1))
         self.asked.append((x_t, t, output, estimate))
         return output
 
@@ -100,7 +101,7 @@ def test_a_chains_step_sees_the_guided_estimate_of_the_step_before(prediction: s
     process = Process(linear_variance(T, 1.0, 0.1, 0.9), T, PREDICTIONS.get(prediction)())
     network = Recorder()
     sampler = GuidedSampler(network, None, reverse_steps(process), [scale] * T, process.to_x0)
-    sampler.plain(torch.randn(B, N), torch.ones(B, N), lambda t: torch.zeros(B, N))
+    sampler.plain(torch.randn(B, N), WeightedRows(torch.ones(B, N).to_sparse_csr()), lambda t: torch.zeros(B, N))
     per_step = 1 if scale == 1 else 2  # passes: guidance away from 1 needs the weak one too
     steps = [network.asked[i : i + per_step] for i in range(0, len(network.asked), per_step)]
     assert len(steps) == T and all(asked[3] is None for asked in steps[0])
@@ -117,7 +118,7 @@ def test_a_network_that_does_not_ask_sees_the_chain_as_ever() -> None:
     network = wrapped().inner.eval()
     process = Process(linear_variance(T, 0.5, 0.01, 0.4), T)
     steps = reverse_steps(process)
-    x, history = torch.randn(B, N), (torch.rand(B, N) < 0.3).float().to_sparse_csr()
+    x, history = torch.randn(B, N), WeightedRows((torch.rand(B, N) < 0.3).float().to_sparse_csr())
     sampler = GuidedSampler(network, None, steps, [1.0] * T, process.to_x0)
     with torch.no_grad():
         c = network.encode(history)

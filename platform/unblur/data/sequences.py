@@ -9,6 +9,15 @@ from scipy.sparse import csr_matrix
 Ints = NDArray[np.int64]
 
 
+def octaves(lengths: Ints) -> list[Ints]:
+    """Places of `lengths` (b,) in groups, shortest first, within which they differ by less than a factor of two.
+
+    Padded to their group's longest, a few histories that are long and many that are short are mostly no padding.
+    """
+    octave = np.ceil(np.log2(np.maximum(lengths, 1))).astype(np.int64)
+    return [np.flatnonzero(octave == each) for each in np.unique(octave)] or [np.arange(0)]
+
+
 @dataclass(frozen=True)
 class Sequences:
     """Items of B users in order of time, oldest first, one user's after the other's.

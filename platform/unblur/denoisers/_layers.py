@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Conditioning, DenoiserConfig, LinearEnds
 from unblur.nn.layers import linear_layer, matrix
 from unblur.nn.onednn import tanh
@@ -30,14 +31,14 @@ class Layers(LinearEnds):
         if self.encoder is not None:
             self.w_condition = matrix(conditioning.size, widths[0], n + conditioning.size)
 
-    def encode(self, history: Tensor) -> Any:
+    def encode(self, condition: Condition) -> Any:
         """The condition's share of the first layer: (B, dims[-1]); None without an encoder."""
-        return self.encoded(history)
+        return self.encoded(condition)
 
-    def encoded(self, history: Tensor) -> Tensor | None:
+    def encoded(self, condition: Condition) -> Tensor | None:
         if self.encoder is None:
             return None
-        vector = self.encoder(history)
+        vector = self.encoder.read(condition)
         return project(vector, self.w_condition) if is_sparse(vector) else vector @ self.w_condition
 
     def hidden(self, projected: Tensor, t: Tensor, c: Any) -> Tensor:

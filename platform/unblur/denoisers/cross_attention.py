@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur.denoisers._layers import Layers
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Conditioning, DenoiserConfig
 from unblur.nn.embedding import EmbeddingConfig
 from unblur.nn.layers import linear_layer, matrix
@@ -47,9 +48,10 @@ class Network(Layers):
         self.value = linear_layer(d, d)
         self.w_attended = matrix(d, config.dims[-1], n + d)
 
-    def encode(self, history: Tensor) -> Attended:
+    def encode(self, condition: Condition) -> Attended:
+        history = condition.rows
         items = F.embedding(history.col_indices(), self.embedding)
-        return Attended(history, self._heads(self.key(items)), self._heads(self.value(items)), self.encoded(history))
+        return Attended(history, self._heads(self.key(items)), self._heads(self.value(items)), self.encoded(condition))
 
     def hidden(self, projected: Tensor, t: Tensor, c: Any) -> Tensor:
         first = self.timed(projected, t)
@@ -62,4 +64,4 @@ class Network(Layers):
         return self.after(first + seen.flatten(1) @ self.w_attended)
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.view(len(x), self.heads, -1)
+        return x.view(len(x), self.heads, x.shape[1] // self.heads)

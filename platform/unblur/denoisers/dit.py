@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Conditioning, DenoiserConfig, LinearEnds
 from unblur.nn.layers import linear_layer, matrix
 from unblur.nn.sparse import project
@@ -37,9 +38,9 @@ class Network(LinearEnds):
             self.w_condition = matrix(conditioning.size, d)
         self.blocks = nn.ModuleList(Block(d) for _ in config.dims)
 
-    def encode(self, history: Tensor) -> Tensor | None:
+    def encode(self, condition: Condition) -> Tensor | None:
         """What is added to the time embedding: (B, width / tokens); None without an encoder."""
-        return None if self.encoder is None else project(self.encoder(history), self.w_condition)
+        return None if self.encoder is None else project(self.encoder.read(condition), self.w_condition)
 
     def hidden(self, projected: Tensor, t: Tensor, c: Any) -> Tensor:
         time = self.time(time_embedding(t).to(projected.dtype))  # (B, d)

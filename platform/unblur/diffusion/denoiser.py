@@ -9,10 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.sampling import LinearNetwork
 from unblur.nn.layers import linear_layer, matrix
 from unblur.nn.onednn import linear
-from unblur.nn.sparse import dropped, normalized, project, row_squares
+from unblur.nn.sparse import dropped, normalized, project
 from unblur.parts import PartConfig
 
 
@@ -39,8 +40,8 @@ class Conditioning:
     """Width of a history."""
     size: int = 0
     """Length of the encoder's vector; 0: there is no encoder."""
-    make: Callable[[], nn.Module] = nn.Identity
-    """A new encoder: (B, size) from sparse histories (B, n_items). The denoiser owns it, and makes it where its own
+    make: Callable[[], Any] = nn.Identity
+    """A new encoder, whose `read` gives (B, size) of a condition. The denoiser owns it, and makes it where its own
     layers begin to take it in, so that a seed draws the same weights whichever encoder is chosen."""
 
 
@@ -53,13 +54,16 @@ class Denoiser(nn.Module, ABC):
     ATTENDS: ClassVar[bool] = False
     """Whether it reads the history's items itself, beside the encoder's vector."""
 
-    def encode(self, history: Tensor) -> Any:
-        """The condition c of sparse histories (B, n_items), computed once for all steps; None for no condition."""
+    def encode(self, condition: Condition) -> Any:
+        """c, what the network makes of B histories, computed once for all steps; None where it is told nothing."""
         return None
 
     @abstractmethod
     def forward(self, x_t: Tensor, t: Tensor, c: Any) -> Tensor:
-        """(B, n) from x_t (B, n), t (B,) int64 from 0 and the condition that `encode` gave, or None (the null one)."""
+        """(B, n) from x_t (B, n), t (B,) int64 from 0 and what `encode` gave.
+
+        Empty histories are the null condition, and None is the same without a learned null.
+        """
 
 
 class LinearEnds(Denoiser):
@@ -107,8 +111,8 @@ class LearnedNull(LinearEnds):
     def ends(self) -> LinearNetwork:
         return self.inner.ends()
 
-    def encode(self, history: Tensor) -> Any:
-        return self.inner.encode(history), (row_squares(history) == 0).unsqueeze(-1)
+    def encode(self, condition: Condition) -> Any:
+        return self.inner.encode(condition), condition.empty.unsqueeze(-1)
 
     def hidden(self, projected: Tensor, t: Tensor, c: Any) -> Tensor:
         inner, empty = (None, projected.new_ones(1)) if c is None else c

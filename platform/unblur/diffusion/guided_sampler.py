@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Denoiser, LinearEnds
 from unblur.diffusion.guidance import guided
 from unblur.diffusion.sampling import Products, Step, hidden_chain, plain_chain
@@ -40,11 +41,10 @@ class GuidedSampler:
         """Whether a step adds noise."""
         return any(step.sigma for step in self.steps)
 
-    def plain(self, x: Tensor, history: Tensor | None, noise: Callable[[int], Tensor]) -> Tensor:
-        """x_0 (B, n) from x (B, n), step by step, given sparse histories (B, n_items); `noise(t)` is step t's."""
+    def plain(self, x: Tensor, condition: Condition | None, noise: Callable[[int], Tensor]) -> Tensor:
+        """x_0 (B, n) from x (B, n), step by step; `noise(t)` is step t's."""
         weaker = self.weak or self.network
-        c = None if history is None else self.network.encode(history)
-        weak_c = self.weak.encode(history) if self.weak and history is not None else None
+        c, weak_c = self.encoded(condition)
         estimate: Tensor | None = None
 
         def predict(x_t: Tensor, t: int) -> Tensor:
@@ -58,18 +58,27 @@ class GuidedSampler:
 
         return plain_chain(dense(x), self.steps, predict, noise)
 
-    def hidden(self, x: Tensor, history: Tensor | None, products: Products) -> Tensor:
+    def hidden(self, x: Tensor, condition: Condition | None, products: Products) -> Tensor:
         """The same; `products` are those of the network's ends."""
         network = self.network
         assert isinstance(network, LinearEnds)
-        c = None if history is None else network.encode(history)
+        c, weak_c = self.encoded(condition)
 
         def hidden(projected: Tensor, t: int) -> Tensor:
             at = torch.tensor([t], device=projected.device)  # one row: its embedding serves the whole block
-            weak, strong = (partial(network.hidden, projected, at, each) for each in (None, c))
+            weak, strong = (partial(network.hidden, projected, at, each) for each in (weak_c, c))
             return guided(weak, strong, self.scales[t])
 
         return hidden_chain(x, self.steps, network.ends(), products, hidden)
+
+    def encoded(self, condition: Condition | None) -> tuple[Any, Any]:
+        """What the strong and the weak pass know: without a weaker network the latter knows nobody's history."""
+        if condition is None:
+            return None, None
+        if self.weak is not None:
+            return self.network.encode(condition), self.weak.encode(condition)
+        guided = any(scale != 1 for scale in self.scales)
+        return self.network.encode(condition), self.network.encode(condition.nobody()) if guided else None
 
 
 def _shown(network: Denoiser, c: Any, estimate: Tensor | None) -> Any:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Denoiser, LinearEnds
 from unblur.nn.layers import matrix
 from unblur.nn.onednn import linear
@@ -34,8 +35,8 @@ class SelfConditioned(Denoiser):
         n, width = inner.ends().w_in.shape
         self.w_estimate = matrix(n, width, 2 * n)
 
-    def encode(self, history: Tensor) -> Any:
-        return self.inner.encode(history)
+    def encode(self, condition: Condition) -> Any:
+        return self.inner.encode(condition)
 
     def forward(self, x_t: Tensor, t: Tensor, c: Any) -> Tensor:
         c, estimate = c if isinstance(c, WithEstimate) else (c, None)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from unblur.diffusion.condition import Condition
 from unblur.registry import modules
 
 ENCODERS = modules("encoder", __name__)
@@ -21,6 +22,25 @@ class Encoder(nn.Module, ABC):
     def size(n_items: int, config: Any) -> int:
         """Length of the vector."""
 
+    @staticmethod
+    def newest(config: Any) -> int | None:
+        """L, if it reads the newest L items of a history in their order; None: it reads weighted rows."""
+        return None
+
+    @staticmethod
+    def kept(config: Any, histories: int, entries: int) -> int:
+        """Roughly how many numbers training keeps, beside the weights, of a batch; entries: of all histories."""
+        return 0
+
+    def read(self, condition: Condition) -> Tensor:
+        """The vectors (B, size) of a condition."""
+        vectors: Tensor = self(condition.tensor)
+        return vectors
+
     @abstractmethod
     def forward(self, history: Tensor) -> Tensor:
-        """Vectors (B, size), dense or sparse CSR, from sparse CSR histories (B, n_items); those of empty rows are 0."""
+        """Vectors (B, size), dense or sparse CSR; those of empty histories are 0.
+
+        history: weighted sparse CSR rows (B, n_items), or ids (B, up to L), newest last, padded on the left with
+        n_items.
+        """

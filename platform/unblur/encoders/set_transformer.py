@@ -39,6 +39,10 @@ class Encoder(encoders.Encoder):
     def size(n_items: int, config: Config) -> int:
         return config.embedding_dim
 
+    @staticmethod
+    def kept(config: Config, histories: int, entries: int) -> int:
+        return 10 * config.embedding_dim * entries
+
     def forward(self, history: Tensor) -> Tensor:
         items = F.embedding(history.col_indices(), self.embedding)  # (nnz, d)
         items = items + torch.tanh(self.mix(self._attend(history, items)))

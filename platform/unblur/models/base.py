@@ -27,6 +27,11 @@ class ModelConfig(BaseModel):
     NEEDS: ClassVar[frozenset[str]] = frozenset()
     """What the data must have for the model to work at all (`models.needs.ORDER`, `RATINGS`)."""
 
+    @classmethod
+    def needs_of_choices(cls) -> dict[tuple[str, str], frozenset[str]]:
+        """What the data must have for single parts, by the choosing field and the choice."""
+        return {}
+
 
 class TrainableConfig(ModelConfig):
     """Base of the Configs of models that the training loop trains."""

@@ -1,7 +1,7 @@
 """What models and parameters need of the data: an order in time, or ratings too low for a hit.
 
 A Config field says so by its metadata, `Annotated[float, Needs(ORDER, neutral=1.0)]`; searches, trainings and ablations
-follow from that. What the whole model needs is its Config's `NEEDS`.
+follow from that. What a whole part or model needs is its Config's `NEEDS`.
 """
 
 from unblur.data.dataset import Dataset
@@ -32,6 +32,14 @@ def unmet(config_class: type[ModelConfig], dataset: Dataset) -> dict[str, Needs]
     return {name: need for name, need in needs.items() if lacking[need.what]}
 
 
+def unserved_choices(config_class: type[ModelConfig], dataset: Dataset) -> dict[tuple[str, str], str]:
+    """The parts, as (field, choice), that the dataset cannot serve, and what it lacks for them."""
+    lacking = _lacking(dataset)
+    return {
+        choice: what for choice, needs in config_class.needs_of_choices().items() for what in needs if lacking[what]
+    }
+
+
 def refuse_unserved(config_class: type[ModelConfig], dataset: Dataset) -> None:
     """UserError for a model that the dataset cannot serve with whatever parameters."""
     for what in sorted(config_class.NEEDS):
@@ -43,12 +51,12 @@ def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:
     """UserError that names the model, or the fields whose values the dataset cannot serve."""
     refuse_unserved(type(config), dataset)
     values = config.model_dump()  # of the parts that are chosen
+    parts = unserved_choices(type(config), dataset)
+    fields = unmet(type(config), dataset)
     for what, refusal in _REFUSALS.items():
-        asked = [
-            f"{name} = {values[name]}"
-            for name, need in unmet(type(config), dataset).items()
-            if need.what == what and values.get(name) not in (None, need.neutral)
-        ]
+        asked = [name for (name, choice), need in parts.items() if need == what and values[name] == choice]
+        asked += [n for n, need in fields.items() if need.what == what and values.get(n) not in (None, need.neutral)]
+        asked = [f"{name} = {values[name]}" for name in asked]
         if asked:
             raise UserError(f"{' and '.join(asked)} needs {refusal}")
 

@@ -44,7 +44,7 @@ def normalized(x: Tensor) -> Tensor:
 
 def with_values(csr: Tensor, values: Tensor) -> Tensor:
     """The sparse CSR matrix with other values at the same places."""
-    return _csr(csr.crow_indices(), csr.col_indices(), values, csr.shape)
+    return csr_tensor(csr.crow_indices(), csr.col_indices(), values, csr.shape)
 
 
 def is_sparse(x: Tensor) -> bool:
@@ -97,10 +97,11 @@ def from_scipy(matrix: csr_matrix, device: torch.device) -> Tensor:
     """A scipy CSR matrix as a torch one of float32, on `device`."""
     parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float32))
     pointers, columns, values = (torch.from_numpy(part).to(device) for part in parts)
-    return _csr(pointers, columns, values, matrix.shape)
+    return csr_tensor(pointers, columns, values, matrix.shape)
 
 
-def _csr(pointers: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+def csr_tensor(pointers: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A sparse CSR matrix of its parts, which are not checked."""
     _warn_in_silence()
     return torch.sparse_csr_tensor(pointers, columns, values, shape, check_invariants=False)
 

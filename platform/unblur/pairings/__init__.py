@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from unblur.data.dataset import History
+from unblur.diffusion.condition import Condition
 from unblur.registry import modules
 
 PAIRINGS = modules("pairing", __name__)
@@ -28,6 +28,6 @@ class Pairing:
         """
         return history, history
 
-    def corrupt(self, condition: Tensor) -> Tensor:
-        """The sparse CSR condition (b, n_items) as a training step shows it."""
+    def corrupt(self, condition: Condition) -> Condition:
+        """The condition as a training step shows it."""
         return condition

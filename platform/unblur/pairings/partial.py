@@ -2,10 +2,9 @@
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from unblur import pairings
-from unblur.nn.sparse import with_values
+from unblur.diffusion.condition import Condition
 from unblur.parts import PartConfig
 
 
@@ -19,13 +18,13 @@ class Config(PartConfig):
 class Pairing(pairings.Pairing):
     """Items are dropped at random, anew in every step."""
 
-    def corrupt(self, condition: Tensor) -> Tensor:
+    def corrupt(self, condition: Condition) -> Condition:
         return drop_items(condition, self.config.condition_dropout)
 
 
-def drop_items(condition: Tensor, probability: float) -> Tensor:
-    """A sparse CSR condition (B, n) with single items set to 0, each with `probability`."""
+def drop_items(condition: Condition, probability: float) -> Condition:
+    """The condition without single items, each with `probability`."""
     if probability == 0:
         return condition
-    values = condition.values()
-    return with_values(condition, values * (torch.rand_like(values) >= probability))
+    places = condition.places
+    return condition.keep_items(torch.rand(places.shape, device=places.device) >= probability)

@@ -7,7 +7,7 @@ above it (`when`), so a dependency cannot be circular. `space.load_space` reads 
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -177,6 +177,14 @@ class SearchSpace(BaseModel):
         enqueue = [{name: value for name, value in entry.items() if name not in fixed} for entry in self.enqueue]
         distinct = [entry for i, entry in enumerate(enqueue) if entry not in enqueue[:i]]
         return self.model_copy(update={"parameters": rest, "fixed": {**self.fixed, **fixed}, "enqueue": distinct})
+
+    def without(self, name: str, values: Collection[Any]) -> Self:
+        """The space in which the choice `name` has none of these values, nor has what is tried first."""
+        parameter = self.parameters[name]
+        assert isinstance(parameter, Choice)
+        rest = parameter.model_copy(update={"values": [v for v in parameter.values if v not in values]})
+        enqueue = [entry for entry in self.enqueue if entry.get(name) not in values]
+        return self.model_copy(update={"parameters": {**self.parameters, name: rest}, "enqueue": enqueue})
 
     def allowed(self, name: str, value: Any) -> list[Any]:
         """The values of parameter `name` that a condition `{name: value}` accepts."""

@@ -1,12 +1,15 @@
 """Guidance: one formula, one convention, and the dropout that makes it possible. One file per rule of the weak pass."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from unblur.nn.sparse import with_values
+from unblur.diffusion.condition import Condition
 from unblur.registry import modules
+
+C = TypeVar("C", bound=Condition)
 
 GUIDANCE = modules("guidance", __name__)
 
@@ -33,13 +36,11 @@ def guided(weak: Callable[[], Tensor], strong: Callable[[], Tensor], scale: floa
     return guide(weak(), strong(), scale)
 
 
-def drop_rows(condition: Tensor, probability: float) -> Tensor:
-    """A sparse CSR condition (B, n) with whole rows set to the null condition (zero), each with `probability`."""
+def drop_histories(condition: C, probability: float) -> C:
+    """The condition with whole histories set to the null condition (empty), each with `probability`."""
     if probability == 0:
         return condition
-    kept = torch.rand(condition.shape[0], device=condition.device) >= probability
-    lengths = condition.crow_indices().diff()
-    return with_values(condition, condition.values() * torch.repeat_interleave(kept, lengths))
+    return condition.keep(torch.rand(condition.empty.shape, device=condition.empty.device) >= probability)
 
 
 def need_unconditional_pass(p_uncond: float, scale: float) -> None:

@@ -3,9 +3,9 @@
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor
 
-from unblur.diffusion.guidance import drop_rows
+from unblur.diffusion.condition import Condition
+from unblur.diffusion.guidance import drop_histories
 from unblur.diffusion.ramps import RAMPS
 from unblur.parts import ORDER, Needs, PartConfig
 from unblur.registry import known
@@ -42,9 +42,9 @@ class Rule:
         """Size, as a share, of a smaller network that makes the weak pass; None: the network without the condition."""
         return None
 
-    def drop(self, condition: Tensor) -> Tensor:
-        """The sparse condition (B, n_items) with the rows that training drops."""
-        return drop_rows(condition, self.config.p_uncond)
+    def drop(self, condition: Condition) -> Condition:
+        """The condition without the histories that training drops."""
+        return drop_histories(condition, self.config.p_uncond)
 
     def scales(self, T: int) -> list[float]:
         """The guidance scales of the steps 0 ... T-1."""

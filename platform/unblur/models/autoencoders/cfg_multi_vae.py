@@ -11,7 +11,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from unblur.diffusion.guidance import drop_rows, guided, need_unconditional_pass
+from unblur.diffusion.condition import WeightedRows
+from unblur.diffusion.guidance import drop_histories, guided, need_unconditional_pass
 from unblur.models.autoencoders import multi_vae
 
 
@@ -38,7 +39,7 @@ class Model(multi_vae.Model):
 
     def corrupted(self, rows: Tensor) -> Tensor:
         kept = super().corrupted(rows)
-        return drop_rows(kept, self.config.p_uncond) if self.training else kept
+        return drop_histories(WeightedRows(kept), self.config.p_uncond).tensor if self.training else kept
 
     def predict(self, rows: Tensor, users: Tensor) -> Tensor:
         conditional = partial(super().predict, rows, users)

@@ -110,6 +110,11 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
                 f"{'a' if conditioned else 'no'} condition, and guidance = {self.guidance} "
                 + ("uses none; take guidance = classifier_free" if conditioned else "needs one; take encoder = bag")
             )
+        if self.newest is not None and getattr(self, "condition_w_min", None) is not None:
+            raise ValueError(
+                f"condition_w_min weighs what is in no order, and encoder = {self.encoder} reads items in theirs; "
+                "leave it out"
+            )
         if self.dislike_weight > 0 and (attends or not self.part("encoder").Encoder.SIGNED):
             field = "denoiser" if attends else "encoder"
             raise ValueError(
@@ -120,12 +125,23 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
 
     @model_validator(mode="after")
     def _wrappers_fit(self) -> Self:
-        wrapped = self.self_condition or getattr(self, "null_condition", "zero") == "learned"
-        if wrapped and not issubclass(self.part("denoiser").Network, LinearEnds):
+        if issubclass(self.part("denoiser").Network, LinearEnds):
+            return self
+        if self.self_condition:
+            raise ValueError(f"self_condition needs linear ends, and denoiser = {self.denoiser} has none")
+        if getattr(self, "null_condition", "zero") == "learned" and self.encoder == "none":
             raise ValueError(
-                f"self_condition and null_condition = learned need linear ends, and denoiser = {self.denoiser} has none"
+                f"null_condition = learned needs linear ends or an encoder, and denoiser = {self.denoiser} with "
+                "encoder = none has neither"
             )
         return self
+
+    @property
+    def newest(self) -> int | None:
+        """L, if the encoder reads the newest L items in their order; None: weighted rows."""
+        encoder = self.part("encoder")
+        length: int | None = encoder.Encoder.newest(self.of(encoder.Config))
+        return length
 
     @property
     def T_prime(self) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Denoiser, LinearEnds
 from unblur.diffusion.guided_sampler import GuidedSampler
 from unblur.diffusion.noise import row_noise
@@ -112,8 +113,8 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
             return losses
         return losses + self.config.triplet_weight * triplet_losses(scores, examples.rows, examples.disliked)
 
-    def _denoised(self, network: Denoiser, x_0: Tensor, t: Tensor, condition: Tensor) -> Denoised:
-        """x_0 (b, dim) noised to the steps t (b,), and what the network makes of it, given conditions (b, n_items)."""
+    def _denoised(self, network: Denoiser, x_0: Tensor, t: Tensor, condition: Condition) -> Denoised:
+        """x_0 (b, dim) noised to the steps t (b,), and what the network makes of it, given the condition."""
         noise = torch.randn_like(x_0)
         x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
         c = network.encode(self.guidance.drop(self.pairing.corrupt(condition)))
@@ -150,7 +151,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         x_0 = self._generated(self.space.start(rows), given, torch.from_numpy(users).to(self.device))
         return self.space.scores(x_0)
 
-    def _generated(self, x_0: Tensor, condition: Tensor | None, users: Tensor) -> Tensor:
+    def _generated(self, x_0: Tensor, condition: Condition | None, users: Tensor) -> Tensor:
         """The mean (b, dim) over the reverse chains from x_{T'} of x_0 (b, dim), which may be sparse."""
         sampler = self._sampler(x_0)
         count = self.config.samples if sampler.draws or self._starts_noised else 1
@@ -158,7 +159,9 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         total = reduce(torch.add, (self._chain(sampler, x_0, condition, users, first) for first in streams))
         return total if count == 1 else total / count
 
-    def _chain(self, sampler: GuidedSampler, x: Tensor, condition: Tensor | None, users: Tensor, stream: int) -> Tensor:
+    def _chain(
+        self, sampler: GuidedSampler, x: Tensor, condition: Condition | None, users: Tensor, stream: int
+    ) -> Tensor:
         """One reverse chain, from T' forward steps at once or from x (b, dim) itself."""
 
         def noise(offset: int) -> Tensor:
@@ -200,6 +203,8 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         """The default; the passes of self-conditioning; vectors for each entry that is attended to; the space's own."""
         config, entries = self.config, int(dataset.train.nnz)
         passes = 3 * config.batch_size * self.n_items if config.self_condition else 0
-        attends = config.part("denoiser").Network.ATTENDS or not config.part("encoder").Encoder.SIGNED
+        encoder = config.part("encoder")
+        attends = config.part("denoiser").Network.ATTENDS
         attended = 10 * getattr(config, "embedding_dim", 0) * entries if attends else 0
-        return super().footprint(dataset) + 4 * (passes + attended) + self.space.footprint(dataset)
+        encoded: int = encoder.Encoder.kept(config.of(encoder.Config), config.batch_size, entries)
+        return super().footprint(dataset) + 4 * (passes + attended + encoded) + self.space.footprint(dataset)

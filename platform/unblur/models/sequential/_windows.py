@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.data.sequences import Sequences
+from unblur.data.sequences import Sequences, octaves
 
 Ints = NDArray[np.int64]
 
@@ -50,7 +50,5 @@ class Windows:
         return (order[start : start + size] for start in range(0, len(order), size))
 
     def buckets(self, rows: Ints) -> list[Ints]:
-        """`rows` (b,) in groups whose lengths differ by less than a factor of two: a batch of a few histories that are
-        long and many that are short is then mostly no padding, and stays the random draw that it is."""
-        octave = np.ceil(np.log2(self.targets[rows])).astype(np.int64)
-        return [rows[octave == each] for each in np.unique(octave)] if len(rows) else [rows]
+        """`rows` (b,) by length, so that little is padding; the batch stays the random draw that it is."""
+        return [rows[places] for places in octaves(self.targets[rows])]
