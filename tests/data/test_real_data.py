@@ -71,7 +71,7 @@ def test_leave_one_out_on_beauty(prepared, data_dir):
     history = dataset.history(with_valid=True).in_order()
     assert dataset.train.nnz == 198_502 - 2 * 22_363
     for row in range(0, dataset.n_users, 100):
-        mine = dataset.items[history.items[history.indptr[row] : history.indptr[row + 1]]].tolist()
+        mine = dataset.items[history.items[history.starts[row] : history.ends[row]]].tolist()
         assert [*mine, *dataset.items[test[row].indices]] == rows[dataset.users[row]]
         assert dataset.items[dataset.valid[row].indices].tolist() == rows[dataset.users[row]][-2:-1]
 

@@ -40,7 +40,7 @@ def test_padded_sequences_are_the_definition(rows: list[list[int]], length: int)
 def test_the_rows_of_a_history_keep_their_order(rows: list[list[int]], data: st.DataObject) -> None:
     users = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1))), dtype=np.int64)
     ragged = History(*part(rows)).rows(users).in_order()
-    bounds = zip(ragged.indptr[:-1], ragged.indptr[1:], strict=True)
+    bounds = zip(ragged.starts, ragged.ends, strict=True)
     assert [ragged.items[start:end].tolist() for start, end in bounds] == [rows[user] for user in users]
 
 
@@ -61,13 +61,13 @@ def test_windows_lie_where_they_are_asked_for(rows: list[list[int]], data: st.Da
     ragged = History(*part(rows)).in_order()
     spans = data.draw(st.lists(st.tuples(*[st.integers(0, len(ragged.items))] * 2).map(sorted), min_size=1))
     starts, ends = np.array(spans, dtype=np.int64).T
-    windows, lengths = ragged.windows(starts, ends, 3)
+    windows, lengths = ragged.stretches(starts, ends).padded(3)
     assert windows.tolist() == loop([ragged.items[start:end].tolist() for start, end in spans], 3)
     assert lengths.tolist() == [min(end - start, 3) for start, end in spans]
 
 
 def test_repeats_stay_where_they_are() -> None:
-    ragged = Sequences(np.array([4, 2, 4, 4]), np.array([0, 3, 4]), N_ITEMS)
+    ragged = Sequences.ragged(np.array([4, 2, 4, 4]), np.array([0, 3, 4]), N_ITEMS)
     assert ragged.padded(4)[0].tolist() == [[7, 4, 2, 4], [7, 7, 7, 4]]
     assert ragged.lengths.tolist() == [3, 1]
 
@@ -75,7 +75,7 @@ def test_repeats_stay_where_they_are() -> None:
 @given(rows=rows, data=st.data())
 def test_events_with_repeats_are_what_is_read(rows: list[list[int]], data: st.DataObject) -> None:
     events = [[*items, *items[:1]] for items in rows]
-    ragged = Sequences(
+    ragged = Sequences.ragged(
         np.array([item for items in events for item in items], dtype=np.int64),
         np.cumsum([0, *map(len, events)]),
         N_ITEMS,
@@ -83,6 +83,16 @@ def test_events_with_repeats_are_what_is_read(rows: list[list[int]], data: st.Da
     users = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1))), dtype=np.int64)
     history = replace(History(*part(rows)), events=ragged).rows(users)
     assert history.sequences(9)[0].tolist() == loop([events[user] for user in users], 9)
+
+
+@given(events=st.lists(st.lists(st.integers(0, N_ITEMS - 1), max_size=9), min_size=1, max_size=6))
+def test_a_history_of_events_has_every_item_where_it_came_first(events: list[list[int]]) -> None:
+    flat = np.array([item for items in events for item in items], dtype=np.int64)
+    history = History.of(Sequences.ragged(flat, np.cumsum([0, *map(len, events)]), N_ITEMS))
+    matrix, rank = part([list(dict.fromkeys(items)) for items in events])
+    assert (history.matrix != matrix).nnz == 0 and history.matrix.has_canonical_format
+    assert history.rank is not None and history.rank.tolist() == rank.tolist()
+    assert history.sequences(12)[0].tolist() == loop(events, 12)
 
 
 def test_data_without_order_are_refused() -> None:

@@ -35,7 +35,7 @@ def test_every_item_but_a_users_first_is_a_target_once(lengths: list[int], lengt
     """Items are numbered through, so that the item before each and its user are known by its number."""
     indptr = np.cumsum([0, *lengths])
     n = int(indptr[-1])
-    windows = Windows.cut(Sequences(np.arange(n), indptr, n), length)
+    windows = Windows.cut(Sequences.ragged(np.arange(n), indptr, n), length)
     seen = []
     for rows in windows.batches(size, np.random.default_rng(0)):
         assert len(rows) <= size

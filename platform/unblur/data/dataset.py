@@ -30,6 +30,18 @@ class History:
     disliked: csr_matrix | None = None
     events: Sequences | None = None
 
+    @classmethod
+    def of(cls, events: Sequences) -> "History":
+        """From items in their order; in the matrix one that is there twice counts where it came first."""
+        owners = np.repeat(np.arange(len(events.lengths)), events.lengths)
+        keys = owners * events.n_items + events.items[events.places]
+        entries, first = np.unique(keys, return_index=True)  # by user, then by item
+        indptr = np.searchsorted(entries, np.arange(len(events.lengths) + 1) * events.n_items)
+        shape = (len(events.lengths), events.n_items)
+        matrix = csr_matrix((np.ones(len(entries), np.float32), entries % events.n_items, indptr), shape=shape)
+        rank = np.searchsorted(np.sort(first), first) - indptr[owners[first]]
+        return cls(matrix, rank.astype(np.int32), events=events)
+
     def rows(self, users: NDArray[np.int64]) -> "History":
         """The histories of `users` (B,), in that order."""
         matrix = self.matrix[users]

@@ -1,6 +1,7 @@
 """Sequences of items: each user's history in order of time, ragged or padded to (B, L)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,47 +21,53 @@ def octaves(lengths: Ints) -> list[Ints]:
 
 @dataclass(frozen=True)
 class Sequences:
-    """Items of B users in order of time, oldest first, one user's after the other's.
+    """B stretches of items in order of time, oldest first: users' histories, or parts of them, which may overlap.
 
-    items: int64 (n,). indptr: int64 (B + 1,), where each user's begin and end in `items`. n_items: the size of the
+    items: int64 (n,). starts, ends: int64 (B,), where each begins and ends in `items`. n_items: the size of the
     catalogue, which is also the id that stands for padding.
     """
 
     items: Ints
-    indptr: Ints
+    starts: Ints
+    ends: Ints
     n_items: int
 
     @classmethod
-    def ordered(cls, matrix: csr_matrix, rank: NDArray[np.int32]) -> "Sequences":
+    def ragged(cls, items: Ints, indptr: Ints, n_items: int) -> Self:
+        """One user's items after the other's, which begin and end at `indptr` (B + 1,)."""
+        return cls(items, indptr[:-1], indptr[1:], n_items)
+
+    @classmethod
+    def ordered(cls, matrix: csr_matrix, rank: NDArray[np.int32]) -> Self:
         """From a binary CSR (B, n_items) and the 0-based rank in time of each entry, aligned with its indices."""
         indptr = matrix.indptr.astype(np.int64)
         items = np.empty(matrix.nnz, dtype=np.int64)
         items[np.repeat(indptr[:-1], np.diff(indptr)) + rank] = matrix.indices
-        return cls(items, indptr, matrix.shape[1])
+        return cls.ragged(items, indptr, matrix.shape[1])
 
     @property
     def lengths(self) -> Ints:
-        """How many items each user has (B,)."""
-        return np.diff(self.indptr)
+        """How many items there are in each (B,)."""
+        return self.ends - self.starts
 
-    def rows(self, users: Ints) -> "Sequences":
-        """The sequences of `users` (B,), in that order."""
-        lengths = self.lengths[users]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        places = np.arange(indptr[-1]) + np.repeat(self.indptr[users] - indptr[:-1], lengths)
-        return Sequences(self.items[places], indptr, self.n_items)
+    def rows(self, rows: Ints | slice) -> Self:
+        """Those of `rows` (b,), in that order."""
+        return self.stretches(self.starts[rows], self.ends[rows])
+
+    def stretches(self, starts: Ints, ends: Ints) -> Self:
+        """Other stretches (b,) of the same items; to keep each within one user is the caller's."""
+        return replace(self, starts=starts, ends=ends)
+
+    @property
+    def places(self) -> Ints:
+        """Where in `items` the items of one after the other are: (sum of lengths,)."""
+        lengths = self.lengths
+        return np.arange(lengths.sum()) + np.repeat(self.ends - np.cumsum(lengths), lengths)
 
     def padded(self, length: int) -> tuple[Ints, Ints]:
-        """The last `length` items of each user (B, length), newest last, padded on the left; and how many (B,)."""
-        return self.windows(self.indptr[:-1], self.indptr[1:], length)
-
-    def windows(self, starts: Ints, ends: Ints, length: int) -> tuple[Ints, Ints]:
-        """The last `length` of items[start:end] (b, length), padded on the left, and how many of them there are (b,).
-
-        starts, ends: int64 (b,), places in `items`; a window is the caller's to keep within one user.
-        """
-        places = ends[:, None] - np.arange(length, 0, -1)
-        inside = places >= starts[:, None]
+        """The last `length` items of each (B, length), newest last, padded on the left; and how many (B,)."""
+        places = self.ends[:, None] - np.arange(length, 0, -1)
+        inside = places >= self.starts[:, None]
         window = np.full(inside.shape, self.n_items, dtype=np.int64)
         window[inside] = self.items[places[inside]]
-        return window, np.minimum(ends - starts, length)
+        return window, np.minimum(self.lengths, length)

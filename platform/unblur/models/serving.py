@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import History
 from unblur.data.sequences import Sequences
@@ -45,14 +44,8 @@ class ServedModel:
             named = ", ".join(sorted(map(str, unknown))[:10])
             log.warning("ignored %d item ids that are not in the catalogue: %s", len(unknown), named)
         events = [[self._column[i] for i in row if i in self._column] for row in rows]
-        known = [np.array(list(dict.fromkeys(columns)), int) for columns in events]
-        orders = [np.argsort(columns) for columns in known]  # the position in time of each column, columns sorted
-        indices = np.concatenate([columns[order] for columns, order in zip(known, orders, strict=True)])
-        starts = np.cumsum([0, *map(len, known)])
-        matrix = csr_matrix((np.ones(len(indices), np.float32), indices, starts), shape=(len(rows), len(self.items)))
         every = np.array([column for columns in events for column in columns], dtype=np.int64)
-        ends = np.cumsum([0, *map(len, events)])
-        return History(matrix, np.concatenate(orders).astype(np.int32), events=Sequences(every, ends, len(self.items)))
+        return History.of(Sequences.ragged(every, np.cumsum([0, *map(len, events)]), len(self.items)))
 
     @cached_property
     def _column(self) -> dict[str, int]:

@@ -1,14 +1,31 @@
 """Pairings: from which part of a history x_0 is made, and from which the condition. One file per choice."""
 
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from unblur.data.dataset import History
+from unblur.data.dataset import Dataset, History
+from unblur.data.sequences import Ints, Sequences
 from unblur.diffusion.condition import Condition
 from unblur.registry import modules
 
 PAIRINGS = modules("pairing", __name__)
+
+
+class Pairs(NamedTuple):
+    """The examples (E,) of an epoch: row i of `shown` is to be generated, given row i of `given`."""
+
+    shown: History
+    """Binary, with ranks that say how recent an entry counts (the newest weighs most). An empty row is no example."""
+    given: History | Sequences
+    """The same, or parts of histories in their order, which may overlap."""
+    users: Ints
+    """Whose they are (E,)."""
+
+    @classmethod
+    def by_user(cls, shown: History, given: History) -> "Pairs":
+        """One example of each user."""
+        return cls(shown, given, np.arange(shown.matrix.shape[0]))
 
 
 class Pairing:
@@ -17,16 +34,19 @@ class Pairing:
     At inference nothing is paired: the condition is the whole history.
     """
 
+    SIGNED: ClassVar[bool] = True
+    """Whether dislikes can be a part of what is divided."""
+
     def __init__(self, config: Any) -> None:
         self.config = config
 
-    def divide(self, history: History, rng: np.random.Generator) -> tuple[History, History]:
-        """What x_0 is made of and what the condition is made of, for all users, once an epoch; rng is the epoch's.
+    def divide(self, history: History, rng: np.random.Generator) -> Pairs:
+        """What x_0 is made of and what the condition is made of, once an epoch; rng is the epoch's."""
+        return Pairs.by_user(history, history)
 
-        Both are binary, with ranks that say how recent an entry counts (the newest weighs most). A user whose x_0 is
-        empty is no example of that epoch.
-        """
-        return history, history
+    def examples(self, dataset: Dataset) -> int:
+        """Roughly how many an epoch has."""
+        return dataset.n_users
 
     def corrupt(self, condition: Condition) -> Condition:
         """The condition as a training step shows it."""

@@ -115,6 +115,11 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
                 f"condition_w_min weighs what is in no order, and encoder = {self.encoder} reads items in theirs; "
                 "leave it out"
             )
+        if self.dislike_weight > 0 and not self.part("pairing").Pairing.SIGNED:
+            raise ValueError(
+                f"dislike_weight = {self.dislike_weight:g} makes x_0 signed, and pairing = {self.pairing} generates "
+                "what was had; leave it out, or take triplet_weight"
+            )
         if self.dislike_weight > 0 and (attends or not self.part("encoder").Encoder.SIGNED):
             field = "denoiser" if attends else "encoder"
             raise ValueError(

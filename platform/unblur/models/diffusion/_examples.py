@@ -1,5 +1,6 @@
 """From histories to a batch: weighted and signed rows of what is generated, and the condition."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from unblur.spaces import Moment
 
 
 class Examples(NamedTuple):
-    """One rank's users of a batch; the tensors are sparse CSR (b, n_items)."""
+    """One rank's examples of a batch; the tensors are sparse CSR (b, n_items)."""
 
     rows: Tensor
     """What x_0 is made of: weighted hits, and with a signed input negative dislikes."""
@@ -27,30 +28,48 @@ class Examples(NamedTuple):
     moment: Moment = Moment(0, 0)
 
 
+Some = NDArray[np.int64] | slice
+
+
 class Rows(NamedTuple):
-    """What x_0 is made of (B, n_items), and the condition: as such rows, or in its order."""
+    """What x_0 is made of (E, n_items), and how conditions of these examples are made; None: of the same rows."""
 
     shown: csr_matrix
-    given: csr_matrix | Sequences
-    newest: int = 0
-    """How many items of a condition in its order are read."""
+    condition: Callable[[Some, torch.device], Condition] | None = None
 
-    def on(self, device: torch.device, users: NDArray[np.int64] | slice = slice(None)) -> tuple[Tensor, Condition]:
-        """Both of `users` on the device; one tensor where both are the same."""
-        rows = from_scipy(self.shown[users], device)
-        if isinstance(self.given, Sequences):
-            sequences = self.given.rows(np.arange(self.shown.shape[0])[users])
-            items, _ = sequences.padded(max(1, min(self.newest, sequences.lengths.max(initial=0))))
-            return rows, OrderedItems(torch.from_numpy(items).to(device), sequences.n_items)
-        return rows, WeightedRows(rows if self.given is self.shown else from_scipy(self.given[users], device))
+    def on(self, device: torch.device, some: Some = slice(None)) -> tuple[Tensor, Condition]:
+        """Both of some examples on the device; one tensor where both are the same."""
+        rows = from_scipy(self.shown[some], device)
+        return rows, WeightedRows(rows) if self.condition is None else self.condition(some, device)
 
 
-def weighted(config: DiffusionConfig, shown: History, given: History, w_min: float | None) -> Rows:
-    """Both histories by recency, with dislikes; w_min: the weight of the condition's oldest entry, if of its own."""
+def weighted(config: DiffusionConfig, shown: History, given: History | Sequences, w_min: float | None) -> Rows:
+    """Rows by recency, with dislikes, and conditions as the encoder reads them.
+
+    w_min: the weight of the condition's oldest entry, if of its own.
+    """
     rows = shown.signed(config.weigh(shown), config.dislike_weight)
     if config.newest is not None:
-        return Rows(rows, given.in_order(), config.newest)
+        return Rows(rows, _in_order(given if isinstance(given, Sequences) else given.in_order(), config.newest))
     if w_min is None and given is shown:
-        return Rows(rows, rows)
-    condition = config.weigh(given) if w_min is None else given.weighted(w_min, 1, config.w_form, config.gamma)
-    return Rows(rows, given.signed(condition, config.dislike_weight))
+        return Rows(rows)
+
+    def weigh(history: History) -> csr_matrix:
+        own = config.weigh(history) if w_min is None else history.weighted(w_min, 1, config.w_form, config.gamma)
+        return history.signed(own, config.dislike_weight)
+
+    if isinstance(given, Sequences):  # parts that overlap are many times their items: they are weighed batch by batch
+        return Rows(rows, lambda some, device: WeightedRows(from_scipy(weigh(History.of(given.rows(some))), device)))
+    matrix = weigh(given)
+    return Rows(rows, lambda some, device: WeightedRows(from_scipy(matrix[some], device)))
+
+
+def _in_order(sequences: Sequences, newest: int) -> Callable[[Some, torch.device], Condition]:
+    """Conditions of their newest items; a batch is as wide as its longest."""
+
+    def condition(some: Some, device: torch.device) -> OrderedItems:
+        chosen = sequences.rows(some)
+        items, _ = chosen.padded(max(1, min(newest, chosen.lengths.max(initial=0))))
+        return OrderedItems(torch.from_numpy(items).to(device), sequences.n_items)
+
+    return condition

@@ -29,7 +29,7 @@ from unblur.diffusion.schedules import SCHEDULES
 from unblur.diffusion.self_conditioning import SelfConditioned
 from unblur.diffusion.step_sampling import StepSampler
 from unblur.diffusion.triplets import triplet_losses
-from unblur.models.base import Batch, TrainableRecommender
+from unblur.models.base import Batch, Operations, TrainableRecommender
 from unblur.models.batching import epoch_rng, shares
 from unblur.models.diffusion._config import DiffusionConfig
 from unblur.models.diffusion._examples import Examples, weighted
@@ -85,12 +85,12 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         rng = epoch_rng(self.seed, epoch)
-        shown, given = self.pairing.divide(dataset.history(), rng)
-        rows = weighted(self.config, shown, given, self.guidance.config.condition_w_min)
+        pairs = self.pairing.divide(dataset.history(), rng)
+        rows = weighted(self.config, pairs.shown, pairs.given, self.guidance.config.condition_w_min)
         disliked = dataset.disliked if self.config.triplet_weight else None
-        users = np.flatnonzero(np.diff(shown.matrix.indptr))
-        for share in shares(users, self.config.batch_size, rng, epoch, rank, world):
-            low = None if disliked is None else from_scipy(disliked[share.rows], self.device)
+        examples = np.flatnonzero(np.diff(pairs.shown.matrix.indptr))
+        for share in shares(examples, self.config.batch_size, rng, epoch, rank, world):
+            low = None if disliked is None else from_scipy(disliked[pairs.users[share.rows]], self.device)
             moment = Moment(share.epoch, share.update)
             yield Batch(Examples(*rows.on(self.device, share.rows), low, moment), share.size)
 
@@ -198,6 +198,11 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         model = cls(config, **extra)
         model.load_state_dict(tensors)
         return model.eval()
+
+    def operations(self, dataset: Dataset) -> Operations:
+        """The default's, which is one example of each user, for the pairing's."""
+        of_users, share = super().operations(dataset), self.pairing.examples(dataset) / max(1, dataset.n_users)
+        return Operations(of_users.products * share, of_users.elements * share)
 
     def footprint(self, dataset: Dataset) -> int:
         """The default; the passes of self-conditioning; vectors for each entry that is attended to; the space's own."""

@@ -28,8 +28,8 @@ class Windows:
         counts = -(-np.maximum(sequences.lengths - 1, 0) // length)
         users = np.repeat(np.arange(len(counts)), counts)
         back = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
-        ends = sequences.indptr[users + 1] - back * length
-        return cls(sequences, np.maximum(ends - length - 1, sequences.indptr[users]), ends)
+        ends = sequences.ends[users] - back * length
+        return cls(sequences, np.maximum(ends - length - 1, sequences.starts[users]), ends)
 
     @property
     def targets(self) -> Ints:
@@ -39,7 +39,7 @@ class Windows:
     def padded(self, rows: Ints) -> tuple[Ints, Ints]:
         """Inputs and targets of windows `rows` (b,), each (b, L) for the longest and padded on the left."""
         width = int(self.targets[rows].max(initial=1))
-        items, _ = self.sequences.windows(self.starts[rows], self.ends[rows], width + 1)
+        items, _ = self.sequences.stretches(self.starts[rows], self.ends[rows]).padded(width + 1)
         inputs, targets = items[:, :-1], items[:, 1:].copy()
         targets[inputs == self.sequences.n_items] = self.sequences.n_items
         return inputs, targets
