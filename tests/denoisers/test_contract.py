@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.helpers.networks import ATTENDING, CONDITIONED, N_ITEMS, PAIRS, conditioned, network, told
 
-from unblur.diffusion.denoiser import LinearEnds
+from unblur.diffusion.denoiser import LearnedNull, LinearEnds
 from unblur.diffusion.guidance import guided
 from unblur.diffusion.predictions import PREDICTIONS
 from unblur.diffusion.process import Process
@@ -39,13 +39,16 @@ def test_shape_time_and_condition(
 ) -> None:
     made, (x, t, history) = network(denoiser, encoder, dims, normalize, learned_null), inputs
     with torch.no_grad():
-        c = made.encode(told(encoder, history))
-        output, null = made(x, t, c), made(x, t, None)
+        condition = told(encoder, history)
+        c = made.encode(condition)
+        output, null = made(x, t, c), made(x, t, made.encode(condition.nobody()))
         assert output.shape == (B, N_ITEMS) and output.isfinite().all()
         assert not made(x, t + 3, c).allclose(output)
+        assert learned_null or null.allclose(made(x, t, None))
         differs = (output - null).abs().amax(dim=1) > 1e-6
         # an empty history is the null condition
-        assert differs.tolist() == [(conditioned(denoiser, encoder) or learned_null) and row != 2 for row in range(B)]
+        told_something = conditioned(denoiser, encoder) or (learned_null and isinstance(made, LearnedNull))
+        assert differs.tolist() == [told_something and row != 2 for row in range(B)]
 
 
 @pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)

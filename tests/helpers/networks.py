@@ -9,14 +9,16 @@ from unblur.denoisers import DENOISERS
 from unblur.diffusion.condition import Condition, OrderedItems, WeightedRows
 from unblur.diffusion.denoiser import Conditioning, Denoiser, LearnedNull, LinearEnds
 from unblur.encoders import ENCODERS
+from unblur.encoders._null import LearnedNullVector
 
 N_ITEMS = 40
 
 
-def conditioning(encoder: str) -> Conditioning:
+def conditioning(encoder: str, learned_null: bool = False) -> Conditioning:
     module = ENCODERS.get(encoder)
     own = module.Config()
-    return Conditioning(N_ITEMS, module.Encoder.size(N_ITEMS, own), partial(module.Encoder, N_ITEMS, own))
+    size, make = module.Encoder.size(N_ITEMS, own), partial(module.Encoder, N_ITEMS, own)
+    return Conditioning(N_ITEMS, size, (lambda: LearnedNullVector(make(), size)) if learned_null else make)
 
 
 def told(encoder: str, history: Tensor) -> Condition:
@@ -44,11 +46,9 @@ def network(
     module = DENOISERS.get(denoiser)
     given = {"dims": dims, "normalize": normalize, "dropout": dropout}
     config = module.Config(**{name: value for name, value in given.items() if name in module.Config.model_fields})
-    made = module.Network(n, config, conditioning(encoder))
-    if learned_null:
-        assert isinstance(made, LinearEnds)
-        made = LearnedNull(made)
-    return made.eval()
+    beside = issubclass(module.Network, LinearEnds)
+    made = module.Network(n, config, conditioning(encoder, learned_null and not beside))
+    return (LearnedNull(made) if learned_null and beside else made).eval()
 
 
 def conditioned(denoiser: str, encoder: str) -> bool:

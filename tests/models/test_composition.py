@@ -33,6 +33,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("encoder", "none"): {"denoiser": "cross_attention"},
     ("guidance", "none"): {"encoder": "none", "pairing": "all"},
     ("space", "clustered_vae"): {"item_embeddings": "svd"},
+    ("loss", "cross_entropy"): {"space": "item_embeddings"},
 }
 """What must be chosen beside a part of a guided model."""
 
@@ -67,12 +68,16 @@ def test_a_wrong_name_is_answered_with_the_nearest(field: str) -> None:
         (
             "cfg_diffrec",
             {"embedding_dim": 8},
-            "embedding_dim needs encoder = bottleneck or set_transformer or",
+            "embedding_dim needs .*encoder = bottleneck or set_transformer or",
         ),
         ("cfg_diffrec", {"embeding_dim": 8}, "unknown parameter 'embeding_dim'. Did you mean 'embedding_dim'"),
         ("diffrec", {"encoder": "bag"}, "take guidance = classifier_free"),
         ("cfg_diffrec", {"encoder": "none"}, "take encoder = bag"),
         ("l_diffrec", {"loss": "multinomial"}, "space = clustered_vae diffuses none; take squared_error"),
+        ("cfg_diffrec", {"loss": "cross_entropy"}, "space = interactions these are x_0; take multinomial"),
+        ("cfg_diffrec", {"denoiser": "linear", "guidance": "auto"}, "take guidance = classifier_free"),
+        ("cfg_diffrec", {"space": "item_embeddings", "dislike_weight": 0.1}, "space = item_embeddings does not know"),
+        ("cfg_diffrec", {"pairing": "prefix_next", "dislike_weight": 0.1}, "pairing = prefix_next does not know"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(model: str, params: dict[str, Any], message: str) -> None:

@@ -66,6 +66,23 @@ class Denoiser(nn.Module, ABC):
         """
 
 
+class Affine(Denoiser):
+    """x_t W + c + o_t, c being what `encode` gives, (B, n) or None: its reverse chain is one map (`affine_chain`)."""
+
+    @property
+    @abstractmethod
+    def weight(self) -> Tensor:
+        """W (n, n)."""
+
+    @abstractmethod
+    def offset(self, t: Tensor) -> Tensor:
+        """o_t (len(t), n)."""
+
+    def forward(self, x_t: Tensor, t: Tensor, c: Any) -> Tensor:
+        output = project(x_t, self.weight) + self.offset(t)
+        return output if c is None else output + c
+
+
 class LinearEnds(Denoiser):
     """x -> w_in -> anything of (t, c) -> out. Its reverse chain runs in hidden space (`sampling`).
 

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -22,6 +23,15 @@ class Denoised:
     """The network's."""
     x_0_hat: Tensor
     """What the output says of x_0; with an objective that has an activation, before it (logits)."""
+    scored: Callable[[Tensor], Tensor] = lambda x_0: x_0
+    """Scores of the items (B, n_items) for an x_0 (B, n)."""
+    denoise: "Callable[[Tensor], Denoised] | None" = None
+    """The same of another x_0 (B, n): noised to the same steps by noise of its own, denoised knowing the same."""
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """What x_0_hat says of the items (B, n_items); made when an objective asks for it."""
+        return self.scored(self.x_0_hat)
 
 
 class Objective(ABC):
@@ -33,16 +43,15 @@ class Objective(ABC):
     """Whether the network must predict x_0 itself."""
     OF_COUNTS: ClassVar[bool] = False
     """Whether x_0 must hold interactions, so that a share of them has a meaning."""
+    OF_SCORES: ClassVar[bool] = False
+    """Whether it moves scores freely, so that x_0 must not be the scores themselves."""
 
-    def __init__(self, prediction: Prediction) -> None:
-        self.prediction = prediction
+    def __init__(self, config: Any, prediction: Prediction) -> None:
+        self.config, self.prediction = config, prediction
 
     @abstractmethod
-    def __call__(self, denoised: Denoised, scores: Tensor, rows: Tensor) -> Tensor:
-        """Unweighted losses (B,).
-
-        scores (B, n_items): what x_0_hat says of the items. rows (B, n_items), sparse CSR: what x_0 was made of.
-        """
+    def __call__(self, denoised: Denoised, rows: Tensor) -> Tensor:
+        """Unweighted losses (B,). rows (B, n_items), sparse CSR: what x_0 was made of."""
 
     def activation(self, x_0: Tensor) -> Callable[[Tensor], Tensor] | None:
         """What turns an output (B, n) into a prediction, given the x_0 (B, n) that a chain starts from."""

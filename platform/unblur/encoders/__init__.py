@@ -32,6 +32,9 @@ class Encoder(nn.Module, ABC):
         """Roughly how many numbers training keeps, beside the weights, of a batch; entries: of all histories."""
         return 0
 
+    def share(self, items: nn.Parameter) -> None:
+        """Read items by these embeddings (n_items, d), if it has embeddings like these."""
+
     def read(self, condition: Condition) -> Tensor:
         """The vectors (B, size) of a condition."""
         vectors: Tensor = self(condition.tensor)

@@ -49,6 +49,11 @@ class Encoder(encoders.Encoder):
         self.items = nn.Parameter(0.02 * torch.randn(n_items, d))
         self.blocks = Transformer(d, config.blocks, config.heads, config.max_length, config.history_dropout)
 
+    def share(self, items: nn.Parameter) -> None:
+        """Positions begin at the embeddings' scale, beside which those of its own would not be heard."""
+        self.items = items
+        nn.init.normal_(self.blocks.positions.weight, 0.0, float(items.detach().std()))
+
     @staticmethod
     def size(n_items: int, config: Config) -> int:
         return config.embedding_dim

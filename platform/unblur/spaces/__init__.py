@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset
+from unblur.diffusion.objective import Denoised
 from unblur.registry import modules
 
 SPACES = modules("space", __name__)
@@ -33,7 +34,9 @@ class Space(nn.Module, ABC):
     """A part of this package: one file with this class, named `Space(n_items, config)`, and its `Config`."""
 
     OF_COUNTS: ClassVar[bool] = False
-    """Whether x_0 holds interactions themselves."""
+    """Whether x_0 holds interactions themselves, and so the scores of items."""
+    SIGNED: ClassVar[bool] = True
+    """Whether dislikes (negative entries) have a meaning in x_0."""
     dim: int
     """Length of x_0."""
 
@@ -57,13 +60,18 @@ class Space(nn.Module, ABC):
     def scores(self, x_0: Tensor) -> Tensor:
         """Scores of all items (b, n_items) for x_0 (b, dim)."""
 
-    def loss(self, diffusion: Tensor, scores: Tensor, target: Target, moment: Moment) -> Tensor:
-        """The training losses (b,), given the diffusion's (b,) and the scores (b, n_items) of the denoised x_0."""
+    def loss(self, diffusion: Tensor, denoised: Denoised, target: Target, moment: Moment) -> Tensor:
+        """The training losses (b,), given the diffusion's (b,)."""
         return diffusion
 
     def footprint(self, dataset: Dataset) -> int:
         """Estimated bytes that `setup` takes."""
         return 0
+
+    @property
+    def item_table(self) -> nn.Parameter | None:
+        """Embeddings of the items (n_items, d), where x_0 is made of such: an encoder may read items by the same."""
+        return None
 
     @property
     def lr(self) -> float | None:

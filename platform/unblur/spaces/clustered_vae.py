@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from unblur import spaces
 from unblur.data.artefacts import Artefact, ItemEmbeddings
 from unblur.data.dataset import Dataset
+from unblur.diffusion.objective import Denoised
 from unblur.nn.clustered_vae import ClusteredVAE
 from unblur.nn.sparse import dropped
 from unblur.parts import PartConfig
@@ -81,10 +82,10 @@ class Space(spaces.Space):
         logits: Tensor = self.vae.decode(x_0)
         return logits
 
-    def loss(self, diffusion: Tensor, scores: Tensor, target: Target, moment: Moment) -> Tensor:
+    def loss(self, diffusion: Tensor, denoised: Denoised, target: Target, moment: Moment) -> Tensor:
         """lambda diffusion + VAE, or diffusion + lambda VAE without the steps' weights, as in the authors' code."""
         x, mean, log_variance = target.details
-        likelihood = (x.clamp(min=0) * F.log_softmax(scores, dim=-1)).sum(-1)
+        likelihood = (x.clamp(min=0) * F.log_softmax(denoised.scores, dim=-1)).sum(-1)
         kl = -(1 + log_variance - mean.square() - log_variance.exp()).sum(-1) / 2
         kl_weight, lambda_ = self.annealed(moment)
         vae: Tensor = kl_weight * kl - likelihood

@@ -22,7 +22,7 @@ class Objective(objective.Objective):
     OF_X0 = True
     OF_COUNTS = True
 
-    def __call__(self, denoised: Denoised, scores: Tensor, rows: Tensor) -> Tensor:
+    def __call__(self, denoised: Denoised, rows: Tensor) -> Tensor:
         # a dislike (negative) has no share
         return -(denoised.x_0.clamp(min=0) * F.log_softmax(denoised.output, dim=-1)).sum(-1)
 

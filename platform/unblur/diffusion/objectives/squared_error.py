@@ -20,7 +20,7 @@ class Objective(objective.Objective):
     code.
     """
 
-    def __call__(self, denoised: Denoised, scores: Tensor, rows: Tensor) -> Tensor:
+    def __call__(self, denoised: Denoised, rows: Tensor) -> Tensor:
         of_x0 = mean_square(denoised.x_0_hat, denoised.x_0)
         if not self.prediction.of_noise:
             return of_x0

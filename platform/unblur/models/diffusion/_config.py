@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from unblur.denoisers import DENOISERS
-from unblur.diffusion.denoiser import LinearEnds
+from unblur.diffusion.denoiser import DenoiserConfig, LinearEnds
 from unblur.diffusion.guidance import GUIDANCE
 from unblur.diffusion.objectives import OBJECTIVES
 from unblur.diffusion.predictions import PREDICTIONS
@@ -93,6 +93,10 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
             raise ValueError(f"prediction = {self.prediction} needs the squared error and noise (noise_scale > 0)")
         if prediction.of_noise and self.schedule == "zero_terminal_snr":
             raise ValueError(f"prediction = eps says nothing of x_0 where all is noise ({self.schedule}); take x0 or v")
+        if objective.OF_SCORES and self.part("space").Space.OF_COUNTS:
+            raise ValueError(
+                f"loss = {self.loss} moves scores freely, and with space = {self.space} these are x_0; take multinomial"
+            )
         if objective.OF_COUNTS and not self.part("space").Space.OF_COUNTS:
             raise ValueError(
                 f"loss = {self.loss} is one of interactions, and space = {self.space} diffuses none; take squared_error"
@@ -115,10 +119,11 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
                 f"condition_w_min weighs what is in no order, and encoder = {self.encoder} reads items in theirs; "
                 "leave it out"
             )
-        if self.dislike_weight > 0 and not self.part("pairing").Pairing.SIGNED:
+        unsigned = [f for f, c in (("space", "Space"), ("pairing", "Pairing")) if not getattr(self.part(f), c).SIGNED]
+        if self.dislike_weight > 0 and unsigned:
             raise ValueError(
-                f"dislike_weight = {self.dislike_weight:g} makes x_0 signed, and pairing = {self.pairing} generates "
-                "what was had; leave it out, or take triplet_weight"
+                f"dislike_weight = {self.dislike_weight:g} makes x_0 signed, which {unsigned[0]} = "
+                f"{getattr(self, unsigned[0])} does not know; leave it out, or take triplet_weight"
             )
         if self.dislike_weight > 0 and (attends or not self.part("encoder").Encoder.SIGNED):
             field = "denoiser" if attends else "encoder"
@@ -130,6 +135,8 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
 
     @model_validator(mode="after")
     def _wrappers_fit(self) -> Self:
+        if self.part("guidance").Guidance(self.of(self.part("guidance").Config)).weak_share is not None:
+            self._has_layers()
         if issubclass(self.part("denoiser").Network, LinearEnds):
             return self
         if self.self_condition:
@@ -140,6 +147,13 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
                 "encoder = none has neither"
             )
         return self
+
+    def _has_layers(self) -> None:
+        if not issubclass(self.part("denoiser").Config, DenoiserConfig):
+            raise ValueError(
+                f"guidance = {self.guidance} takes a network of smaller layers, and denoiser = {self.denoiser} has "
+                "none; take guidance = classifier_free"
+            )
 
     @property
     def newest(self) -> int | None:

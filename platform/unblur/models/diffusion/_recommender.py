@@ -17,14 +17,14 @@ from torch import Tensor
 from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
 from unblur.diffusion.condition import Condition
-from unblur.diffusion.denoiser import Denoiser, LinearEnds
-from unblur.diffusion.guided_sampler import GuidedSampler
+from unblur.diffusion.denoiser import Denoiser
+from unblur.diffusion.guided_sampler import GuidedSampler, Memo
 from unblur.diffusion.noise import row_noise
 from unblur.diffusion.objective import Denoised
 from unblur.diffusion.predictions import PREDICTIONS
 from unblur.diffusion.process import Process
 from unblur.diffusion.samplers import SAMPLERS
-from unblur.diffusion.sampling import Products, reverse_steps, thinned
+from unblur.diffusion.sampling import reverse_steps, thinned
 from unblur.diffusion.schedules import SCHEDULES
 from unblur.diffusion.self_conditioning import SelfConditioned
 from unblur.diffusion.step_sampling import StepSampler
@@ -53,7 +53,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         betas = SCHEDULES.get(config.schedule)(config.T, *bounds) if config.noise_scale > 0 else None
         self.process = Process(betas, config.T, prediction)
         self.steps = StepSampler(config.T, config.time_sampling == "importance")
-        self.objective = config.part("loss").Objective(prediction)
+        self.objective = config.part("loss").Objective(config.of(config.part("loss").Config), prediction)
         self.pairing = config.part("pairing").Pairing(config.of(config.part("pairing").Config))
         self._rule = config.part("guidance")
         rule = self.guidance
@@ -61,10 +61,10 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
             torch.manual_seed(seed)
             space = config.part("space")
             self.space: Space = space.Space(n_items, config.of(space.Config))
-            made = partial(network, config, self.space.dim, n_items, rule.config.null_condition)
+            made = partial(network, config, self.space, n_items, rule.config.null_condition)
             self.network = made()
             self.weak = None if rule.weak_share is None else made(rule.weak_share)
-        self._products: Products | None = None
+        self._memo = Memo()
 
     @property
     def guidance(self) -> Any:
@@ -103,26 +103,34 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         target = self.space.target(examples.rows)
         t, spread = self.steps.draw(len(target.x_0))
         denoised = self._denoised(network, target.x_0, t, examples.condition)
-        scores = self.space.scores(denoised.x_0_hat)
-        losses = self.objective(denoised, scores, examples.rows)
+        losses = self.objective(denoised, examples.rows)
         if self.config.reweight and self.objective.WEIGHTED:
             losses = losses * self.process.weights[t]
         self.steps.record(t, losses.detach())
-        losses = self.space.loss(losses / spread, scores, target, examples.moment)
+        losses = self.space.loss(losses / spread, denoised, target, examples.moment)
         if examples.disliked is None:
             return losses
-        return losses + self.config.triplet_weight * triplet_losses(scores, examples.rows, examples.disliked)
+        return losses + self.config.triplet_weight * triplet_losses(denoised.scores, examples.rows, examples.disliked)
 
     def _denoised(self, network: Denoiser, x_0: Tensor, t: Tensor, condition: Condition) -> Denoised:
         """x_0 (b, dim) noised to the steps t (b,), and what the network makes of it, given the condition."""
         noise = torch.randn_like(x_0)
-        x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
         c = network.encode(self.guidance.drop(self.pairing.corrupt(condition)))
-        if isinstance(network, SelfConditioned):
-            activation = self.objective.activation(x_0) or (lambda output: output)
-            c = network.shown(x_t, t, c, lambda output: self.process.to_x0(activation(output), x_t, t))
-        output: Tensor = network(x_t, t, c)
-        return Denoised(x_0, x_t, noise, t, output, self.process.to_x0(output, x_t, t))
+
+        def denoise(x_0: Tensor, noise: Tensor) -> Denoised:
+            x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
+            known = c
+            if isinstance(network, SelfConditioned):
+                activation = self.objective.activation(x_0) or (lambda output: output)
+                known = network.shown(x_t, t, c, lambda output: self.process.to_x0(activation(output), x_t, t))
+            output: Tensor = network(x_t, t, known)
+            x_0_hat = self.process.to_x0(output, x_t, t)
+            return Denoised(x_0, x_t, noise, t, output, x_0_hat, self.space.scores, another)
+
+        def another(x_0: Tensor) -> Denoised:
+            return denoise(x_0, torch.randn_like(x_0))
+
+        return denoise(x_0, noise)
 
     def optimizer(self) -> torch.optim.Optimizer:
         of_space = list(self.space.parameters())
@@ -134,11 +142,11 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
 
     def train(self, mode: bool = True) -> Self:
         if mode:
-            self._products = None  # they belong to the weights of one evaluation
+            self._memo = Memo()  # what belongs to the weights of one evaluation
         return super().train(mode)
 
     def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
-        self._products = None
+        self._memo = Memo()
         return super().load_state_dict(*arguments, **options)
 
     # inference
@@ -170,19 +178,16 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         start = x
         if self._starts_noised:
             start = self.process.q_sample(dense(x), torch.full_like(users, self.config.T_prime - 1), noise(0))
-        if not sampler.in_hidden_space:
-            return sampler.plain(start, condition, lambda t: noise(t + 1))
-        assert isinstance(self.network, LinearEnds)
-        self._products = self._products or self.network.ends().products()
-        return sampler.hidden(start, condition, self._products)
+        return sampler.run(start, condition, lambda t: noise(t + 1), self._memo)
 
     @property
     def _starts_noised(self) -> bool:
         return self.config.T_prime > 0 and not self.process.noiseless
 
     def _sampler(self, x_0: Tensor) -> GuidedSampler:
-        kept = thinned(self.config.T, self.config.reverse_steps or self.config.T)
-        steps = reverse_steps(self.process, SAMPLERS.get(self.config.sampler), kept)
+        sampler, count = self.config.sampler, self.config.reverse_steps or self.config.T
+        kept = thinned(self.config.T, count)
+        steps = self._memo.get((sampler, count), lambda: reverse_steps(self.process, SAMPLERS.get(sampler), kept))
         scales, activation = self.guidance.scales(self.config.T), self.objective.activation(x_0)
         return GuidedSampler(self.network, self.weak, steps, scales, self.process.to_x0, activation)
 
