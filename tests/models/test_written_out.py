@@ -21,7 +21,7 @@ from unblur.training.loop import Training, TrainingSchedule, with_artefacts
 from unblur.training.workers import Workers
 
 SPLIT = communities(n_users=30)
-RECIPES = ["diffrec", "t_diffrec", "l_diffrec", "lt_diffrec", "cfg_diffrec", "generative_cfg"]
+RECIPES = ["diffrec", "t_diffrec", "l_diffrec", "lt_diffrec", "cfg_diffrec", "generative_cfg", "prospective_cfg"]
 T, S, LOW, HIGH = 5, 0.8, 0.05, 0.6
 LATENT = {"in_dims": [10], "n_groups": 2, "item_embeddings": "svd", "encoder_dropout": 0.0}
 GUIDED = {"guidance_scale": 1.7, "p_uncond": 0.3, "condition_dropout": 0.25}
@@ -55,16 +55,34 @@ class WrittenOut:
             weight.requires_grad_()
         self.latent = self.config.space != "interactions"
         self.guided = self.config.guidance != "none"
+        self.cut = self.config.pairing == "earlier_later"
         self.alpha_bar = alpha_bars(first=not self.latent)
         self.groups = model.space.vae.groups if self.latent else None
 
     def rows(self) -> Tensor:
-        """All users' interactions, weighted by their age (eq. 16)."""
-        low = self.config.w_min
-        place = torch.from_numpy(SPLIT.train_rank / 4.0).float()  # everybody has 5
+        """All users' interactions, weighted by their age: eq. 16, or in the prospective regime gamma^age."""
+        place = torch.from_numpy(SPLIT.train_rank).float()  # everybody has 5
+        if self.cut:
+            return self.placed(self.config.gamma ** (4 - place))
+        return self.placed(self.config.w_min + place / 4 * (1 - self.config.w_min))
+
+    def examples(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """All users' x_0 and condition in the order of the epoch."""
+        rng = np.random.default_rng([3, epoch])
+        cuts = torch.from_numpy(1 + np.floor(rng.random(SPLIT.n_users) * 4)).repeat_interleave(5) if self.cut else None
+        order = rng.permutation(SPLIT.n_users)
+        if cuts is None:
+            return self.rows()[order], self.rows()[order]
+        place = torch.from_numpy(SPLIT.train_rank)
+        later = self.placed((place >= cuts) * self.config.gamma_future ** (place - cuts))
+        earlier = self.placed((place < cuts) * self.config.gamma ** (cuts - 1 - place))
+        return later[order], earlier[order]
+
+    def placed(self, weights: Tensor) -> Tensor:
+        """Dense rows with these weights of all interactions."""
         dense = torch.zeros(SPLIT.n_users, SPLIT.n_items)
         user, item = (torch.from_numpy(each).long() for each in SPLIT.train.nonzero())
-        dense[user, item] = low + place * (1 - low)
+        dense[user, item] = weights.float()
         return dense
 
     def network(self, x_t: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
@@ -72,6 +90,7 @@ class WrittenOut:
         frequencies = torch.exp(-np.log(10_000) * torch.arange(5) / 5)
         angles = t[:, None].float() * frequencies
         time = F.linear(torch.cat([angles.cos(), angles.sin()], 1), w["time.weight"], w["time.bias"])
+        x_t = F.normalize(x_t) if self.config.normalize else x_t
         first = x_t @ w["w_in"] + F.linear(time, w["time_in.weight"], w["time_in.bias"])
         if condition is not None:
             first = first + F.normalize(condition) @ w["w_condition"]
@@ -100,11 +119,13 @@ class WrittenOut:
         return a.sqrt() * x_0 + (1 - a).sqrt() * noise
 
     def step_weights(self, t: Tensor) -> Tensor:
+        if not self.config.reweight:
+            return torch.ones(len(t))
         snr = self.alpha_bar / (1 - self.alpha_bar)
         return torch.where(t == 0, torch.ones(1, dtype=torch.float64), snr[t - 1] - snr[t]).float()
 
-    def losses(self, x: Tensor, p: Tensor, epoch: int, update: int) -> Tensor:
-        """Losses of one batch; the random numbers are drawn here."""
+    def losses(self, x: Tensor, given: Tensor, p: Tensor, epoch: int, update: int) -> Tensor:
+        """Losses of one batch, `given` being the condition's items; the random numbers are drawn here."""
         if self.latent:
             mean, log_variance = self.encode(x)
             x_0 = mean + (log_variance / 2).exp() * torch.randn_like(mean)
@@ -112,7 +133,7 @@ class WrittenOut:
             x_0 = x
         t = torch.multinomial(p, len(x), replacement=True)
         x_t = self.noised(x_0, t, torch.randn_like(x_0))
-        predicted = self.network(x_t, t, self.condition(x))
+        predicted = self.network(x_t, t, self.condition(given))
         diffusion = self.step_weights(t) * (predicted - x_0).square().mean(1) / (T * p[t])
         if not self.latent:
             return diffusion
@@ -162,13 +183,12 @@ def test_a_training_step(name: str) -> None:
     model = made(name)
     written, p = WrittenOut(model), warm(model)
     (batch,) = model.batches(SPLIT, 3)
-    x = batch.examples.rows.to_dense()
-    order = np.random.default_rng([3, 3]).permutation(SPLIT.n_users)
-    torch.testing.assert_close(x, written.rows()[order])
+    x, given = written.examples(epoch=3)
+    torch.testing.assert_close(batch.examples.rows.to_dense(), x)
     torch.manual_seed(5)
     found = model.train()(batch.examples)
     torch.manual_seed(5)
-    expected = written.losses(x, p, epoch=3, update=3)
+    expected = written.losses(x, given, p, epoch=3, update=3)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
     optimizer = model.optimizer()
@@ -200,7 +220,7 @@ def test_what_is_remembered_of_a_step_is_its_loss_before_the_division_by_its_pro
     written, p = WrittenOut(model), warm(model)
     (batch,) = model.batches(SPLIT, 0)
     torch.manual_seed(5)
-    divided = written.losses(batch.examples.rows.to_dense(), p, 0, 0).detach()
+    divided = written.losses(*written.examples(epoch=0), p, 0, 0).detach()
     torch.manual_seed(5)
     t = torch.multinomial(p, SPLIT.n_users, replacement=True)
     torch.manual_seed(5)

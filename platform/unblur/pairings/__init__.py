@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import Dataset, History
 from unblur.data.sequences import Ints, Sequences
@@ -21,6 +22,8 @@ class Pairs(NamedTuple):
     """The same, or parts of histories in their order, which may overlap."""
     users: Ints
     """Whose they are (E,)."""
+    weights: csr_matrix | None = None
+    """`shown` with weights of its own; None: weighed by recency as the model's input is."""
 
     @classmethod
     def by_user(cls, shown: History, given: History) -> "Pairs":

@@ -14,6 +14,7 @@ from unblur.data.sequences import Sequences
 from unblur.diffusion.condition import Condition, OrderedItems, WeightedRows
 from unblur.models.diffusion._config import DiffusionConfig
 from unblur.nn.sparse import from_scipy
+from unblur.pairings import Pairs
 from unblur.spaces import Moment
 
 
@@ -43,12 +44,13 @@ class Rows(NamedTuple):
         return rows, WeightedRows(rows) if self.condition is None else self.condition(some, device)
 
 
-def weighted(config: DiffusionConfig, shown: History, given: History | Sequences, w_min: float | None) -> Rows:
+def weighted(config: DiffusionConfig, pairs: Pairs, w_min: float | None) -> Rows:
     """Rows by recency, with dislikes, and conditions as the encoder reads them.
 
     w_min: the weight of the condition's oldest entry, if of its own.
     """
-    rows = shown.signed(config.weigh(shown), config.dislike_weight)
+    shown, given = pairs.shown, pairs.given
+    rows = shown.signed(config.weigh(shown) if pairs.weights is None else pairs.weights, config.dislike_weight)
     if config.newest is not None:
         return Rows(rows, _in_order(given if isinstance(given, Sequences) else given.in_order(), config.newest))
     if w_min is None and given is shown:

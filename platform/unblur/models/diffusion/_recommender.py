@@ -37,6 +37,7 @@ from unblur.models.diffusion._networks import network
 from unblur.models.files import load_model, save_model
 from unblur.models.needs import refuse_unmet
 from unblur.nn.sparse import dense, from_scipy
+from unblur.pairings import Pairs
 from unblur.spaces import Moment, Space
 
 
@@ -86,7 +87,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         rng = epoch_rng(self.seed, epoch)
         pairs = self.pairing.divide(dataset.history(), rng)
-        rows = weighted(self.config, pairs.shown, pairs.given, self.guidance.config.condition_w_min)
+        rows = weighted(self.config, pairs, self.guidance.config.condition_w_min)
         disliked = dataset.disliked if self.config.triplet_weight else None
         examples = np.flatnonzero(np.diff(pairs.shown.matrix.indptr))
         for share in shares(examples, self.config.batch_size, rng, epoch, rank, world):
@@ -154,7 +155,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
         rule = self.guidance
-        rows, condition = weighted(self.config, history, history, rule.config.condition_w_min).on(self.device)
+        rows, condition = weighted(self.config, Pairs.by_user(history, history), rule.config.condition_w_min).on(self.device)
         given = condition if rule.CONDITIONAL else None
         x_0 = self._generated(self.space.start(rows), given, torch.from_numpy(users).to(self.device))
         return self.space.scores(x_0)
