@@ -69,10 +69,25 @@ def test_who_has_one_item_is_no_example_and_epochs_cut_elsewhere() -> None:
     data = replace(communities(), train=history.matrix, train_rank=history.rank)
     model = models.model_class("prospective_cfg")(models.configure("prospective_cfg", {}, "test"), 4, 6)
     drawn = [next(iter(model.batches(data, epoch))).examples for epoch in range(6)]
-    for rows, condition in ((each.rows.to_dense(), each.condition.to_dense()) for each in drawn):
+    for rows, condition in ((each.rows.to_dense(), each.condition.rows.to_dense()) for each in drawn):
         assert len(rows) == len(condition) == 2
         assert ((rows > 0) ^ (condition > 0)).sum(1).tolist() in ([2, 4], [4, 2])
     assert len({len(each.rows.values()) for each in drawn}) > 1
+
+
+CUTS = [([4], [1]), ([5], [0, 2, 3]), ([5, 0], [2, 3]), ([5, 0, 3], [2])]
+
+
+def test_an_encoder_of_ordered_items_is_told_the_earlier_part_in_its_order() -> None:
+    history = users_of([4, 1], [5, 0, 3, 2])
+    data = replace(communities(), train=history.matrix, train_rank=history.rank)
+    config = models.configure("prospective_cfg", {"encoder": "transformer", "embedding_dim": 8}, "test")
+    model = models.model_class("prospective_cfg")(config, 2, 6)
+    for epoch in range(4):
+        rows, condition, *_ = next(iter(model.batches(data, epoch))).examples
+        for later, items in zip(rows.to_dense(), condition.tensor.tolist(), strict=True):
+            told = [item for item in items if item < 6]
+            assert (told, later.nonzero().flatten().tolist()) in CUTS
 
 
 def test_data_without_order_are_refused_by_recipe_and_part() -> None:

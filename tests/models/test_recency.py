@@ -39,7 +39,10 @@ def test_neutral_weights_need_no_order_and_others_do() -> None:
 @pytest.mark.parametrize("name", [name for name in WEIGHING if "w_form" in config_class(name).model_fields])
 @pytest.mark.parametrize(
     ("params", "message"),
-    [({"w_form": "linear", "gamma": 0.9}, "give geometric"), ({"w_form": "exponential", "w_min": 0}, "w_form = linear")],
+    [
+        ({"w_form": "linear", "gamma": 0.9}, "give geometric"),
+        ({"w_form": "exponential", "w_min": 0}, "w_form = linear"),
+    ],
 )
 def test_parameters_that_would_weigh_nothing_or_fail_are_refused(
     name: str, params: dict[str, Any], message: str
