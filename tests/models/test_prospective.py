@@ -48,17 +48,16 @@ def written_out(history: History, gamma: float, gamma_future: float, rng: np.ran
 def test_both_parts_are_those_of_a_loop_over_users(gamma_future: float) -> None:
     history = dataset().history()
     for epoch in range(3):
-        pairing = Pairing(Config(gamma_future=gamma_future))
-        later, earlier = pairing.divide(history, epoch_rng(0, epoch))
+        pairs = Pairing(Config(gamma_future=gamma_future)).divide(history, epoch_rng(0, epoch))
         x_0, condition = written_out(history, 0.7, gamma_future, epoch_rng(0, epoch))
-        weights = pairing.weigh(later, lambda _: pytest.fail("the later part has weights of its own"))
-        assert_allclose(weights.toarray(), x_0, rtol=1e-6)
-        assert_allclose(earlier.weighted(1, 1, "geometric", 0.7).toarray(), condition, rtol=1e-6)
+        assert pairs.weights is not None and isinstance(pairs.given, History)
+        assert_allclose(pairs.weights.toarray(), x_0, rtol=1e-6)
+        assert_allclose(pairs.given.weighted(1, 1, "geometric", 0.7).toarray(), condition, rtol=1e-6)
 
 
 def test_every_cut_that_leaves_something_on_both_sides_is_as_likely() -> None:
     history = users_of(*[[3, 1, 5, 0]] * 3000)
-    later, earlier = Pairing(Config()).divide(history, np.random.default_rng(0))
+    later, earlier, *_ = Pairing(Config()).divide(history, np.random.default_rng(0))
     counts = np.bincount(np.diff(earlier.matrix.indptr), minlength=5)
     assert counts[0] == counts[4] == 0 and (abs(counts[1:4] - 1000) < 4 * np.sqrt(1000)).all()
     assert_array_equal((later.matrix + earlier.matrix).toarray(), history.matrix.toarray())

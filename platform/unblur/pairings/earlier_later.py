@@ -37,7 +37,7 @@ class Pairing(partial.Pairing):
         behind = history.rank - cuts  # places behind the cut; negative before it
         later, earlier = _part(history, behind >= 0, behind), _part(history, behind < 0, history.rank)
         weights = later.matrix.copy()
-        weights.data = np.power(self.config.gamma_future, later.rank).astype(np.float32)
+        weights.data = np.power(self.config.gamma_future, behind[behind >= 0]).astype(np.float32)
         return Pairs.by_user(later, earlier)._replace(weights=weights)
 
 

@@ -155,7 +155,9 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
         rule = self.guidance
-        rows, condition = weighted(self.config, Pairs.by_user(history, history), rule.config.condition_w_min).on(self.device)
+        rows, condition = weighted(self.config, Pairs.by_user(history, history), rule.config.condition_w_min).on(
+            self.device
+        )
         given = condition if rule.CONDITIONAL else None
         x_0 = self._generated(self.space.start(rows), given, torch.from_numpy(users).to(self.device))
         return self.space.scores(x_0)
