@@ -20,6 +20,7 @@ from unblur.nn.sparse import from_scipy
 PLAIN = communities()
 RATED = with_dislikes(PLAIN)
 MEMBERS = [name for name in models.names() if "dislike_weight" in models.config_class(name).model_fields]
+MEMBERS = [name for name in MEMBERS if getattr(models.configure(name, {}, "test"), "space", "") != "item_embeddings"]
 WEIGHTS = [{"dislike_weight": 0.5}, {"triplet_weight": 0.5}]
 CPU = torch.device("cpu")
 

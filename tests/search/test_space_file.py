@@ -193,7 +193,9 @@ def test_shipped_spaces_fit_their_models(path: Path) -> None:
     if "noise_min" in parameters:
         assert max(parameters["noise_min"].corners) < min(parameters["noise_max"].corners), "min < max by construction"
         assert space.enqueue, "sensible starting configurations"
-    assert "T" not in parameters or max(parameters["T"].corners) <= 10
+    affine = config_class(path.stem).model_fields.get("denoiser")  # whose chain costs as much with any number of steps
+    if affine is None or affine.default != "linear":
+        assert "T" not in parameters or max(parameters["T"].corners) <= 10
 
 
 def test_cfg_diffrec_reaches_both_regimes() -> None:

@@ -1,0 +1,103 @@
+"""Diffusion on item embeddings, guided by a history in its order: promises, chains, and what is learned."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.helpers.promises import BrokenDiffusion, of_diffusion
+from tests.helpers.synthetic import chains
+
+from unblur import models
+from unblur.diffusion.guided_sampler import GuidedSampler
+from unblur.evaluation.ranking import validate
+from unblur.models.diffusion._config import DiffusionConfig
+from unblur.models.diffusion._recommender import DiffusionRecommender
+from unblur.training.loop import TrainingSchedule, fit
+
+DATA = chains()
+RECIPES = [
+    name
+    for name in models.names()
+    if issubclass(models.config_class(name), DiffusionConfig)
+    and models.configure(name, {}, "test").space == "item_embeddings"
+]
+SMALL: dict[str, Any] = {"embedding_dim": 16, "max_length": 8, "batch_size": 32, "T": 20, "noise_max": 0.4}
+
+
+def made(name: str, **params: Any) -> DiffusionRecommender:
+    config = models.configure(name, {**SMALL, **params}, "test")
+    model: DiffusionRecommender = models.model_class(name)(config, DATA.n_users, DATA.n_items)
+    return model.eval()
+
+
+def test_there_are_such_recipes() -> None:
+    assert "dreamrec" in RECIPES
+
+
+@pytest.mark.parametrize("promise", of_diffusion)
+@pytest.mark.parametrize("name", RECIPES)
+def test_promises(name: str, promise: str) -> None:
+    assert not of_diffusion[promise](made(name, **guided(name)), DATA)
+
+
+@pytest.mark.parametrize("promise", of_diffusion)
+def test_each_promise_fails_on_a_model_that_breaks_it(promise: str) -> None:
+    config = made("dreamrec", **guided("dreamrec")).config
+    assert of_diffusion[promise](BrokenDiffusion(config, DATA.n_users, DATA.n_items, breaks=promise).eval(), DATA)
+
+
+def guided(name: str) -> dict[str, Any]:
+    """So many are told nothing that a batch of a few has one of them, and a weak pass that counts."""
+    fields = models.configure(name, {}, "test").model_dump()
+    return {"p_uncond": 0.5, "guidance_scale": 3.0} if "p_uncond" in fields else {}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_learns_what_follows_what(name: str) -> None:
+    """Every item has one successor."""
+    model = made(name, lr=0.01, history_dropout=0.0, embedding_dim=32)
+    fit(model, DATA, TrainingSchedule(epochs=30, eval_every=30, patience=30), lambda _: None)
+    assert validate(model, DATA).metrics()["recall_at_1"] > 0.8
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("sampler", ["posterior_mean", "ancestral", "ddim"])
+def test_a_model_scores_as_its_plain_chain_does(name: str, sampler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, users = made(name, sampler=sampler, **guided(name)), np.arange(DATA.n_users)
+    fast = model.score(DATA.history(), users)
+    monkeypatch.setattr(GuidedSampler, "affine", False)
+    torch.testing.assert_close(model.score(DATA.history(), users), fast, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_settings_of_inference_are_those_of_a_model_made_with_them(name: str) -> None:
+    """Swept on one network, whose maps are kept between the settings."""
+    model, users = made(name), np.arange(DATA.n_users)
+    of_guidance = {key: value for key, value in guided(name).items() if key != "p_uncond"}
+    for sampler, steps, more in (("ancestral", 3, {}), ("ddim", 3, {}), ("ddim", 5, of_guidance)):
+        settings = {"sampler": sampler, "reverse_steps": steps, **more}
+        model.infer_with(settings)
+        fresh = made(name, **settings)
+        fresh.load_state_dict(model.state_dict())
+        assert model.score(DATA.history(), users).equal(fresh.score(DATA.history(), users))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_history_and_targets_have_the_same_embeddings(name: str) -> None:
+    model = made(name)
+    shared = [key for key, value in model.state_dict().items() if value.data_ptr() == model.space.items.data_ptr()]
+    assert len(shared) == 2 and sum(p is model.space.items for p in model.parameters()) == 1
+
+
+def test_chains_of_several_samples_are_averaged_also_as_one_map() -> None:
+    """What is left of the noise is the less, the more samples there are."""
+    spreads = []
+    for samples in (1, 25):
+        scores = []
+        for seed in range(3):
+            model = made("dreamrec", sampler="ancestral", samples=samples)
+            model.seed = seed
+            scores.append(model.score(DATA.history().rows(np.arange(8)), np.arange(8)))
+        spreads.append(float(torch.stack(scores).std(0).mean()))
+    assert 0 < spreads[1] < spreads[0] / 3
