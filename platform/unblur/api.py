@@ -67,7 +67,7 @@ def load_data(data: Data = "sample", *, console: Console = SILENT, **flags: Any)
         (2000, 1000)
     """
     options = _options(PrepareOptions, data, flags)
-    return prepare_data(options.data, absolute(str(options.storage)), options.data_dir, console)
+    return prepare_data(options.data, absolute(options.storage), options.data_dir, console)
 
 
 @overload

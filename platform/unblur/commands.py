@@ -35,9 +35,10 @@ def tune(options: SearchOptions, console: Console) -> None:
 
 def prepare(options: PrepareOptions, console: Console) -> None:
     """Find or download a dataset, filter and split it, and say what was done."""
+    from unblur.data.download import local_folder
     from unblur.data.prepare import prepare
 
-    prepared = prepare(options.data, options.data_dir, options.storage)
+    prepared = prepare(options.data, options.data_dir, local_folder(options.storage))
     for line in [*prepared.report, f"digest {prepared.digest}", f"in {prepared.folder}"]:
         console.print(line, markup=False)
 

@@ -9,7 +9,7 @@ from tests.helpers.synthetic import communities
 
 from unblur.data.artefacts import ItemEmbeddings, address
 from unblur.errors import UserError
-from unblur.experiments.artefacts import addresses, needed, with_artefacts
+from unblur.experiments.artefacts import addresses, needed, with_shared_artefacts
 from unblur.models.diffusion import l_diffrec
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
@@ -44,10 +44,10 @@ def test_the_engine_makes_each_once_and_the_trainings_find_it(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artefacts, execution = [ItemEmbeddings("svd"), ItemEmbeddings("lightgcn")], Execution(Resources())
-    first = with_artefacts(SPLIT, artefacts, 0, str(tmp_path), execution)
+    first = with_shared_artefacts(SPLIT, artefacts, 0, str(tmp_path), execution)
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
     assert len(files) == 2
-    again = with_artefacts(SPLIT, artefacts, 0, str(tmp_path), Execution(Resources(), "local", 0))
+    again = with_shared_artefacts(SPLIT, artefacts, 0, str(tmp_path), Execution(Resources(), "local", 0))
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
     here = provided(SPLIT, artefacts, 0, fit_for)
     for name, array in first.artefacts.items():

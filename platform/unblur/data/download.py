@@ -19,6 +19,14 @@ def directory(data_dir: Path | None) -> Path:
     return Path(data_dir or os.environ.get("UNBLUR_DATA_DIR") or DEFAULT).expanduser().absolute()
 
 
+def local_folder(storage: str) -> Path:
+    """The folder of all prepared data: the storage, or the data directory where that is a bucket.
+
+    They are read through a memory map, which wants a disk.
+    """
+    return directory(None) if "://" in storage else Path(storage).expanduser().absolute()
+
+
 def find(preset: Preset, data_dir: Path | None) -> tuple[Path, ...]:
     """The raw files of the first form that is complete, downloaded if none is and the preset knows where from.
 

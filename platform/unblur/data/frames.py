@@ -5,19 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from unblur.data.download import directory
+from unblur.data.download import local_folder
 from unblur.files import replacing
 
 
 def written(frame: pd.DataFrame, storage: str) -> Path:
     """The Parquet file of `frame` below `storage`, written once: the same rows and columns are the same file.
 
-    A bucket's frames lie in the local data directory. The name of the dataset is `frame`, or `frame.attrs["name"]`.
+    A bucket's frames lie in the data directory. The name of the dataset is `frame`, or `frame.attrs["name"]`.
     """
-    root = directory(None) if "://" in storage else Path(storage)
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()
     digest = sha256(repr(list(frame.columns)).encode() + rows).hexdigest()[:16]
-    file = root.absolute() / "frames" / digest / f"{frame.attrs.get('name', 'frame')}.parquet"
+    file = local_folder(storage) / "frames" / digest / f"{frame.attrs.get('name', 'frame')}.parquet"
     if not file.exists():
         with replacing(file) as partial:
             frame.to_parquet(partial, index=False)

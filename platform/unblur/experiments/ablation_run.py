@@ -17,7 +17,7 @@ from unblur.data.request import DataRequest
 from unblur.errors import RunFailed
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.ablation import Ablation, Measured, Part
-from unblur.experiments.artefacts import needed, with_artefacts
+from unblur.experiments.artefacts import needed, with_shared_artefacts
 from unblur.experiments.cell_record import CellRecord, best_cell
 from unblur.experiments.cells import CellRun, CellTest, CellTraining, projection
 from unblur.experiments.forecast import plan_execution
@@ -162,7 +162,7 @@ class AblationRun:
         same = [each for each in left if each.cell.data == run.cell.data]
         artefacts = {each.name: each for mine in same for each in needed(mine.cell.model, [mine.cell.params])}
         dataset = self.datasets[run.cell.data].dataset
-        return with_artefacts(dataset, artefacts.values(), ARTEFACT_SEED, self.root, execution)
+        return with_shared_artefacts(dataset, artefacts.values(), ARTEFACT_SEED, self.root, execution)
 
     @property
     def _metric(self) -> str:

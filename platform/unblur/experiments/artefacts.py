@@ -59,7 +59,7 @@ def addresses(artefacts: Iterable[Artefact], digest: str, seed: int) -> dict[str
     return {each.name: address(each, digest, seed) for each in artefacts}
 
 
-def with_artefacts(
+def with_shared_artefacts(
     dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str, execution: Execution
 ) -> Dataset:
     """The dataset with these artefacts, made where the storage `root` has them not yet; RunFailed when that fails."""

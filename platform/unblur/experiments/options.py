@@ -1,7 +1,7 @@
 """Options of the experiments; their fields are the command line's flags."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,8 +12,10 @@ from unblur.experiments.early import check_names
 from unblur.options import Options, listed
 from unblur.registry import modules
 
+if TYPE_CHECKING:
+    from unblur.running.work import Trainer  # late: help alone need not wait for torch
+
 Gpus = Annotated[float, Field(ge=0)] | Literal["auto"]
-Trainer = Literal["local", "ray"]
 
 
 MODELS = modules("model", "unblur.models")
@@ -26,13 +28,18 @@ def _metrics() -> list[str]:
     return objectives()
 
 
-class StorageFlags(Options):
-    """Places that are read and written."""
+class DataPlaces(Options):
+    """Where data are read and kept."""
 
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: str = "./unblur-runs"
     """Folder or s3://bucket/prefix for prepared data, checkpoints and results."""
+
+
+class StorageFlags(DataPlaces):
+    """Places that are read and written."""
+
     tracking_uri: str | None = None
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
 
@@ -74,7 +81,7 @@ class ClusterFlags(Options):
     dry_run: bool = False
     """Say what would be done, and stop."""
 
-    def trial_trainer(self, gpus: float) -> Trainer:
+    def trial_trainer(self, gpus: float) -> "Trainer":
         """Where a training runs whose workers get so many GPUs each."""
         if self.trainer != "auto":
             return self.trainer
@@ -111,7 +118,7 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
         """What is trained, in words."""
         return f"{self.seeds} seed(s) of at most {self.epochs} epochs"
 
-    def final_trainer(self, trial_trainer: Trainer) -> Trainer:
+    def final_trainer(self, trial_trainer: "Trainer") -> "Trainer":
         """Where the final runs are trained, given where a trial is."""
         return trial_trainer
 
@@ -144,7 +151,7 @@ class SearchOptions(RunOptions):
     def budget(self) -> str:
         return f"{self.trials} trials, then {super().budget}"
 
-    def final_trainer(self, trial_trainer: Trainer) -> Trainer:
+    def final_trainer(self, trial_trainer: "Trainer") -> "Trainer":
         return "ray" if self.trainer == "auto" else self.trainer
 
 
@@ -198,14 +205,10 @@ class EvaluateOptions(DataFlags, StorageFlags):
     """Write the metrics to this file as JSON."""
 
 
-class PrepareOptions(Options):
+class PrepareOptions(DataPlaces):
     """Finds or downloads a dataset, filters and splits it, and says what was done."""
 
     data: DataRequest = Field(default_factory=DataRequest)
-    data_dir: Path | None = None
-    """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
-    storage: Path = Path("unblur-runs")
-    """Where prepared data are kept."""
 
 
 class RecommendOptions(StorageFlags):

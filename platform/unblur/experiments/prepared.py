@@ -7,7 +7,7 @@ import pandas as pd
 from rich.console import Console
 
 from unblur.data.dataset import Dataset
-from unblur.data.download import directory
+from unblur.data.download import local_folder
 from unblur.data.prepare import prepare
 from unblur.data.prepared_folder import folder_of
 from unblur.data.presets import history_of
@@ -81,7 +81,7 @@ def prepare_data(
 
     data_dir: the folder of raw files. history: another than that of the request's split.
     """
-    local = directory(None) if "://" in root else Path(root)  # prepared data are read through a memory map
+    local = local_folder(root)
     prepared = prepare(request, data_dir, local)
     for line in prepared.report:
         console.print(line, markup=False)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
-from unblur.experiments.artefacts import addresses, needed, with_artefacts
+from unblur.experiments.artefacts import addresses, needed, with_shared_artefacts
 from unblur.experiments.context import Session, ray_cluster
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
@@ -134,7 +134,7 @@ class StudyRun:
         """The data with the artefacts that trainings share."""
         artefacts = needed(self.identity.model, sampled(self.identity.space))
         dataset, seed = self.session.data.dataset, self.identity.seed
-        return with_artefacts(dataset, artefacts, seed, self.session.root, execution)
+        return with_shared_artefacts(dataset, artefacts, seed, self.session.root, execution)
 
     def _best_runs(self, study: Study) -> FinalRuns:
         """The final runs of the study's best trial; RunFailed when no trial was completed."""

@@ -8,8 +8,8 @@ import ray
 
 from unblur.running.resources import Resources
 from unblur.running.run import run_tasks
-from unblur.running.trainable import Trainer, trainable
-from unblur.running.work import Listener, TaskSource
+from unblur.running.trainable import trainable
+from unblur.running.work import Listener, TaskSource, Trainer
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import ray
 
@@ -10,11 +10,11 @@ from unblur.errors import UserError
 from unblur.running.ray_train import run_on_workers
 from unblur.running.reports import report
 from unblur.running.resources import Resources
+from unblur.running.work import Trainer
 from unblur.training.loop import TrainingFailed
 from unblur.training.report import Finished
 from unblur.training.workers import Workers
 
-Trainer = Literal["local", "ray"]
 Data = Mapping[str, list["ray.ObjectRef"]]
 """References to what tasks need, by name. The lists keep Ray from resolving them into a copy in every config."""
 

@@ -1,12 +1,15 @@
 """Tasks and where they come from: what the scheduler runs, as protocols."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from unblur.training.loop import Outcome
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress, Report
 from unblur.training.workers import Workers
+
+Trainer = Literal["local", "ray"]
+"""Where a training runs: in place, or on Ray Train workers."""
 
 
 class Task(Protocol):
