@@ -1,5 +1,6 @@
 """The files of the papers' rows."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from unblur.errors import UserError
 from unblur.evaluation.measuring import keys, spelled
 from unblur.experiments.paper_rows import Preset, load_preset, load_presets
 from unblur.models import config_class
+from unblur.reporting.papers import published
 
 FOLDER = Path(__file__).parents[2] / "search_spaces" / "papers"
 ROWS = load_presets(sorted(FOLDER.glob("*.yaml")))
@@ -26,6 +28,22 @@ def test_every_member_of_the_family_has_rows() -> None:
     assert {preset.model for preset in ROWS} == {"diffrec", "l_diffrec", "t_diffrec", "lt_diffrec", "cfg_diffrec"}
     cells = [(preset.paper, preset.table, preset.row, preset.dataset) for preset in ROWS]
     assert len(set(cells)) == len(cells)
+
+
+def test_a_figure_that_the_reports_know_too_is_the_same_there() -> None:
+    told = {(arxiv(each.source), each.dataset, each.name, spelled(each.metric)): each.value for each in published()}
+    both = [
+        (preset.name, metric, value, told[key])
+        for preset in ROWS
+        for metric, value in preset.expected.items()
+        if (key := (arxiv(preset.paper), preset.dataset, preset.row, metric)) in told
+    ]
+    assert len(both) > 300
+    assert [each for each in both if each[2] != each[3]] == []
+
+
+def arxiv(source: str) -> str:
+    return re.findall(r"\d{4}\.\d{5}", source)[0]
 
 
 def test_a_row_is_held_against_one_of_the_same_table_and_data() -> None:

@@ -98,6 +98,8 @@ def test_recommendations_of_everyone_leave_out_what_is_known() -> None:
     known = data.frame()[["user", "item"]]
     assert known.merge(table, on=["user", "item"]).empty
     assert table.groupby("user")["score"].is_monotonic_decreasing.all()
+    with pytest.raises(UserError, match="'nobody'"):
+        unblur.recommend(data, model=study, users=["nobody"])
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,6 @@ def test_recommendations_of_everyone_leave_out_what_is_known() -> None:
         (lambda: unblur.tune("sample", model="ease", trails=3), r"unknown flag '--trails'\. Did you mean '--trials'"),
         (lambda: unblur.train("sample", model="ease", params={"l3": 1}), "unknown parameter 'l3'"),
         (lambda: unblur.recommend("sample", model="nowhere"), "nowhere"),
-        (lambda: unblur.recommend("sample", model="models:/unblur-sample@candidate", users=["nobody"]), "'nobody'"),
         (lambda: unblur.load_data(unblur.load_data("sample"), split="global_time"), "split: the data are prepared"),
         (lambda: unblur.tune("sample", model="ease", dry_run=True), "dry_run has no result"),
         (lambda: unblur.load_model("models:/unblur-unheard@champion"), "no registered model"),
