@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.helpers import ROOT
 
@@ -19,6 +20,13 @@ def run(folder: Path, *command: str | Path, **changes: str) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout
+
+
+def test_own_data(plays: Path, tmp_path: Path) -> None:
+    run(tmp_path, "sh", EXAMPLES / "own_data.sh", plays)
+    table = pd.read_csv(tmp_path / "recommendations.csv", dtype=str)
+    assert len(table) == 10 * table["user"].nunique() and table["user"].nunique() == 300
+    assert "ease" in (tmp_path / "report.md").read_text()
 
 
 def test_guidance_as_a_dial(tmp_path: Path) -> None:
