@@ -43,7 +43,7 @@ def local_ray() -> Iterator[None]:
     if not already:
         ray.init(
             address="local",
-            num_cpus=2,
+            num_cpus=1,  # each training is a process that imports torch: one does what two do
             object_store_memory=100 << 20,
             log_to_driver=False,
             logging_level="ERROR",

@@ -79,29 +79,27 @@ def run() -> Run:
     return run
 
 
+def here(folder: Path, job: str, *flags: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder until it ends, in this process: one of its own would spend its time on imports."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    arguments = [f"jobs/{job}.py", *map(str, flags)]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", arguments)
+        patch.setenv("COLUMNS", ENVIRONMENT["COLUMNS"])
+        for name in NOT_OURS:
+            patch.delenv(name, raising=False)
+        try:
+            cli.main(job)
+        except SystemExit as end:
+            status = int(end.code or 0)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
 @pytest.fixture(scope="session")
 def run_here(local_ray: None) -> Run:
-    """Run a command in a folder until it ends, in this process and on the Ray that the tests share.
-
-    A process of its own would spend most of its time on imports and on starting Ray.
-    """
-
-    def run(folder: Path, job: str, *flags: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        out, err, status = io.StringIO(), io.StringIO(), 0
-        arguments = [f"jobs/{job}.py", *map(str, flags)]
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.chdir(folder)
-            patch.setattr(sys, "argv", arguments)
-            patch.setenv("COLUMNS", ENVIRONMENT["COLUMNS"])
-            for name in NOT_OURS:
-                patch.delenv(name, raising=False)
-            try:
-                cli.main(job)
-            except SystemExit as end:
-                status = int(end.code or 0)
-        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
-
-    return run
+    """`here`, on the Ray that the tests share."""
+    return here
 
 
 def recorded(folder: Path) -> list[optuna.trial.FrozenTrial]:

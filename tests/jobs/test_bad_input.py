@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.helpers.jobs import Run
+from tests.helpers.jobs import Run, here
 
 from unblur.data.request import DataRequest
 from unblur.documents import configured
@@ -125,10 +125,16 @@ def test_a_config_file_that_is_none(content: str) -> None:
 
 
 def test_the_process_exits_with_2_and_one_message(run: Run, tmp_path: Path) -> None:
-    for flags in (["--dataset", "nope"], ["--trials", "0"], ["--no-such-flag"]):
-        done = run(tmp_path, "tune", *flags)
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr + done.stdout
+    done = run(tmp_path, "tune", "--dataset", "nope")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("flags", [["--trials", "0"], ["--no-such-flag"]])
+def test_a_wrong_flag_is_one_message(flags: list[str], tmp_path: Path) -> None:
+    done = here(tmp_path, "tune", *flags)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr + done.stdout and flags[0] in done.stderr
 
 
 def test_a_search_in_which_every_trial_fails_says_why(local_ray: None, data_flags: list[str]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.helpers.jobs import Run
+from tests.helpers.jobs import Run, here
 
 from unblur.benchmarking.result import Result
 from unblur.evaluation.measuring import METRICS
@@ -42,9 +42,7 @@ def test_it_measures_everything_and_keeps_it(tmp_path: Path, run: Run) -> None:
         (["--dataset", "nothing"], "nothing"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_measured(
-    tmp_path: Path, run: Run, flags: list[str], message: str
-) -> None:
-    done = run(tmp_path, "benchmark", *SMALL, "--trials", 0, *flags)
+def test_mistakes_are_told_before_anything_is_measured(tmp_path: Path, flags: list[str], message: str) -> None:
+    done = here(tmp_path, "benchmark", *SMALL, "--trials", 0, *flags)
     assert done.returncode == 2, done.stdout + done.stderr
     assert message in done.stderr and "Traceback" not in done.stderr

@@ -18,7 +18,7 @@ model: cfg_diffrec
 parameters: {lr: {type: float, low: 1.0e-3, high: 1.0e-1}}
 fixed: {dims: [4000]}
 """
-PLACES, SEEDS = 2, 3
+PLACES, SEEDS = 1, 3
 
 
 def test_checkpoints_and_models_are_projected_before_the_start(

@@ -22,7 +22,7 @@ TRIALS, SEEDS = 4, 2
 @pytest.fixture(scope="module")
 def flags(data_flags: list[str], space: Path) -> list[object]:
     plan = ["--epochs", 6, "--eval-every", 2, "--seeds", SEEDS, "--trials", TRIALS, "--summary", "s.json"]
-    return [*data_flags, "--search-space", space, *plan]
+    return [*data_flags, "--search-space", space, *plan, "--trainer", "local"]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_the_report_tells_the_studys_figures(finished: Path, run_here: Run) -> N
 
 def test_more_trials_are_added_and_old_ones_stay(finished: Path, run_here: Run, flags: list[object]) -> None:
     old = summary(finished)
-    more = run_here(finished, "tune", *flags, "--trials", TRIALS + 1, "--trainer", "local")
+    more = run_here(finished, "tune", *flags, "--trials", TRIALS + 1)
     assert more.returncode == 0, more.stderr
     assert sum(summary(finished)["trials"].values()) == TRIALS + 1
     assert summary(finished)["study"] == old["study"]
@@ -124,7 +124,7 @@ def test_more_trials_are_added_and_old_ones_stay(finished: Path, run_here: Run, 
 
 @pytest.mark.slow
 def test_kill_9_in_the_middle_and_the_same_command_again(tmp_path: Path, run: Run, flags: list[object]) -> None:
-    database, flags = tmp_path / "unblur-runs" / "study.db", [*flags, "--trainer", "local"]
+    database = tmp_path / "unblur-runs" / "study.db"
     with subprocess.Popen(command("tune", *flags), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as driver:
         while finished_trials(database) < 2:
             assert driver.poll() is None, "it ended before it could be killed"

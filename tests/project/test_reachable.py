@@ -64,6 +64,56 @@ class Config(squared_error.Config):
 class Objective(squared_error.Objective):
     """The same loss."""
 ''',
+    "spaces/rows.py": '''
+"""The interactions under another name."""
+from unblur.spaces import interactions
+
+class Config(interactions.Config):
+    """Its parameters."""
+
+class Space(interactions.Space):
+    """The same rows."""
+''',
+    "pairings/some.py": '''
+"""The pairing of parts under another name."""
+from unblur.pairings import partial
+
+class Config(partial.Config):
+    """Its parameters."""
+
+class Pairing(partial.Pairing):
+    """The same examples."""
+''',
+    "diffusion/guidance/free.py": '''
+"""Classifier-free guidance under another name."""
+from unblur.diffusion.guidance import classifier_free
+
+class Config(classifier_free.Config):
+    """Its parameters."""
+
+class Guidance(classifier_free.Guidance):
+    """The same rule."""
+''',
+    "diffusion/samplers.py": '''
+def lively(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """(variance, sigma) of a draw from the posterior, under another name."""
+    return ancestral(now, before)
+''',
+    "diffusion/predictions.py": '''
+def clean() -> Prediction:
+    """x_0 itself, under another name."""
+    return x0()
+''',
+    "diffusion/ramps.py": '''
+def flat(progress: float) -> float:
+    """The whole scale at every step, under another name."""
+    return constant(progress)
+''',
+    "nn/item_losses.py": '''
+def softmax(hidden: Tensor, table: Tensor, targets: Tensor, settings: Settings) -> Tensor:
+    """Cross-entropy over all items, under another name."""
+    return cross_entropy(hidden, table, targets, settings)
+''',
     "data/sources/made_up.py": '''
 """Generated data under another name."""
 from unblur.data.sources.sample import example, load
@@ -116,7 +166,18 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-PARTS = {"schedule": "sudden", "denoiser": "film", "encoder": "tote", "loss": "error"}
+PARTS = {
+    "space": "rows",
+    "pairing": "some",
+    "encoder": "tote",
+    "denoiser": "film",
+    "guidance": "free",
+    "guidance_ramp": "flat",
+    "loss": "error",
+    "schedule": "sudden",
+    "sampler": "lively",
+    "prediction": "clean",
+}
 
 
 def flags(names: Mapping[str, str]) -> list[str]:
@@ -138,6 +199,7 @@ def test_what_is_added_can_be_chosen_and_is_in_help_and_reports(copy: Path) -> N
         *([*train, *sets({part: name})] for part, name in wrong_parts.items()),
         ["tune", "--dry-run", *flags(FLAGS)],
         [*train, *sets({**PARTS, "film_size": 4})],
+        ["train", "--model", "gru4rec", "--epochs", "1", "--dry-run", *sets({"loss": "softmax"})],
     ]
     environment = {**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "1000"}
     code = [sys.executable, "-c", JOB, repr(calls)]
@@ -153,5 +215,5 @@ def test_what_is_added_can_be_chosen_and_is_in_help_and_reports(copy: Path) -> N
             assert f"{name!r}. Did you mean {known[kind]!r}?" in done.stderr
     for line in ("split per_user_random 60/20/20", "asked for 0.25 and added nothing", "most"):
         assert line in told, line
-    assert told.count("dry run: nothing was started") == 2
+    assert told.count("dry run: nothing was started") == 3
     assert "hit_rate_at_10" in told.partition("in reports:")[2]

@@ -6,6 +6,8 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+from tests.helpers.jobs import here
+
 from unblur.reporting.loading import load
 from unblur.reporting.page import to_html, to_markdown
 from unblur.reporting.report import build
@@ -83,8 +85,8 @@ def test_the_job(toys: Store, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "ease is significantly ahead" in done.stdout
     assert (tmp_path / "new" / "r.html").stat().st_size > 4_000_000 and (tmp_path / "t.md").stat().st_size > 1000
-    wrong = subprocess.run([*command, "--protocol", "dusty"], capture_output=True, text=True, cwd=tmp_path)
+    wrong = here(tmp_path, "report", *command[2:], "--protocol", "dusty")
     assert wrong.returncode == 2 and "no experiment 'amazon_toys/dusty'" in wrong.stderr
     assert "Traceback" not in wrong.stderr and not (tmp_path / "report.html").exists()
-    nowhere = subprocess.run([*command, "--output", "/proc/r.html"], capture_output=True, text=True, cwd=tmp_path)
+    nowhere = here(tmp_path, "report", *command[2:], "--output", "/proc/r.html")
     assert nowhere.returncode == 2 and "--output /proc/r.html cannot be written" in nowhere.stderr

@@ -136,6 +136,7 @@ def part(driven: str, name: str) -> str:
     return driven.split(f"== {name}\n")[1].split("\n== ")[0]
 
 
+@pytest.mark.slow
 def test_trials_and_final_runs_share_the_gpu_of_a_real_cluster(driven: str) -> None:
     told = part(driven, "search")
     assert "each trial gets 1/2 of a GPU" in told and "2 at a time, each on 1 worker(s) of 1 CPU and 0.5 GPU" in told
@@ -143,12 +144,14 @@ def test_trials_and_final_runs_share_the_gpu_of_a_real_cluster(driven: str) -> N
     assert "2 complete" in told and "reserved: {0.5}" in told
 
 
+@pytest.mark.slow
 def test_the_choice_is_made_for_each_model(driven: str) -> None:
     closed_form, trained = part(driven, "models").split("─ cfg_diffrec")
     assert "1 CPU and 0 GPU;" in closed_form and "each trial gets" not in closed_form
     assert "1 CPU and 0.5 GPU;" in trained and "each trial gets 1/2 of a GPU" in trained
 
 
+@pytest.mark.slow
 def test_one_training_chooses_too_and_a_number_is_taken_as_it_is(driven: str) -> None:
     trained = part(driven, "train")
     assert "each trial gets 1/2 of a GPU" in trained and "asked 1 time(s)" in trained, "one question, many answers"
@@ -157,6 +160,7 @@ def test_one_training_chooses_too_and_a_number_is_taken_as_it_is(driven: str) ->
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU (CUDA), and it would answer")
+@pytest.mark.slow
 def test_a_gpu_without_cuda_cannot_be_asked(driven: str) -> None:
     told = part(driven, "unknown")
     assert "each trial gets a whole GPU, since no GPU" in told

@@ -54,6 +54,6 @@ def test_what_is_promised_fits(workers: int, cpus: int, nodes: list[int]) -> Non
 
 
 def test_on_a_real_cluster(local_ray: None) -> None:
-    assert concurrency(Resources()) == 2 and concurrency(Resources(), 1) == 1 and concurrency(Resources(), 9) == 2
-    with pytest.raises(UserError, match="the largest node has 2 CPUs"):
+    assert concurrency(Resources(cpus=0.5)) == 2 and concurrency(Resources()) == 1 and concurrency(Resources(), 9) == 1
+    with pytest.raises(UserError, match="the largest node has 1 CPUs"):
         concurrency(Resources(2, 8))

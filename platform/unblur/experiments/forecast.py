@@ -17,7 +17,6 @@ from unblur.experiments.context import Session, asked_for
 from unblur.experiments.options import ClusterFlags
 from unblur.experiments.speed import measured
 from unblur.formatting import about, gigabytes
-from unblur.models.base import TrainableRecommender
 from unblur.running.cleanup import projected
 from unblur.running.execution import Execution
 from unblur.running.gpus import choice, gpu_memory
@@ -48,7 +47,7 @@ def announce(
     each = f"{resources.workers} worker(s) of {resources.cpus:g} CPU and {resources.gpus:g} GPU"
     console.print(
         f"{options.budget}; {execution.slots} at a time, each on {each}; "
-        f"trainer {execution.trainer}, final runs {options.final_trainer(execution.trainer)}",
+        f"trainer {execution.trainer}, final runs {options.final_trainer(identity.model, execution.trainer)}",
         markup=False,
     )
     memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
@@ -75,7 +74,7 @@ def _duration(model: str, cpus: float, drawn: Sequence[Estimate]) -> str:
     """About how long a fit or an epoch takes on a CPU like this one."""
     speed = measured(max(1, int(cpus)))
     seconds = sorted(speed.seconds(each.operations) for each in drawn)
-    what = "an epoch" if issubclass(models.model_class(model), TrainableRecommender) else "a fit"
+    what = "an epoch" if models.trained_by_gradient(model) else "a fit"
     middle, most = about(seconds[len(seconds) // 2]), about(seconds[-1])
     return f"{what} on {cpus:g} CPU: about {middle}, at most {most}"
 
@@ -106,7 +105,7 @@ def plan_execution(
     Ray must be up. drawn: the cost of sampled configurations. UserError when the cluster can give none what it needs.
     """
     resources, why = asked_for(options), ""
-    by_gradient = any(issubclass(models.model_class(name), TrainableRecommender) for name in models_run)
+    by_gradient = any(map(models.trained_by_gradient, models_run))
     if options.gpus_per_worker == "auto" and by_gradient:
         largest = max(each.memory for each in drawn)
         gpus, why = choice(resources, largest, cluster_nodes(), gpu_memory)

@@ -66,7 +66,8 @@ class ClusterFlags(Options):
     """What each training gets of the cluster."""
 
     trainer: Literal["auto", "local", "ray"] = "auto"
-    """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and a search's final runs."""
+    """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and the final runs
+    of a search, but for models that are fitted in one go."""
     workers_per_trial: int = Field(1, ge=1)
     """Ray Train workers of one training; they share each batch."""
     cpus_per_worker: float = Field(1, gt=0)
@@ -118,8 +119,8 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
         """What is trained, in words."""
         return f"{self.seeds} seed(s) of at most {self.epochs} epochs"
 
-    def final_trainer(self, trial_trainer: "Trainer") -> "Trainer":
-        """Where the final runs are trained, given where a trial is."""
+    def final_trainer(self, model: str, trial_trainer: "Trainer") -> "Trainer":
+        """Where the final runs of a model are trained, given where a trial is."""
         return trial_trainer
 
 
@@ -151,8 +152,12 @@ class SearchOptions(RunOptions):
     def budget(self) -> str:
         return f"{self.trials} trials, then {super().budget}"
 
-    def final_trainer(self, trial_trainer: "Trainer") -> "Trainer":
-        return "ray" if self.trainer == "auto" else self.trainer
+    def final_trainer(self, model: str, trial_trainer: "Trainer") -> "Trainer":
+        from unblur.models import trained_by_gradient  # late: help alone need not wait for torch
+
+        if self.trainer != "auto":
+            return self.trainer
+        return "ray" if trained_by_gradient(model) else trial_trainer
 
 
 class TrainOptions(RunOptions):

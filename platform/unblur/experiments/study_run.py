@@ -159,7 +159,9 @@ class StudyRun:
         if missing := runs.trainings().missing():
             self._say(f"training {len(missing)} of {runs.seeds} seeds")
         evaluation = FinalEvaluation(runs, self.session.data, tracker, self.console)
-        execution = replace(execution, trainer=self.session.options.final_trainer(execution.trainer))
+        execution = replace(
+            execution, trainer=self.session.options.final_trainer(self.identity.model, execution.trainer)
+        )
         with self._progress("final", runs.seeds) as progress:
             evaluation.train(execution, self._dataset(execution) if missing else self.session.data.dataset, [progress])
             return evaluation.test(execution)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from unblur.errors import UserError, explain
-from unblur.models.base import ModelConfig, Recommender
+from unblur.models.base import ModelConfig, Recommender, TrainableRecommender
 from unblur.registry import modules
 
 RECOMMENDERS = modules("model", __name__)
@@ -26,6 +26,11 @@ def config_class(name: str) -> type[ModelConfig]:
 def model_class(name: str) -> type[Recommender[Any]]:
     """The class of a model; UserError, with the nearest name, when there is none such."""
     return RECOMMENDERS.get(name).Model  # type: ignore[no-any-return]
+
+
+def trained_by_gradient(name: str) -> bool:
+    """Whether a model is trained in epochs; otherwise it is fitted in one go."""
+    return issubclass(model_class(name), TrainableRecommender)
 
 
 def configure(name: str, params: dict[str, Any], where: str) -> ModelConfig:
