@@ -96,7 +96,7 @@ def test_recipes_are_sound_and_store_what_they_are_made_of_alone(name: str) -> N
     assert ("vae_lr" in unused) == (config.space != "clustered_vae")
 
 
-OTHER_LOSSES: dict[str, str] = {}
+OTHER_LOSSES = {"preferdiff": "preference"}
 
 
 def test_recipes_are_what_the_papers_say() -> None:
