@@ -39,7 +39,7 @@ def test_shape_time_and_condition(
 ) -> None:
     made, (x, t, history) = network(denoiser, encoder, dims, normalize, learned_null), inputs
     with torch.no_grad():
-        condition = told(encoder, history)
+        condition = told(encoder, history, denoiser)
         c = made.encode(condition)
         output, null = made(x, t, c), made(x, t, made.encode(condition.nobody()))
         assert output.shape == (B, N_ITEMS) and output.isfinite().all()
@@ -55,7 +55,7 @@ def test_shape_time_and_condition(
 @pytest.mark.parametrize("learned_null", [False, True])
 def test_gradient_reaches_every_parameter(denoiser: str, encoder: str, learned_null: bool, inputs: tuple) -> None:
     made, (x, t, history) = network(denoiser, encoder, learned_null=learned_null), inputs
-    made(x, t, made.encode(told(encoder, history))).square().sum().backward()
+    made(x, t, made.encode(told(encoder, history, denoiser))).square().sum().backward()
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
@@ -64,14 +64,14 @@ def test_gradient_reaches_every_parameter(denoiser: str, encoder: str, learned_n
 def test_dense_and_sparse_input_agree(denoiser: str, encoder: str, inputs: tuple) -> None:
     made, (_, t, history) = network(denoiser, encoder, normalize=True), inputs
     with torch.no_grad():
-        c = made.encode(told(encoder, history))
+        c = made.encode(told(encoder, history, denoiser))
         torch.testing.assert_close(made(history, t, c), made(history.to_dense(), t, c))
 
 
 @pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)
 def test_a_latent_may_be_diffused_too(denoiser: str, encoder: str, inputs: tuple) -> None:
     made, (_, t, history) = network(denoiser, encoder, n=7), inputs
-    assert made(torch.randn(B, 7), t, made.encode(told(encoder, history))).shape == (B, 7)
+    assert made(torch.randn(B, 7), t, made.encode(told(encoder, history, denoiser))).shape == (B, 7)
 
 
 @pytest.mark.parametrize(("denoiser", "encoder"), PAIRS)
@@ -103,7 +103,7 @@ def test_the_hidden_chain_is_the_plain_chain(
     x = history if sparse else x.double()
     process = Process(linear_variance(7, 1.0, 0.1, 0.9), 7, PREDICTIONS.get(prediction)())
     chain = reverse_steps(process, SAMPLERS.get(sampler))
-    c, ends = made.encode(told(encoder, history)), made.ends()
+    c, ends = made.encode(told(encoder, history, denoiser)), made.ends()
 
     def output(scale: float, x: torch.Tensor, t: int) -> torch.Tensor:
         return guided(*(partial(made, x, steps(x, t), each) for each in (None, c)), scale)
@@ -126,7 +126,8 @@ def test_attention_does_not_see_what_the_condition_dropped(denoiser: str, encode
     assert (zeros.values() == 0).any()
     with torch.no_grad():
         torch.testing.assert_close(
-            made(x, t, made.encode(told(encoder, zeros))), made(x, t, made.encode(told(encoder, kept.to_sparse_csr())))
+            made(x, t, made.encode(told(encoder, zeros, denoiser))),
+            made(x, t, made.encode(told(encoder, kept.to_sparse_csr(), denoiser))),
         )
 
 
@@ -135,7 +136,7 @@ def test_a_users_condition_depends_on_no_other_user(denoiser: str, encoder: str,
     made, (x, t, history) = network(denoiser, encoder), inputs
     with torch.no_grad():
         alone = history.to_dense()[3:4].to_sparse_csr()
-        together = made(x, t, made.encode(told(encoder, history)))[3:4]
+        together = made(x, t, made.encode(told(encoder, history, denoiser)))[3:4]
         torch.testing.assert_close(
-            made(x[3:4], t[3:4], made.encode(told(encoder, alone))), together, rtol=1e-4, atol=1e-5
+            made(x[3:4], t[3:4], made.encode(told(encoder, alone, denoiser))), together, rtol=1e-4, atol=1e-5
         )

@@ -21,10 +21,10 @@ def conditioning(encoder: str, learned_null: bool = False) -> Conditioning:
     return Conditioning(N_ITEMS, size, (lambda: LearnedNullVector(make(), size)) if learned_null else make)
 
 
-def told(encoder: str, history: Tensor) -> Condition:
-    """Sparse histories (B, N_ITEMS) as the encoder reads them; in order of the ids, if it reads an order."""
-    module = ENCODERS.get(encoder)
-    length = module.Encoder.newest(module.Config())
+def told(encoder: str, history: Tensor, denoiser: str = "mlp") -> Condition:
+    """Sparse histories (B, N_ITEMS) as they are read; in order of the ids, if an order is."""
+    parts = (ENCODERS.get(encoder), "Encoder"), (DENOISERS.get(denoiser), "Network")
+    length = next((each for part, name in parts if (each := getattr(part, name).newest(part.Config()))), None)
     if length is None:
         return WeightedRows(history)
     there = history.to_dense() > 0

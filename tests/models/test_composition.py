@@ -34,6 +34,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("guidance", "none"): {"encoder": "none", "pairing": "all"},
     ("space", "clustered_vae"): {"item_embeddings": "svd"},
     ("loss", "cross_entropy"): {"space": "item_embeddings"},
+    ("denoiser", "token_mix"): {"space": "item_embeddings"},
 }
 """What must be chosen beside a part of a guided model."""
 
@@ -75,6 +76,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(field: str) -> None:
         ("cfg_diffrec", {"encoder": "none"}, "take encoder = bag"),
         ("l_diffrec", {"loss": "multinomial"}, "space = clustered_vae diffuses none; take squared_error"),
         ("cfg_diffrec", {"loss": "cross_entropy"}, "space = interactions these are x_0; take multinomial"),
+        ("cfg_diffrec", {"denoiser": "token_mix"}, "space = interactions does not diffuse; take item_embeddings"),
         ("cfg_diffrec", {"denoiser": "linear", "guidance": "auto"}, "take guidance = classifier_free"),
         ("cfg_diffrec", {"space": "item_embeddings", "dislike_weight": 0.1}, "space = item_embeddings does not know"),
         ("cfg_diffrec", {"pairing": "prefix_next", "dislike_weight": 0.1}, "pairing = prefix_next does not know"),
@@ -96,7 +98,7 @@ def test_recipes_are_sound_and_store_what_they_are_made_of_alone(name: str) -> N
     assert ("vae_lr" in unused) == (config.space != "clustered_vae")
 
 
-OTHER_LOSSES = {"preferdiff": "preference"}
+OTHER_LOSSES = {"preferdiff": "preference", "diffurec": "cross_entropy"}
 
 
 def test_recipes_are_what_the_papers_say() -> None:
@@ -109,7 +111,9 @@ def test_recipes_are_what_the_papers_say() -> None:
     latent = ("clustered_vae", "none", "mlp", "none")
     expected = {"diffrec": plain, "t_diffrec": plain, "l_diffrec": latent, "lt_diffrec": latent}
     expected |= {"cfg_diffrec": guided, "generative_cfg": guided}
-    expected |= {"dreamrec": ("item_embeddings", "transformer", "linear", "classifier_free")}
+    embedded = ("item_embeddings", "transformer", "linear", "classifier_free")
+    expected |= {"dreamrec": embedded, "preferdiff": embedded}
+    expected |= {"diffurec": ("item_embeddings", "none", "token_mix", "classifier_free")}
     assert expected.items() <= {name: parts[:4] for name, parts in found.items()}.items()
     assert {name: parts[4] for name, parts in found.items() if parts[4] != "squared_error"} == OTHER_LOSSES
 

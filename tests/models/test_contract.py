@@ -15,7 +15,7 @@ from unblur.evaluation.ranking import validate
 from unblur.models.base import Recommender
 from unblur.training.loop import TrainingSchedule, fit
 
-SMALL: dict[str, Any] = {"dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01}
+SMALL: dict[str, Any] = {"dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01, "blocks": 1}
 PARTS = {"space", "encoder", "denoiser", "pairing", "guidance", "loss"}
 CHANCE = 5 / 35
 """Recall at 5 of a random ranking of the candidates of `communities`."""

@@ -13,6 +13,7 @@ from tests.models.test_contract import SMALL, trained
 
 from unblur import models
 from unblur.data.dataset import Dataset
+from unblur.denoisers import DENOISERS
 from unblur.diffusion.triplets import triplet_losses, triplets
 from unblur.errors import UserError
 from unblur.nn.sparse import from_scipy
@@ -91,7 +92,8 @@ def test_attention_cannot_take_a_signed_condition(denoiser: str, encoder: str) -
     parts = {"denoiser": denoiser, "encoder": encoder}
     with pytest.raises(UserError, match=f"({denoiser}|{encoder}) attends to items.*take encoder = bag"):
         models.configure("cfg_diffrec", {"dislike_weight": 0.5, **parts}, "--set")
-    models.configure("cfg_diffrec", {"triplet_weight": 0.5, **parts}, "--set")
+    space = "item_embeddings" if DENOISERS.get(denoiser).Network.OF_ITEMS else "interactions"
+    models.configure("cfg_diffrec", {"triplet_weight": 0.5, "space": space, **parts}, "--set")
 
 
 def test_triplets_pair_every_dislike_with_each_of_the_users_hits_equally_often() -> None:

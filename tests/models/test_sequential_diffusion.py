@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.helpers.promises import BrokenDiffusion, of_diffusion
+from tests.helpers.promises import BrokenDiffusion, known, of_diffusion
 from tests.helpers.synthetic import chains
 
 from unblur import models
@@ -22,7 +22,7 @@ RECIPES = [
     if issubclass(models.config_class(name), DiffusionConfig)
     and models.configure(name, {}, "test").space == "item_embeddings"
 ]
-SMALL: dict[str, Any] = {"embedding_dim": 16, "max_length": 8, "batch_size": 32, "T": 20, "noise_max": 0.4}
+SMALL: dict[str, Any] = {"embedding_dim": 16, "max_length": 8, "blocks": 1, "batch_size": 32, "T": 20, "noise_max": 0.4}
 
 
 def made(name: str, **params: Any) -> DiffusionRecommender:
@@ -73,12 +73,12 @@ def test_a_model_scores_as_its_plain_chain_does(name: str, sampler: str, monkeyp
 @pytest.mark.parametrize("name", RECIPES)
 def test_settings_of_inference_are_those_of_a_model_made_with_them(name: str) -> None:
     """Swept on one network, whose maps are kept between the settings."""
-    model, users = made(name), np.arange(DATA.n_users)
+    model, users = made(name, **guided(name)), np.arange(DATA.n_users)
     of_guidance = {key: value for key, value in guided(name).items() if key != "p_uncond"}
     for sampler, steps, more in (("ancestral", 3, {}), ("ddim", 3, {}), ("ddim", 5, of_guidance)):
         settings = {"sampler": sampler, "reverse_steps": steps, **more}
         model.infer_with(settings)
-        fresh = made(name, **settings)
+        fresh = made(name, **{**guided(name), **settings})
         fresh.load_state_dict(model.state_dict())
         assert model.score(DATA.history(), users).equal(fresh.score(DATA.history(), users))
 
@@ -101,3 +101,29 @@ def test_chains_of_several_samples_are_averaged_also_as_one_map() -> None:
             scores.append(model.score(DATA.history().rows(np.arange(8)), np.arange(8)))
         spreads.append(float(torch.stack(scores).std(0).mean()))
     assert 0 < spreads[1] < spreads[0] / 3
+
+
+def test_diffurec_as_published_knows_no_order_and_looks_at_padding() -> None:
+    """What the promises say of the authors' code; of the paper's network they hold."""
+    published, corrected = (made("diffurec", as_published=each, mixing=0.1) for each in (True, False))
+    assert of_diffusion["order"](published, DATA) and not of_diffusion["order"](corrected, DATA)
+    items = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        before = known(published, items)
+        published.network.padding.mul_(-1)
+        assert not known(published, items).allclose(before, rtol=1e-3)
+    assert not of_diffusion["batch_mates"](published, DATA), "it is always as long as the longest may be"
+
+
+def test_without_mixing_diffurec_does_not_look_at_x_t() -> None:
+    assert of_diffusion["x_t"](made("diffurec", mixing=0.0), DATA)
+    assert not of_diffusion["x_t"](made("diffurec", mixing=0.001), DATA)
+
+
+def test_mixing_is_drawn_in_training_alone_and_has_its_mean_in_evaluations() -> None:
+    model = made("diffurec", mixing=0.5, history_dropout=0.0, embedding_dropout=0.0)
+    items = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        assert known(model, items).equal(known(model, items))
+        drawn = torch.cat([known(model.train(), items) for _ in range(2)])
+    assert not drawn[0].allclose(drawn[1], rtol=1e-2)

@@ -48,6 +48,10 @@ class Network(Layers):
         self.value = linear_layer(d, d)
         self.w_attended = matrix(d, config.dims[-1], n + d)
 
+    @staticmethod
+    def kept(config: Config, histories: int, entries: int) -> int:
+        return 10 * config.embedding_dim * entries
+
     def encode(self, condition: Condition) -> Attended:
         history = condition.rows
         items = F.embedding(history.col_indices(), self.embedding)

@@ -53,6 +53,21 @@ class Denoiser(nn.Module, ABC):
 
     ATTENDS: ClassVar[bool] = False
     """Whether it reads the history's items itself, beside the encoder's vector."""
+    OF_ITEMS: ClassVar[bool] = False
+    """Whether x_t must be a vector like the embeddings of the items that it reads."""
+
+    @staticmethod
+    def newest(config: Any) -> int | None:
+        """L, if it reads the newest L items of a history in their order."""
+        return None
+
+    @staticmethod
+    def kept(config: Any, histories: int, entries: int) -> int:
+        """Roughly how many numbers training keeps of the items that it reads; entries: of all histories."""
+        return 0
+
+    def share(self, items: nn.Parameter) -> None:
+        """Read items by these embeddings (n_items, d), if it has embeddings like these."""
 
     def encode(self, condition: Condition) -> Any:
         """c, what the network makes of B histories, computed once for all steps; None where it is told nothing."""

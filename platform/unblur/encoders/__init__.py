@@ -16,6 +16,8 @@ class Encoder(nn.Module, ABC):
 
     SIGNED: ClassVar[bool] = True
     """Whether a history may hold negative entries (dislikes)."""
+    ORDERED: ClassVar[bool] = False
+    """Whether it reads histories in their order."""
 
     @staticmethod
     @abstractmethod
@@ -36,8 +38,8 @@ class Encoder(nn.Module, ABC):
         """Read items by these embeddings (n_items, d), if it has embeddings like these."""
 
     def read(self, condition: Condition) -> Tensor:
-        """The vectors (B, size) of a condition."""
-        vectors: Tensor = self(condition.tensor)
+        """The vectors (B, size) of a condition; of one in its order that it does not read by the items alone."""
+        vectors: Tensor = self(condition.tensor if self.ORDERED else condition.rows)
         return vectors
 
     @abstractmethod

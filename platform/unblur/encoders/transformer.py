@@ -1,47 +1,24 @@
 """A causal transformer of the history in its order (Kang & McAuley 2018, SASRec): what the newest place knows."""
 
-from typing import Self
-
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur import encoders
 from unblur.data.sequences import octaves
-from unblur.nn.embedding import EmbeddingConfig
+from unblur.nn.history_transformer import HistoryTransformerConfig
 from unblur.nn.transformer import Transformer
-from unblur.parts import ORDER
-
-PLACE_VECTORS = 48  # of the embeddings' size that training keeps of each place and layer, roughly
-MAP_COPIES = 6  # of each attention map
 
 
-class Config(EmbeddingConfig):
-    """The embeddings' width is that of all layers."""
-
-    NEEDS = frozenset({ORDER})
-
-    blocks: int = Field(1, ge=1)
-    """Transformer blocks."""
-    heads: int = Field(1, ge=1)
-    """Attention heads of each block; they divide embedding_dim."""
-    max_length: int = Field(50, ge=1)
-    """Newest items of a history that are read."""
-    history_dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of numbers dropped, of the history's embeddings and in every layer."""
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> Self:
-        if self.embedding_dim % self.heads:
-            raise ValueError(f"heads = {self.heads} does not divide embedding_dim = {self.embedding_dim}")
-        return self
+class Config(HistoryTransformerConfig):
+    """Those of the transformer."""
 
 
 class Encoder(encoders.Encoder):
     """Item embeddings of its own and learned positions through causal blocks; the vector of the newest place."""
 
     SIGNED = False
+    ORDERED = True
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__()
@@ -64,9 +41,7 @@ class Encoder(encoders.Encoder):
 
     @staticmethod
     def kept(config: Config, histories: int, entries: int) -> int:
-        vectors = config.embedding_dim * PLACE_VECTORS * (1 + config.blocks)
-        maps = MAP_COPIES * config.blocks * config.heads * config.max_length
-        return histories * config.max_length * (vectors + maps)
+        return config.kept(histories)
 
     def forward(self, history: Tensor) -> Tensor:
         """Those of similar length are read together, which changes nothing but the time it takes."""

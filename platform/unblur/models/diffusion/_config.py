@@ -116,8 +116,8 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
             )
         if self.newest is not None and getattr(self, "condition_w_min", None) is not None:
             raise ValueError(
-                f"condition_w_min weighs what is in no order, and encoder = {self.encoder} reads items in theirs; "
-                "leave it out"
+                f"condition_w_min weighs what is in no order, and with encoder = {self.encoder} and denoiser = "
+                f"{self.denoiser} the network reads items in theirs; leave it out"
             )
         unsigned = [f for f, c in (("space", "Space"), ("pairing", "Pairing")) if not getattr(self.part(f), c).SIGNED]
         if self.dislike_weight > 0 and unsigned:
@@ -130,6 +130,15 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
             raise ValueError(
                 f"dislike_weight = {self.dislike_weight:g} makes the condition signed, and {field} = "
                 f"{getattr(self, field)} attends to items that are there; take encoder = bag or bottleneck"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _items_fit(self) -> Self:
+        if self.part("denoiser").Network.OF_ITEMS and self.space != "item_embeddings":
+            raise ValueError(
+                f"denoiser = {self.denoiser} adds x_t to embeddings of items, which space = {self.space} does not "
+                "diffuse; take item_embeddings"
             )
         return self
 
@@ -157,10 +166,11 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
 
     @property
     def newest(self) -> int | None:
-        """L, if the encoder reads the newest L items in their order; None: weighted rows."""
-        encoder = self.part("encoder")
-        length: int | None = encoder.Encoder.newest(self.of(encoder.Config))
-        return length
+        """L, if the encoder or the denoiser reads the newest L items in their order; None: weighted rows."""
+        encoder, denoiser = self.part("encoder"), self.part("denoiser")
+        of_encoder: int | None = encoder.Encoder.newest(self.of(encoder.Config))
+        of_denoiser: int | None = denoiser.Network.newest(self.of(denoiser.Config))
+        return of_encoder or of_denoiser
 
     @property
     def T_prime(self) -> int:

@@ -15,6 +15,8 @@ def network(config: DiffusionConfig, space: Space, n_items: int, null_condition:
     learned, beside = null_condition == "learned", issubclass(denoiser.Network, LinearEnds)
     conditioning = _conditioning(config, space, n_items, learned and not beside)
     made: Denoiser = denoiser.Network(space.dim, settings if share == 1 else settings.smaller(share), conditioning)
+    if space.item_table is not None:
+        made.share(space.item_table)
     if learned and beside:
         made = LearnedNull(_with_linear_ends(made))
     return SelfConditioned(_with_linear_ends(made)) if config.self_condition else made

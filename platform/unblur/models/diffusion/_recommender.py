@@ -217,7 +217,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         config, entries = self.config, int(dataset.train.nnz)
         passes = 3 * config.batch_size * self.n_items if config.self_condition else 0
         encoder = config.part("encoder")
-        attends = config.part("denoiser").Network.ATTENDS
-        attended = 10 * getattr(config, "embedding_dim", 0) * entries if attends else 0
+        denoiser = config.part("denoiser")
+        attended: int = denoiser.Network.kept(config.of(denoiser.Config), config.batch_size, entries)
         encoded: int = encoder.Encoder.kept(config.of(encoder.Config), config.batch_size, entries)
         return super().footprint(dataset) + 4 * (passes + attended + encoded) + self.space.footprint(dataset)

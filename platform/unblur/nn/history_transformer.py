@@ -1,0 +1,38 @@
+"""The parameters of a transformer over a history, which an encoder and a denoiser share."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from unblur.nn.embedding import EmbeddingConfig
+from unblur.parts import ORDER
+
+PLACE_VECTORS = 48  # of the embeddings' size that training keeps of each place and layer, roughly
+MAP_COPIES = 6  # of each attention map
+
+
+class HistoryTransformerConfig(EmbeddingConfig):
+    """The embeddings' width is that of all layers."""
+
+    NEEDS = frozenset({ORDER})
+
+    blocks: int = Field(1, ge=1)
+    """Transformer blocks."""
+    heads: int = Field(1, ge=1)
+    """Attention heads of each block; they divide embedding_dim."""
+    max_length: int = Field(50, ge=1)
+    """Newest items of a history that are read."""
+    history_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of numbers dropped, of the history's embeddings and in every layer."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.embedding_dim % self.heads:
+            raise ValueError(f"heads = {self.heads} does not divide embedding_dim = {self.embedding_dim}")
+        return self
+
+    def kept(self, histories: int) -> int:
+        """Roughly how many numbers training keeps, beside the weights, of a batch of so many histories."""
+        vectors = self.embedding_dim * PLACE_VECTORS * (1 + self.blocks)
+        maps = MAP_COPIES * self.blocks * self.heads * self.max_length
+        return histories * self.max_length * (vectors + maps)
