@@ -54,7 +54,7 @@ def test_what_is_told_of_a_batch_is_the_newest_items(tmp_path: Path) -> None:
 
 
 def test_recency_weights_of_an_ordered_condition_are_refused() -> None:
-    with pytest.raises(UserError, match="encoder = transformer .* reads items in theirs; leave it out"):
+    with pytest.raises(UserError, match=r"encoder = transformer .* reads items in theirs; leave it out"):
         models.configure("cfg_diffrec", {**PARTS, "condition_w_min": 0.5}, "--set")
     models.configure("cfg_diffrec", {**PARTS, "w_min": 0.5}, "--set")  # of x_0
 

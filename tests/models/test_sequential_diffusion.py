@@ -47,6 +47,25 @@ def test_each_promise_fails_on_a_model_that_breaks_it(promise: str) -> None:
     assert of_diffusion[promise](BrokenDiffusion(config, DATA.n_users, DATA.n_items, breaks=promise).eval(), DATA)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_worker_without_a_share_takes_part(name: str) -> None:
+    """In the last batch of an epoch; the others wait for its gradients."""
+    model = made(name, **guided(name)).train()
+    empty = next(model.batches(DATA, 0, rank=39, world=40))
+    assert empty.size > 0 and len(empty.examples.condition.empty) == 0
+    model(empty.examples).sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_workers_have_the_whole_batch_between_them(name: str) -> None:
+    model = made(name)
+    whole = [batch.examples.rows.to_dense() for batch in model.batches(DATA, 0)]
+    shares = [[batch.examples.rows.to_dense() for batch in model.batches(DATA, 0, rank, 3)] for rank in range(3)]
+    for rank, share in enumerate(shares):
+        assert all(mine.equal(batch[rank::3]) for mine, batch in zip(share, whole, strict=True))
+
+
 def guided(name: str) -> dict[str, Any]:
     """So many are told nothing that a batch of a few has one of them, and a weak pass that counts."""
     fields = models.configure(name, {}, "test").model_dump()
