@@ -11,8 +11,9 @@ from torch import Tensor
 from unblur.diffusion.affine_chain import affine_chain
 from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Affine, Denoiser, LinearEnds
+from unblur.diffusion.expert import Expert
 from unblur.diffusion.guidance import guided
-from unblur.diffusion.sampling import Products, Step, hidden_chain, plain_chain
+from unblur.diffusion.sampling import Joined, LinearNetwork, Step, hidden_chain, plain_chain
 from unblur.diffusion.self_conditioning import SelfConditioned, WithEstimate
 from unblur.nn.sparse import dense
 
@@ -46,6 +47,8 @@ class GuidedSampler:
     """The x_0 (B, n) that a prediction (B, n) at x_t (B, n) and t (B,) stands for."""
     activation: Callable[[Tensor], Tensor] | None = None
     """What turns the guided output into the prediction, if not the identity (a softmax, say)."""
+    expert: Expert | None = None
+    """A second opinion that joins the guided output, before its activation."""
 
     @property
     def in_hidden_space(self) -> bool:
@@ -56,7 +59,8 @@ class GuidedSampler:
     @property
     def affine(self) -> bool:
         """Whether the whole chain is one map that gives what `plain` does."""
-        return isinstance(self.network, Affine) and self.weak is None and self.activation is None
+        alone = self.weak is None and self.expert is None
+        return isinstance(self.network, Affine) and alone and self.activation is None
 
     @property
     def draws(self) -> bool:
@@ -70,7 +74,7 @@ class GuidedSampler:
         """
         network = self.network
         if self.in_hidden_space and isinstance(network, LinearEnds):
-            return self.hidden(x, condition, memo.get("products", lambda: network.ends().products()))
+            return self.hidden(x, condition, memo)
         if self.affine and isinstance(network, Affine):
             key = ("chain", *self.steps, *self.scales)
             chain = memo.get(key, lambda: affine_chain(network, self.steps, self.scales))
@@ -89,14 +93,16 @@ class GuidedSampler:
             at = _steps(x_t, t)
             weak = partial(weaker, x_t, at, _shown(weaker, weak_c, estimate))
             output = guided(weak, partial(self.network, x_t, at, _shown(self.network, c, estimate)), self.scales[t])
+            if self.expert is not None:
+                output = output.add(self.expert.opinion.z, alpha=self.expert.weights[t])
             output = self.activation(output) if self.activation else output
             estimate = self.to_x0(output, x_t, at)
             return output
 
         return plain_chain(dense(x), self.steps, predict, noise)
 
-    def hidden(self, x: Tensor, condition: Condition | None, products: Products) -> Tensor:
-        """The same; `products` are those of the network's ends."""
+    def hidden(self, x: Tensor, condition: Condition | None, memo: Memo) -> Tensor:
+        """The same."""
         network = self.network
         assert isinstance(network, LinearEnds)
         c, weak_c = self.encoded(condition)
@@ -106,7 +112,15 @@ class GuidedSampler:
             weak, strong = (partial(network.hidden, projected, at, each) for each in (weak_c, c))
             return guided(weak, strong, self.scales[t])
 
-        return hidden_chain(x, self.steps, network.ends(), products, hidden)
+        ends = network.ends()
+        products = memo.get("products", ends.products)
+        return hidden_chain(x, self.steps, ends, products, hidden, self._joined(ends, memo))
+
+    def _joined(self, ends: LinearNetwork, memo: Memo) -> Joined | None:
+        expert = self.expert
+        if expert is None:
+            return None
+        return Joined.of(expert, ends, memo.get("through", lambda: ends.through(expert.matrix)))
 
     def encoded(self, condition: Condition | None) -> tuple[Any, Any]:
         """What the strong and the weak pass know: without a weaker network the latter knows nobody's history."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unblur.diffusion.expert import Expert, Through
 from unblur.diffusion.process import Process
 from unblur.diffusion.samplers import posterior_mean
 from unblur.nn.onednn import Packed
-from unblur.nn.sparse import TINY, dense, project, row_squares
+from unblur.nn.sparse import TINY, dense, project, row_products, row_squares
 
 Sampler = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(variance, sigma) of a reverse step (`samplers`)."""
@@ -91,6 +92,11 @@ class LinearNetwork:
         norms = (Packed(w_out.T @ w_out), b @ w_out, b @ b) if self.normalize else None
         return Products(Packed(w_in.T @ w_out), b @ w_in, Packed(w_out), norms)
 
+    def through(self, expert: Tensor) -> Through:
+        """The same of an expert's matrix (n, n): by [w_in, and if normalize w_out and b_out] (n, h + k + 1)."""
+        parts = [self.w_in, self.w_out, self.b_out.unsqueeze(-1)] if self.normalize else [self.w_in]
+        return Through.of(expert, torch.cat(parts, dim=1))
+
 
 @dataclass(frozen=True)
 class Products:
@@ -105,42 +111,73 @@ class Products:
     norms: tuple[Packed, Tensor, Tensor] | None
 
 
+@dataclass(frozen=True)
+class Joined:
+    """An expert in the hidden-space chain: z, z w_in, and for ||x_t|| z w_out^T (B, k) and z . b_out (B,)."""
+
+    z: Tensor
+    weights: Sequence[float]
+    into: Tensor
+    out: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, expert: Expert, network: LinearNetwork, through: Through) -> "Joined":
+        """through: what `network.through` made of the expert's matrix."""
+        width, through_z = network.w_in.shape[1], expert.opinion.through(through)
+        into, rest = through_z[:, :width], through_z[:, width:]
+        return cls(expert.opinion.z, expert.weights, into, rest[:, :-1], rest[:, -1:].squeeze(-1))
+
+
 def hidden_chain(
     x: Tensor,
     steps: Sequence[Step],
     network: LinearNetwork,
     products: Products,
     hidden: Callable[[Tensor, int], Tensor],
+    expert: Joined | None = None,
 ) -> Tensor:
     """The deterministic plain chain, exactly, at hidden^2 instead of 2 hidden n a step.
 
-    x_t never leaves the form a x + g w_out^T + r b_out with a scalar a, a hidden vector g (B, k) and a scalar r,
-    because each step is affine in x_t and in output = h w_out^T + b_out. x (B, n) may be sparse CSR.
+    x_t never leaves the form a x + g w_out^T + r b_out + e z with scalars a, r, e and a hidden vector g (B, k), because
+    each step is affine in x_t and in output = h w_out^T + b_out + weight z. x (B, n) may be sparse CSR.
     `hidden(projected (B, h), t) -> (B, k)` may guide, since the output is linear in it.
     """
     projected = project(x, network.w_in)
-    norm = _norm(x, network, products) if network.normalize else None
-    a, r, g = 1.0, 0.0, projected.new_zeros(x.shape[0], network.w_out.shape[1])
+    norm = _norm(x, network, products, expert) if network.normalize else None
+    a, r, e, g = 1.0, 0.0, 0.0, projected.new_zeros(x.shape[0], network.w_out.shape[1])
     for i, step in enumerate(steps):
         pre = products.out_in(g, r * products.bias_in).add_(projected, alpha=a) if i else projected
+        if expert is not None and e:
+            pre = pre.add_(expert.into, alpha=e)
         if norm is not None:
-            pre = pre / norm(a, g, r).clamp(min=TINY).unsqueeze(-1)
+            pre = pre / norm(a, g, r, e).clamp(min=TINY).unsqueeze(-1)
         h = hidden(pre, step.t)
         a, r, g = step.keep * a, step.take + step.keep * r, g.mul_(step.keep).add_(h, alpha=step.take)
+        e = 0.0 if expert is None else step.keep * e + step.take * expert.weights[step.t]
     result = products.out(g, r * network.b_out)
-    return result if a == 0 else result + a * dense(x)
+    result = result if a == 0 else result + a * dense(x)
+    return result if expert is None else result.add_(expert.z, alpha=e)
 
 
-def _norm(x: Tensor, network: LinearNetwork, products: Products) -> Callable[[float, Tensor, float], Tensor]:
-    """||a x + g w_out^T + r b_out|| (B,) as a function of (a, g, r), from small products alone."""
+Norm = Callable[[float, Tensor, float, float], Tensor]
+
+
+def _norm(x: Tensor, network: LinearNetwork, products: Products, expert: Joined | None) -> Norm:
+    """||a x + g w_out^T + r b_out + e z|| (B,) as a function of (a, g, r, e), from small products alone."""
     assert products.norms is not None
     out_out, bias_out, bias_bias = products.norms
     x_x, x_out = row_squares(x), project(x, network.w_out)
     x_bias = project(x, network.b_out.unsqueeze(-1)).squeeze(-1)
+    none = torch.zeros_like(x_x)
+    z_z, x_z = (none, none) if expert is None else (row_squares(expert.z), row_products(x, expert.z))
 
-    def norm(a: float, g: Tensor, r: float) -> Tensor:
+    def norm(a: float, g: Tensor, r: float, e: float) -> Tensor:
         squares = a * a * x_x + (out_out(g) * g).sum(-1) + r * r * bias_bias
         crossed = a * (g * x_out).sum(-1) + a * r * x_bias + r * (g @ bias_out)
+        if expert is not None:
+            squares = squares + e * e * z_z
+            crossed = crossed + e * (a * x_z + (g * expert.out).sum(-1) + r * expert.bias)
         return (squares + 2 * crossed).clamp(min=0).sqrt()
 
     return norm

@@ -34,6 +34,14 @@ def row_squares(x: Tensor) -> Tensor:
     return x.values().new_zeros(x.shape[0]).index_add(0, owners(x), x.values().square())
 
 
+def row_products(x: Tensor, y: Tensor) -> Tensor:
+    """The dot products (B,) of the rows of x (B, n) with those of a dense y (B, n)."""
+    if not is_sparse(x):
+        return torch.linalg.vecdot(x, y)  # type: ignore[no-any-return]
+    own = owners(x)
+    return y.new_zeros(len(y)).index_add(0, own, x.values() * y[own, x.col_indices()])
+
+
 def normalized(x: Tensor) -> Tensor:
     """Rows scaled to length 1; a zero row stays zero."""
     if not is_sparse(x):

@@ -6,38 +6,26 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from unblur import models
 from unblur.data.dataset import Dataset, History
-from unblur.errors import UserError
-from unblur.models.base import ModelConfig, Operations
+from unblur.models.base import ModelConfig, Operations, Recommender
 from unblur.models.closed_form._linear import Stored
+from unblur.models.closed_form._named import Named
 
 TINY = 1e-12  # of a user whose scores are all alike
 
 
-class Part(BaseModel):
-    """One model of a blend."""
+class Part(Named):
+    """One model of a blend: any in closed form."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    ROLE = "a part of a blend: only models in closed form"
 
-    model: str
-    """Its name: any in closed form."""
-    params: dict[str, Any] = {}
-    """Its parameters; the rest keep their defaults."""
-
-    @model_validator(mode="after")
-    def _blendable(self) -> Self:
-        try:
-            known = models.model_class(self.model)
-            if known.__module__ == __name__ or not issubclass(known, Stored):
-                raise ValueError(f"{self.model} cannot be a part of a blend: only models in closed form can")
-            models.configure(self.model, self.params, self.model)
-        except UserError as error:
-            raise ValueError(str(error)) from None
-        return self
+    @classmethod
+    def admits(cls, known: type[Recommender[Any]]) -> bool:
+        return issubclass(known, Stored) and known.__module__ != __name__  # a blend of blends is a blend
 
 
 class Config(ModelConfig):
@@ -95,8 +83,7 @@ class Model(Stored[Config]):
             part.restore({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
 
     def _made(self, part: Part) -> Stored[Any]:
-        config = models.configure(part.model, part.params, part.model)
-        made = models.model_class(part.model)(config, self.n_users, self.n_items, self.seed)
+        made = models.model_class(part.model)(part.config(), self.n_users, self.n_items, self.seed)
         assert isinstance(made, Stored)
         return made
 

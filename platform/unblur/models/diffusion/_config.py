@@ -13,6 +13,7 @@ from unblur.diffusion.samplers import SAMPLERS
 from unblur.diffusion.schedules import SCHEDULES
 from unblur.encoders import ENCODERS
 from unblur.models.base import TrainableConfig
+from unblur.models.diffusion._expert import ExpertConfig
 from unblur.models.recency import RecencyConfig
 from unblur.pairings import PAIRINGS
 from unblur.parts import RATINGS, ComposedConfig, Needs, Part, composed
@@ -24,7 +25,7 @@ from unblur.spaces import SPACES
 class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
     """The papers' symbols; the defaults are DiffRec's, close to the authors' best settings."""
 
-    INFERENCE = frozenset({"t_prime_share", "sampler", "reverse_steps", "samples"})
+    INFERENCE = frozenset({"t_prime_share", "sampler", "reverse_steps", "samples", "expert_weight"})
 
     space: Annotated[str, Part(SPACES)] = "interactions"
     """What is diffused."""
@@ -70,6 +71,11 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
     """Average so many reverse chains, each with its own noise; one is enough where nothing is drawn."""
     self_condition: bool = False
     """Show the network its own last estimate of x_0 (Chen et al. 2022)."""
+    expert: ExpertConfig | None = None
+    """A matrix over pairs of items beside the network in the reverse chain: a model's name, or {model, params}."""
+    expert_weight: float = Field(0.0, ge=0)
+    """tau: the expert's scores, standardised per user, times this join each step's guided x_0_hat (logits of a
+    multinomial loss)."""
     dislike_weight: Annotated[float, Needs(RATINGS, neutral=0.0)] = Field(0.0, ge=0)
     """A signed x_0: what the user rated too low for a hit is -dislike_weight in it; 0 leaves it out."""
     triplet_weight: Annotated[float, Needs(RATINGS, neutral=0.0)] = Field(0.0, ge=0)
@@ -171,6 +177,16 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
         of_encoder: int | None = encoder.Encoder.newest(self.of(encoder.Config))
         of_denoiser: int | None = denoiser.Network.newest(self.of(denoiser.Config))
         return of_encoder or of_denoiser
+
+    @model_validator(mode="after")
+    def _expert_fits(self) -> Self:
+        if self.expert is None and self.expert_weight > 0:
+            raise ValueError(f"expert_weight = {self.expert_weight:g} weighs nobody; give expert = slist, say")
+        if self.expert is not None and not self.part("space").Space.OF_COUNTS:
+            raise ValueError(
+                f"expert = {self.expert.model} scores items, and space = {self.space} diffuses none; leave it out"
+            )
+        return self
 
     @property
     def T_prime(self) -> int:

@@ -18,6 +18,7 @@ from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
 from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Denoiser
+from unblur.diffusion.expert import Expert
 from unblur.diffusion.guided_sampler import GuidedSampler, Memo
 from unblur.diffusion.noise import row_noise
 from unblur.diffusion.objective import Denoised
@@ -33,12 +34,16 @@ from unblur.models.base import Batch, Operations, TrainableRecommender
 from unblur.models.batching import epoch_rng, shares
 from unblur.models.diffusion._config import DiffusionConfig
 from unblur.models.diffusion._examples import Examples, weighted
+from unblur.models.diffusion._expert import ExpertMatrix, LinearExpert
 from unblur.models.diffusion._networks import network
 from unblur.models.files import load_model, save_model
 from unblur.models.needs import refuse_unmet
 from unblur.nn.sparse import dense, from_scipy
 from unblur.pairings import Pairs
 from unblur.spaces import Moment, Space
+
+EXPERT = "expert.matrix"
+"""In a saved model's file. It is no part of the state that training copies and keeps in checkpoints."""
 
 
 class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
@@ -66,6 +71,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
             self.network = made()
             self.weak = None if rule.weak_share is None else made(rule.weak_share)
         self._memo = Memo()
+        self._expert: LinearExpert | None = None
 
     @property
     def guidance(self) -> Any:
@@ -77,12 +83,16 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     @classmethod
     def artefacts(cls, config: DiffusionConfig) -> Sequence[Artefact]:
         space = config.part("space")
-        wanted: Sequence[Artefact] = space.Space.artefacts(config.of(space.Config))
-        return wanted
+        of_space: Sequence[Artefact] = space.Space.artefacts(config.of(space.Config))
+        return of_space if config.expert is None else (*of_space, ExpertMatrix.of(config.expert))
 
     def setup(self, dataset: Dataset) -> None:
         refuse_unmet(self.config, dataset)
         self.space.setup(dataset, self.seed)
+        if self.config.expert is not None:
+            refuse_unmet(self.config.expert.config(), dataset)
+            matrix = dataset.artefacts[ExpertMatrix.of(self.config.expert).name]
+            self._expert = LinearExpert(self.config.expert, torch.from_numpy(matrix))
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         rng = epoch_rng(self.seed, epoch)
@@ -159,12 +169,11 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
             self.device
         )
         given = condition if rule.CONDITIONAL else None
-        x_0 = self._generated(self.space.start(rows), given, torch.from_numpy(users).to(self.device))
-        return self.space.scores(x_0)
+        sampler = self._sampler(x_0 := self.space.start(rows), self._opinion(history))
+        return self.space.scores(self._generated(sampler, x_0, given, torch.from_numpy(users).to(self.device)))
 
-    def _generated(self, x_0: Tensor, condition: Condition | None, users: Tensor) -> Tensor:
+    def _generated(self, sampler: GuidedSampler, x_0: Tensor, condition: Condition | None, users: Tensor) -> Tensor:
         """The mean (b, dim) over the reverse chains from x_{T'} of x_0 (b, dim), which may be sparse."""
-        sampler = self._sampler(x_0)
         count = self.config.samples if sampler.draws or self._starts_noised else 1
         streams = range(0, count * (self.config.T + 1), self.config.T + 1)  # of noise: the start's, then each step's
         total = reduce(torch.add, (self._chain(sampler, x_0, condition, users, first) for first in streams))
@@ -187,24 +196,35 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def _starts_noised(self) -> bool:
         return self.config.T_prime > 0 and not self.process.noiseless
 
-    def _sampler(self, x_0: Tensor) -> GuidedSampler:
+    def _opinion(self, history: History) -> Expert | None:
+        """What the expert says of these histories, where it has a weight."""
+        if self._expert is None or self.config.expert_weight == 0:
+            return None
+        _, worth = self.process.prediction.to_x0(self.process.alpha_bar)
+        weights = (self.config.expert_weight / worth).tolist()
+        return Expert(self._expert.opinion(history, self.device), self._expert.matrix, weights)
+
+    def _sampler(self, x_0: Tensor, expert: Expert | None) -> GuidedSampler:
         sampler, count = self.config.sampler, self.config.reverse_steps or self.config.T
         kept = thinned(self.config.T, count)
         steps = self._memo.get((sampler, count), lambda: reverse_steps(self.process, SAMPLERS.get(sampler), kept))
         scales, activation = self.guidance.scales(self.config.T), self.objective.activation(x_0)
-        return GuidedSampler(self.network, self.weak, steps, scales, self.process.to_x0, activation)
+        return GuidedSampler(self.network, self.weak, steps, scales, self.process.to_x0, activation, expert)
 
     # files and sizes
 
     def save(self, folder: Path) -> None:
         extra = {"n_users": self.n_users, "n_items": self.n_items, "seed": self.seed}
-        save_model(folder, self.config, self.state_dict(), extra)
+        expert = {} if self._expert is None else {EXPERT: self._expert.matrix}
+        save_model(folder, self.config, {**self.state_dict(), **expert}, extra)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         config, tensors, extra = load_model(folder, cls.config_class)
-        model = cls(config, **extra)
+        model, matrix = cls(config, **extra), tensors.pop(EXPERT, None)
         model.load_state_dict(tensors)
+        if config.expert is not None and matrix is not None:
+            model._expert = LinearExpert(config.expert, matrix)
         return model.eval()
 
     def operations(self, dataset: Dataset) -> Operations:
@@ -213,11 +233,13 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         return Operations(of_users.products * share, of_users.elements * share)
 
     def footprint(self, dataset: Dataset) -> int:
-        """The default; the passes of self-conditioning; vectors for each entry that is attended to; the space's own."""
+        """The default; self-conditioning's passes; vectors of entries that are attended to; the expert; the space's."""
         config, entries = self.config, int(dataset.train.nnz)
         passes = 3 * config.batch_size * self.n_items if config.self_condition else 0
         encoder = config.part("encoder")
         denoiser = config.part("denoiser")
         attended: int = denoiser.Network.kept(config.of(denoiser.Config), config.batch_size, entries)
         encoded: int = encoder.Encoder.kept(config.of(encoder.Config), config.batch_size, entries)
-        return super().footprint(dataset) + 4 * (passes + attended + encoded) + self.space.footprint(dataset)
+        expert = 0 if config.expert is None else self.n_items**2 + 2 * self.n_items * max(getattr(config, "dims", (0,)))
+        own = 4 * (passes + attended + encoded + expert)
+        return super().footprint(dataset) + own + self.space.footprint(dataset)
