@@ -35,6 +35,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("space", "clustered_vae"): {"item_embeddings": "svd"},
     ("loss", "cross_entropy"): {"space": "item_embeddings"},
     ("denoiser", "token_mix"): {"space": "item_embeddings"},
+    ("pairing", "thompson"): {"space": "item_embeddings", "encoder": "transformer"},
 }
 """What must be chosen beside a part of a guided model."""
 
@@ -76,6 +77,8 @@ def test_a_wrong_name_is_answered_with_the_nearest(field: str) -> None:
         ("cfg_diffrec", {"encoder": "none"}, "take encoder = bag"),
         ("l_diffrec", {"loss": "multinomial"}, "space = clustered_vae diffuses none; take squared_error"),
         ("cfg_diffrec", {"loss": "cross_entropy"}, "space = interactions these are x_0; take multinomial"),
+        ("cfg_diffrec", {"pairing": "thompson"}, "take space = item_embeddings and encoder = transformer"),
+        ("dreamrec", {"pairing": "thompson", "encoder": "bag"}, "take space = item_embeddings and encoder = transf"),
         ("cfg_diffrec", {"denoiser": "token_mix"}, "space = interactions does not diffuse; take item_embeddings"),
         ("cfg_diffrec", {"denoiser": "linear", "guidance": "auto"}, "take guidance = classifier_free"),
         ("cfg_diffrec", {"space": "item_embeddings", "dislike_weight": 0.1}, "space = item_embeddings does not know"),
@@ -112,7 +115,7 @@ def test_recipes_are_what_the_papers_say() -> None:
     expected = {"diffrec": plain, "t_diffrec": plain, "l_diffrec": latent, "lt_diffrec": latent}
     expected |= {"cfg_diffrec": guided, "generative_cfg": guided}
     embedded = ("item_embeddings", "transformer", "linear", "classifier_free")
-    expected |= {"dreamrec": embedded, "preferdiff": embedded}
+    expected |= {"dreamrec": embedded, "preferdiff": embedded, "tdm": embedded}
     expected |= {"diffurec": ("item_embeddings", "none", "token_mix", "classifier_free")}
     assert expected.items() <= {name: parts[:4] for name, parts in found.items()}.items()
     assert {name: parts[4] for name, parts in found.items() if parts[4] != "squared_error"} == OTHER_LOSSES

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
 from unblur.data.sequences import Ints, Sequences
@@ -39,6 +40,8 @@ class Pairing:
 
     SIGNED: ClassVar[bool] = True
     """Whether dislikes can be a part of what is divided."""
+    OF_ITEMS: ClassVar[bool] = False
+    """Whether it compares embeddings of items, in the order of the history."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -51,6 +54,6 @@ class Pairing:
         """Roughly how many an epoch has."""
         return dataset.n_users
 
-    def corrupt(self, condition: Condition) -> Condition:
-        """The condition as a training step shows it."""
+    def corrupt(self, condition: Condition, items: Tensor | None) -> Condition:
+        """The condition as a training step shows it. items: embeddings (n_items, d), where the space has such."""
         return condition

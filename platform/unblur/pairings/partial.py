@@ -2,6 +2,7 @@
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from unblur import pairings
 from unblur.diffusion.condition import Condition
@@ -18,7 +19,7 @@ class Config(PartConfig):
 class Pairing(pairings.Pairing):
     """Items are dropped at random, anew in every step."""
 
-    def corrupt(self, condition: Condition) -> Condition:
+    def corrupt(self, condition: Condition, items: Tensor | None) -> Condition:
         return drop_items(condition, self.config.condition_dropout)
 
 

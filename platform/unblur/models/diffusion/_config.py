@@ -149,6 +149,16 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
         return self
 
     @model_validator(mode="after")
+    def _pairing_fits(self) -> Self:
+        compares = self.part("pairing").Pairing.OF_ITEMS
+        if compares and (self.space != "item_embeddings" or self.newest is None):
+            raise ValueError(
+                f"pairing = {self.pairing} compares embeddings of items in their order; take space = item_embeddings "
+                "and encoder = transformer"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _wrappers_fit(self) -> Self:
         if self.part("guidance").Guidance(self.of(self.part("guidance").Config)).weak_share is not None:
             self._has_layers()

@@ -126,7 +126,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def _denoised(self, network: Denoiser, x_0: Tensor, t: Tensor, condition: Condition) -> Denoised:
         """x_0 (b, dim) noised to the steps t (b,), and what the network makes of it, given the condition."""
         noise = torch.randn_like(x_0)
-        c = network.encode(self.guidance.drop(self.pairing.corrupt(condition)))
+        c = network.encode(self.guidance.drop(self.pairing.corrupt(condition, self.space.item_table)))
 
         def denoise(x_0: Tensor, noise: Tensor) -> Denoised:
             x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
