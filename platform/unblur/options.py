@@ -20,6 +20,17 @@ class Options(BaseModel):
         except ValidationError as error:
             raise UserError(explain(error, "flag", type(self).model_fields, _flag)) from None
 
+    def words(self, *fields: str) -> list[str]:
+        """These fields [all] as they are typed, those that have their defaults left out."""
+        found: list[str] = []
+        for name in fields or type(self).model_fields:
+            value, default = getattr(self, name), type(self).model_fields[name].get_default(call_default_factory=True)
+            if isinstance(value, Options):
+                found += value.words()
+            elif value != default:
+                found += [_flag(name)] if value is True else [_flag(name), str(value)]
+        return found
+
 
 def listed(names: Callable[[], Iterable[str]]) -> Any:
     """For `Annotated[str, listed(METRICS.names)]`: --help ends with the names, looked up when it is asked for."""

@@ -1,6 +1,8 @@
 """jobs/tune.py end to end: what MLflow, the summary and the registry hold, and what happens when it runs again."""
 
 import json
+import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +16,8 @@ import mlflow
 import optuna
 import pandas as pd
 import pytest
-from tests.helpers.jobs import Run, command, environment
+import yaml
+from tests.helpers.jobs import Run, command, environment, here
 
 TRIALS, SEEDS = 4, 2
 
@@ -31,6 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, run_here: Run, flags: lis
     folder = tmp_path_factory.mktemp("tune")
     done = run_here(folder, "tune", *flags)
     assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "told.txt").write_text(done.stdout)
     return folder
 
 
@@ -83,6 +87,22 @@ print(model.predict([["t1", "t2", "t3"], ["t31"]], params={{"k": 5}}))
     assert not {"t1", "t2", "t3"} & set(first)
 
 
+def test_the_end_says_what_was_found_and_its_commands_can_be_pasted(finished: Path) -> None:
+    told, values = (finished / "told.txt").read_text(), summary(finished)
+    assert re.search(
+        r"^significantly ahead of popularity \(0\.\d+\): \+0\.\d+, .* p < 0.001 over 300 users$", told, re.M
+    )
+    steps = [shlex.split(line) for line in re.findall(r"^  (unblur .*)$", told, re.M)]
+    assert [step[1] for step in steps] == ["report", "train", "recommend"]
+    for _, job, *flags in steps:
+        done = here(finished, job, *flags, *(["--dry-run"] if job == "train" else []))
+        assert done.returncode == 0, done.stderr
+    assert (finished / "report.html").exists() and (finished / "recommendations.csv").exists()
+    best = yaml.safe_load((finished / "unblur-runs/studies/plays" / values["study"] / "best.yaml").read_text())
+    assert best["lr"] == values["best"]["params"]["lr"] and best["dims"] == [16]
+    assert best["guidance_scale"] in [each["guidance_scale"] for each in values["inference"]]
+
+
 def test_nothing_of_ours_is_pickled(finished: Path) -> None:
     kept = [*(finished / "unblur-runs").rglob("*"), *(finished / "mlartifacts").rglob("*")]
     assert [path for path in kept if path.suffix in {".pkl", ".pickle", ".pt", ".pth"}] == []
@@ -90,11 +110,14 @@ def test_nothing_of_ours_is_pickled(finished: Path) -> None:
 
 def test_finished_it_does_nothing_and_tells_the_same(finished: Path, run_here: Run, flags: list[object]) -> None:
     before, told = runs(finished), summary(finished)
+    (openings,) = (finished / "unblur-runs/data").glob("*/openings.jsonl")
+    opened = openings.read_text()
     again = run_here(finished, "tune", *flags)
     assert again.returncode == 0, again.stderr
     for key in ("study", "best", "test", "trials", "mlflow"):
         assert summary(finished)[key] == told[key]
     assert sorted(runs(finished).run_id) == sorted(before.run_id)
+    assert openings.read_text() == opened, "the test set stays locked"
 
 
 def test_evaluate_tells_the_registered_models_figures(finished: Path, run_here: Run, data_flags: list[str]) -> None:

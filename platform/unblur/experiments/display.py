@@ -9,22 +9,26 @@ from rich.console import Console
 from rich.table import Table
 
 from unblur.evaluation.measuring import CUTOFFS, METRICS, key
+from unblur.experiments.next_steps import next_steps
+from unblur.experiments.options import RunOptions
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult
-from unblur.formatting import gigabytes
+from unblur.formatting import gigabytes, probability
 from unblur.redaction import redact
 from unblur.search.inference_grid import written
 
 
-def show_study(result: StudyResult, console: Console) -> None:
-    """Print what a study came to and where to look at it."""
+def show_study(result: StudyResult, options: RunOptions, console: Console) -> None:
+    """Print what a study came to, where to look at it, and what to do next."""
     final, values = result.final, result.test[result.metric]
     if result.best.enqueued:
         text = f"trial {result.best.number} is one of the space's own starting configurations"
         console.print(text, markup=False)
     over = f"over {len(values.values)} seeds" if len(values.values) > 1 else "with one seed"
-    least = result.popularity[result.metric]
-    text = f"test {result.metric}: {values} {over} (popularity {least:.4f}), history {result.history}"
+    text = f"test {result.metric}: {values} {over}, history {result.history}"
     console.print(text, markup=False, style="bold")
+    console.print(_against_popularity(result), markup=False)
+    console.print(f"best configuration: {written(result.best.params)}", markup=False)
+    console.print(f"saved as {redact(result.configuration)}", markup=False)
     for seed, settings in enumerate(final.inference):
         console.print(f"seed {seed}: inference with {written(settings)}, by validation", markup=False)
     if final.parameters is not None and final.memory_mib is not None:
@@ -35,7 +39,23 @@ def show_study(result: StudyResult, console: Console) -> None:
         console.print(f"{result.workers} workers: {faster}", markup=False)
     if final.model_uri:
         console.print(f"registered {final.model_uri} as candidate", markup=False)
-    console.print(f"look at the runs: {to_look(result.tracking_uri)}", markup=False)
+    console.print("next:", markup=False)
+    for step in next_steps(result, options):
+        console.print(f"  {step}", markup=False, soft_wrap=True)
+    console.print(f"  {to_look(result.tracking_uri)}", markup=False, soft_wrap=True)
+
+
+def _against_popularity(result: StudyResult) -> str:
+    """The verdict against the least that a model must beat."""
+    least, over = result.popularity[result.metric], result.final.over_popularity
+    if over is None:
+        return f"popularity: {least:.4f}"
+    ahead = "significantly ahead of" if over.difference > 0 else "significantly behind"
+    return (
+        f"{ahead if over.significant else 'not significantly different from'} popularity ({least:.4f}): "
+        f"{over.difference:+.4f}, 95% interval {over.low:+.4f} to {over.high:+.4f}, p = {probability(over.p_t)} "
+        f"over {over.n:,} users".replace("p = <", "p <")
+    )
 
 
 def show_comparison(result: ComparisonResult, console: Console, tracking_uri: str | None = None) -> None:
@@ -53,7 +73,7 @@ def show_comparison(result: ComparisonResult, console: Console, tracking_uri: st
     flag = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
     console.print(
         "which differences are significant, and the whole comparison: "
-        f"python jobs/report.py --dataset {first.data.name} --output report.html{redact(flag)}",
+        f"unblur report --dataset {first.data.name} --output report.html{redact(flag)}",
         markup=False,
     )
 

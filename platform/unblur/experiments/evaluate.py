@@ -25,7 +25,7 @@ def evaluate(options: EvaluateOptions, console: Console = SILENT) -> EvaluationR
     trained_on.check(folder, data.dataset)
     opened = data.open_test(f"evaluate {name}, history {data.history}")
     metrics = evaluate_folder(folder, opened).metrics()
-    result = EvaluationResult(name, models.name_in(folder), data, metrics, popularity(opened))
+    result = EvaluationResult(name, models.name_in(folder), data, metrics, popularity(opened).metrics())
     if options.summary:
         write_summary(options.summary, result.summary())
     return result

@@ -7,18 +7,18 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from unblur import models
 from unblur.data import openings
 from unblur.data.dataset import Dataset
-from unblur.data.test_set import TestSet
 from unblur.errors import RunFailed
+from unblur.evaluation.significance import Comparison, compare
 from unblur.experiments.champion import challenge
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.prepared import PreparedData
 from unblur.experiments.recording import Recorder
-from unblur.experiments.test_once import popularity
 from unblur.files import download, under
 from unblur.running.execution import Execution
 from unblur.running.task_list import TaskList
@@ -38,6 +38,8 @@ class FinalResult:
     popularity: dict[str, float]
     model_uri: str | None
     """None for a model that cannot serve users it was not trained on."""
+    over_popularity: Comparison | None = None
+    """By the metric that decided; None for one that is of all lists together, such as coverage."""
     parameters: int | None = None
     """Learned numbers of the first seed's model, if they are recorded."""
     memory_mib: float | None = None
@@ -66,24 +68,25 @@ class FinalEvaluation:
 
     def test(self, execution: Execution) -> FinalResult:
         """Test, record and register; each model is tested once. RunFailed when a test fails."""
-        opened = self.data.open_test(f"{self.runs.model}, {self.runs.seeds} seed(s), history {self.data.history}")
-        source = self.runs.tests(opened.history)
-        execution.alone().run(source, {"": opened})
+        source = self.runs.tests(self.data.history)
+        if source.missing():
+            opened = self.data.open_test(f"{self.runs.model}, {self.runs.seeds} seed(s), history {self.data.history}")
+            execution.alone().run(source, {"": opened})
         _all_done(source, "tests")
         with TemporaryDirectory(prefix="unblur-") as scratch:
-            result = self._conclude(opened, Path(scratch) / "per_user")
+            result = self._conclude(Path(scratch) / "per_user")
             self.tracker.flush(60)  # artifacts in the scratch folder are on their way
         return result
 
-    def _conclude(self, opened: TestSet, per_user: Path) -> FinalResult:
+    def _conclude(self, per_user: Path) -> FinalResult:
         outcomes = [self.runs.outcome(number) or {} for number in self.runs.numbers]
-        tests = [self._record(number, opened, per_user) for number in self.runs.numbers]
+        tests = [self._record(number, per_user) for number in self.runs.numbers]
         for seed, outcome in enumerate(outcomes):
             if diverged := outcome.get("diverged"):
                 text = f"seed {seed}: {diverged}; its best epoch, {outcome['epoch']}, counts"
                 self.console.print(text, markup=False)
         values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
-        least = popularity(opened)
+        least = self.runs.popularity(self.data.history).metrics()
         uri, champion = self._registered([outcome["value"] for outcome in outcomes])
         self.tracker.finish(
             {names.popularity(name): value for name, value in least.items()},
@@ -91,7 +94,7 @@ class FinalEvaluation:
             {"per_user": per_user},
             {
                 names.METRICS: self.data.protocol.definition,
-                names.HISTORY: opened.history,
+                names.HISTORY: self.data.history,
                 names.MODEL_URI: uri or "",
                 names.CHAMPION: champion,
                 names.TEST_OPENINGS: openings.reasons(self.data.folder),
@@ -102,6 +105,7 @@ class FinalEvaluation:
             test=values,
             valid=[outcome["value"] for outcome in outcomes],
             popularity=least,
+            over_popularity=self._over_popularity(),
             model_uri=uri,
             parameters=outcomes[0].get("parameters"),
             memory_mib=max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None),
@@ -109,8 +113,17 @@ class FinalEvaluation:
             efficiency=mean(ratios) if ratios else None,
         )
 
-    def _record(self, number: int, opened: TestSet, per_user: Path) -> dict[str, float]:
-        test = self.runs.test(number, opened.history)
+    def _over_popularity(self) -> Comparison | None:
+        """What the users say of the model, averaged over its seeds, against popularity, by the metric that decided."""
+        history, metric = self.data.history, self.runs.schedule.metric
+        least = self.runs.popularity(history).per_user()
+        if metric not in least or len(least) < 2:
+            return None
+        seeds = [self.runs.test(number, history).per_user()[metric] for number in self.runs.numbers]
+        return compare(np.mean(seeds, axis=0, dtype=np.float64), least[metric].to_numpy(np.float64))
+
+    def _record(self, number: int, per_user: Path) -> dict[str, float]:
+        test = self.runs.test(number, self.data.history)
         test.copy_per_user(per_user / f"{number:05d}")
         metrics = test.metrics()
         self.tracker.log("final", number, 0, {names.test(name): value for name, value in metrics.items()})

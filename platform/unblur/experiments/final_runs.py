@@ -1,11 +1,10 @@
 """The final runs of one configuration, one per seed, and their tests: lists of tasks for the engine."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from unblur.data.request import HistoryName
-from unblur.experiments.test_once import TestRun
+from unblur.experiments.test_once import PopularityTest, TestRun
 from unblur.files import read_json, under
 from unblur.running.cleanup import folder_of
 from unblur.running.task_list import TaskList
@@ -51,18 +50,20 @@ class FinalRuns:
 
     def trainings(self) -> TaskList:
         """The trainings as a source of tasks."""
-        return self._list(self._training, lambda each: self.outcome(each.number) is not None)
+        assignments = [Assignment(number, self.params, self._training(number)) for number in self.numbers]
+        return TaskList(assignments, lambda each: self.outcome(each.number) is not None, self.schedule.metric)
 
     def test(self, number: int, history: HistoryName) -> TestRun:
         return TestRun(self.home(number), history)
 
-    def tests(self, history: HistoryName) -> TaskList:
-        """The tests of the trained models as a source of tasks."""
-        return self._list(lambda number: self.test(number, history), lambda each: self.test(each.number, history).done)
+    def popularity(self, history: HistoryName) -> PopularityTest:
+        return PopularityTest(under(self.folder, "popularity"), history)
 
-    def _list(self, task: Callable[[int], Any], done: Callable[[Assignment], bool]) -> TaskList:
-        assignments = [Assignment(number, self.params, task(number)) for number in self.numbers]
-        return TaskList(assignments, done, self.schedule.metric)
+    def tests(self, history: HistoryName) -> TaskList:
+        """The tests of the trained models, and of popularity beside them, as a source of tasks."""
+        tests = [*(self.test(number, history) for number in self.numbers), self.popularity(history)]
+        assignments = [Assignment(number, self.params, test) for number, test in enumerate(tests)]
+        return TaskList(assignments, lambda each: tests[each.number].done, self.schedule.metric)
 
     def _training(self, number: int) -> Task:
         return Task(

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import yaml
 from scipy import stats
 
 from unblur.data.request import HistoryName
@@ -81,6 +82,8 @@ class StudyResult:
     parent_run_id: str
     seconds: Mapping[str, float]
     """Of the search, of the final runs, and in total, in this start."""
+    configuration: str = ""
+    """Path or URI of the best configuration as a YAML file."""
 
     @property
     def history(self) -> HistoryName:
@@ -165,6 +168,15 @@ class EvaluationResult:
     def summary(self) -> dict[str, Any]:
         """The metrics as JSON."""
         return {"model": self.model, "history": self.data.history, "test": dict(self.test)}
+
+
+def best_configuration(study: str, best: Best, final: FinalResult, metric: str) -> str:
+    """The YAML of a study's best parameters, with the inference settings of the seed that is best on validation."""
+    seed = max(range(len(final.valid)), key=lambda each: final.valid[each])
+    inference = final.inference[seed] if final.inference else {}
+    found = f"trial {best.number}: " if best.number is not None else ""
+    comment = f"# study {study}; {found}{metric} {best.value:.4f} on validation\n"
+    return comment + yaml.safe_dump({**best.params, **inference}, sort_keys=False, default_flow_style=None)
 
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:

@@ -18,9 +18,9 @@ from unblur.experiments.forecast import announce, estimates, plan_execution, sam
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
 from unblur.experiments.recording import ParentRun, Recorder, as_record, recorded
-from unblur.experiments.results import Best, StudyResult
+from unblur.experiments.results import Best, StudyResult, best_configuration
 from unblur.experiments.search_trials import SearchTrials
-from unblur.files import under
+from unblur.files import under, write_text
 from unblur.running.cleanup import DeleteCheckpoints, delete_leftovers
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
@@ -199,6 +199,8 @@ class StudyRun:
         tracker: Tracker,
         seconds: dict[str, float],
     ) -> StudyResult:
+        configuration = under(self.session.home(study), "best.yaml")
+        write_text(configuration, best_configuration(study, best, final, self.session.options.metric))
         return StudyResult(
             study=study,
             model=self.identity.model,
@@ -212,6 +214,7 @@ class StudyRun:
             experiment_id=tracker.experiment_id,
             parent_run_id=tracker.parent_run_id,
             seconds=seconds,
+            configuration=configuration,
         )
 
 

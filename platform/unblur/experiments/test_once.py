@@ -46,15 +46,23 @@ class TestRun:
         """Test the model unless that is done: metrics, recall by popularity, users' own results."""
         if self.done:
             return
-        with tempfile.TemporaryDirectory() as scratch:
-            evaluation = evaluate_folder(download(under(self.folder, MODEL), Path(scratch)), data)
+        evaluation = self._evaluation(data)
         table = _per_user(evaluation, data)
         upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), self.home)
         write_json(under(self.home, METRICS), _metrics(evaluation, data))  # last: who finds it finds the table too
 
+    def _evaluation(self, data: TestSet) -> Evaluation:
+        with tempfile.TemporaryDirectory() as scratch:
+            return evaluate_folder(download(under(self.folder, MODEL), Path(scratch)), data)
+
     def metrics(self) -> dict[str, float]:
         """The metrics of a test that is done."""
         return read_json(under(self.home, METRICS)) or {}
+
+    def per_user(self) -> pd.DataFrame:
+        """A row for each user who has something held out, as a test that is done found them."""
+        with tempfile.TemporaryDirectory() as fetched:
+            return pd.read_parquet(download(self.home, Path(fetched)) / PER_USER)
 
     def copy_per_user(self, folder: Path) -> None:
         """Copy the users' own results (Parquet) into `folder`, which is made."""
@@ -63,17 +71,25 @@ class TestRun:
             shutil.copy(download(self.home, Path(fetched)) / PER_USER, folder)
 
 
+@dataclass(frozen=True)
+class PopularityTest(TestRun):
+    """The same of recommending the most popular items: the least that a model must beat."""
+
+    def _evaluation(self, data: TestSet) -> Evaluation:
+        return popularity(data)
+
+
 def evaluate_folder(folder: Path, data: TestSet) -> Evaluation:
     """The final evaluation of a saved model, on the GPU when there is one."""
     return final(on_best_device(trained_on.load(folder, data.dataset)), data.dataset, data.test, data.history)
 
 
-def popularity(data: TestSet) -> dict[str, float]:
-    """Metrics of recommending the most popular items on the test set: the least that a model must beat."""
+def popularity(data: TestSet) -> Evaluation:
+    """The final evaluation of recommending the most popular items."""
     config = models.configure("popularity", {}, "popularity")
     model: Any = models.model_class("popularity")(config, data.dataset.n_users, data.dataset.n_items)
     model.fit(data.dataset)
-    return final(model, data.dataset, data.test, data.history).metrics()
+    return final(model, data.dataset, data.test, data.history)
 
 
 def _metrics(evaluation: Evaluation, data: TestSet) -> dict[str, float]:

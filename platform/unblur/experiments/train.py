@@ -35,7 +35,7 @@ def train_configuration(options: RunOptions, config: ModelConfig, console: Conso
     with ExitStack() as cluster:
         result = StudyRun(session, identity_of(session, options.model, space), console).train(cluster)
     if result:
-        show_study(result, console)
+        show_study(result, options, console)
         if options.summary:
             write_summary(options.summary, result.summary())
     return result

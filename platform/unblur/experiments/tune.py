@@ -85,7 +85,7 @@ def _compare(
         try:
             if result := study.search(options, url, cluster):
                 found[name] = result
-                show_study(result, console)
+                show_study(result, options, console)
         except RunFailed as error:
             failed[name] = str(error)
     if options.dry_run:
@@ -98,7 +98,7 @@ def _compare(
 
 
 def _conclude(options: SearchOptions, result: StudyResult, console: Console) -> None:
-    show_study(result, console)
+    show_study(result, options, console)
     if options.summary:
         write_summary(options.summary, result.summary())
 
