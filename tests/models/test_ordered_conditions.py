@@ -68,3 +68,6 @@ def test_data_without_an_order_refuse_it_and_searches_leave_it_out(tmp_path: Pat
     served = _served(space, UNORDERED, console)
     assert served.parameters["encoder"].corners == ["bag"] and served.enqueue == [{"encoder": "bag"}]
     assert _served(space, SPLIT, console) == space
+    for alone in (space.without("encoder", ["bag"]), served.fixing({"encoder": "transformer"})):
+        with pytest.raises(UserError, match="encoder = transformer needs an order in time"):
+            _served(alone, UNORDERED, console)

@@ -15,7 +15,7 @@ from unblur.experiments.forecast import refuse_infeasible
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.results import ComparisonResult, StudyResult, write_summary
 from unblur.experiments.study_run import StudyRun, identity_of
-from unblur.models.needs import REASONS, refuse_unserved, unmet, unserved_choices
+from unblur.models.needs import REASONS, REFUSALS, refuse_unserved, unmet, unserved_choices
 from unblur.resources import find
 from unblur.search.inference_grid import without_swept, written
 from unblur.search.space import SearchSpace
@@ -124,10 +124,13 @@ def _served(space: SearchSpace, dataset: Dataset, console: Console) -> SearchSpa
 
 
 def _served_parts(space: SearchSpace, dataset: Dataset, console: Console) -> SearchSpace:
-    """The space without the choices that the data cannot serve; one that is fixed, or the last, is refused later."""
+    """The space without the choices that the data cannot serve; UserError where none is left, or one is fixed."""
     for (name, choice), what in unserved_choices(models.config_class(space.model), dataset).items():
-        values = space.parameters[name].corners if name in space.parameters else []
-        if choice in values and len(values) > 1:
+        fixed = [space.fixed[name]] if name in space.fixed else []
+        values = space.parameters[name].corners if name in space.parameters else fixed
+        if values == [choice]:
+            raise UserError(f"{name} = {choice} needs {REFUSALS[what]}")
+        if choice in values:
             console.print(f"{space.model}: {REASONS[what]}: {name} without {choice}", markup=False)
             space = space.without(name, [choice])
     return space

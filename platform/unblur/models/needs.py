@@ -11,7 +11,7 @@ from unblur.parts import ORDER, RATINGS, Needs
 
 REASONS = {ORDER: "the data have no order in time", RATINGS: "the data know no ratings too low for a hit"}
 
-_REFUSALS = {
+REFUSALS = {
     ORDER: "an order in time, and these data have none",
     RATINGS: (
         "ratings too low for a hit, and these data have none: either they hold no ratings or no order in time, or "
@@ -44,7 +44,7 @@ def refuse_unserved(config_class: type[ModelConfig], dataset: Dataset) -> None:
     """UserError for a model that the dataset cannot serve with whatever parameters."""
     for what in sorted(config_class.NEEDS):
         if _lacking(dataset)[what]:
-            raise UserError(f"{config_class.__module__.rpartition('.')[2]} needs {_REFUSALS[what]}")
+            raise UserError(f"{config_class.__module__.rpartition('.')[2]} needs {REFUSALS[what]}")
 
 
 def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:
@@ -53,7 +53,7 @@ def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:
     values = config.model_dump()  # of the parts that are chosen
     parts = unserved_choices(type(config), dataset)
     fields = unmet(type(config), dataset)
-    for what, refusal in _REFUSALS.items():
+    for what, refusal in REFUSALS.items():
         asked = [name for (name, choice), need in parts.items() if need == what and values[name] == choice]
         asked += [n for n, need in fields.items() if need.what == what and values.get(n) not in (None, need.neutral)]
         asked = [f"{name} = {values[name]}" for name in asked]
