@@ -198,6 +198,16 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _expert_fits(self) -> Self:
+        if self.expert is None and self.expert_weight > 0:
+            raise ValueError(f"expert_weight = {self.expert_weight:g} weighs nobody; give expert = slist, say")
+        if self.expert is not None and not self.part("space").Space.OF_COUNTS:
+            raise ValueError(
+                f"expert = {self.expert.model} scores items, and space = {self.space} diffuses none; leave it out"
+            )
+        return self
+
     @property
     def T_prime(self) -> int:
         """Forward steps before the reverse chain."""
