@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unblur.diffusion.condition import OrderedItems, WeightedRows
 from unblur.diffusion.objective import Denoised
-from unblur.diffusion.objectives import cross_entropy, preference
+from unblur.diffusion.objectives import cross_entropy, hidden_error, preference
 from unblur.diffusion.predictions import PREDICTIONS
 
 B, N, D = 4, 6, 3
@@ -22,7 +23,7 @@ def denoised(x_0: Tensor, x_0_hat: Tensor, table: Tensor, network: Any = None) -
     def another(x_0: Tensor) -> Denoised:
         return Denoised(x_0, none, none, none, none, network(x_0))
 
-    return Denoised(x_0, none, none, none, none, x_0_hat, lambda x: x @ table.T, another)
+    return Denoised(x_0, none, none, none, none, x_0_hat, None, lambda x: x @ table.T, another)
 
 
 @pytest.fixture
@@ -91,3 +92,32 @@ def test_a_share_of_one_example_or_none_is_a_batch(as_published: bool, made: Any
     for size in (0, 1):
         small = tuple(each[:size] for each in made[:2])
         assert preferred((*small, made[2]), as_published=as_published).isfinite().all()
+
+
+TOLD = torch.tensor([[0.5, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1], [0, 0, 0.3, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_hidden_error_counts_what_the_network_was_not_told(ordered: bool) -> None:
+    """Nobody's history hides nothing of the sum, and a whole one everything."""
+    torch.manual_seed(0)
+    x_0, x_0_hat = torch.randn(B, N), torch.randn(B, N, requires_grad=True)
+    items = torch.tensor([[N, N, N, N, 0, 3], [N] * 6, [5, 0, 1, 4, 2, 3], [N, N, N, N, N, 2]])
+    told = OrderedItems(items, N) if ordered else WeightedRows(TOLD.to_sparse_csr())
+    none = torch.empty(0)
+    objective = hidden_error.Objective(hidden_error.Config(), PREDICTIONS.get("x0")())
+    losses = objective(Denoised(x_0, none, none, none, none, x_0_hat, told), none)
+    expected = ((x_0_hat - x_0).square() * (TOLD == 0)).sum(1) / N
+    torch.testing.assert_close(losses, expected)
+    (gradient,) = torch.autograd.grad(losses.sum(), x_0_hat)
+    torch.testing.assert_close(gradient, 2 * (x_0_hat - x_0).detach() * (TOLD == 0) / N)
+    assert (gradient[TOLD != 0] == 0).all()
+
+
+def test_an_item_that_was_dropped_from_the_condition_counts_again() -> None:
+    x_0, x_0_hat, none = torch.zeros(B, N), torch.ones(B, N), torch.empty(0)
+    condition = WeightedRows(TOLD.to_sparse_csr())
+    dropped = condition.keep_items(torch.arange(len(condition.places)) % 2 == 0)
+    objective = hidden_error.Objective(hidden_error.Config(), PREDICTIONS.get("x0")())
+    losses = objective(Denoised(x_0, none, none, none, none, x_0_hat, dropped), none)
+    torch.testing.assert_close(losses, (dropped.rows.to_dense() == 0).sum(1) / N)

@@ -11,7 +11,13 @@ from unblur.diffusion.predictions import PREDICTIONS
 from unblur.diffusion.process import Process
 from unblur.diffusion.samplers import SAMPLERS
 from unblur.diffusion.sampling import plain_chain, reverse_steps, thinned
-from unblur.diffusion.schedules import SCHEDULES, linear_variance, linear_variance_exact, zero_terminal_snr
+from unblur.diffusion.schedules import (
+    SCHEDULES,
+    linear_variance,
+    linear_variance_exact,
+    log_variance,
+    zero_terminal_snr,
+)
 
 BOUNDS = (0.5, 0.01, 0.4)
 
@@ -35,6 +41,14 @@ def test_linear_variance_is_eq_4_after_its_first_step() -> None:
     # the first beta is replaced, so eq. 4 holds up to the constant factor of alpha_bar that this changes
     expected = (1 - variance) / (1 - variance[0]) * (1 - 1e-5)
     torch.testing.assert_close(torch.cumprod(1 - betas, 0), expected)
+
+
+def test_log_variance_has_as_many_steps_in_every_decade() -> None:
+    variances = 1 - torch.cumprod(1 - log_variance(4, 0.5, 1e-3, 0.999), 0)
+    factor = 999 ** (1 / 3)
+    expected = 0.5e-3 * torch.tensor([1, factor, factor**2, factor**3], dtype=torch.float64)
+    torch.testing.assert_close(variances, expected, rtol=1e-9, atol=0)
+    assert float(log_variance(1, 0.5, 1e-3, 0.999)) == pytest.approx(0.5e-3)
 
 
 DETERMINISTIC = [name for name in SAMPLERS.names() if name != "ancestral"]

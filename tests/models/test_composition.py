@@ -36,6 +36,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("loss", "cross_entropy"): {"space": "item_embeddings"},
     ("denoiser", "token_mix"): {"space": "item_embeddings"},
     ("pairing", "thompson"): {"space": "item_embeddings", "encoder": "transformer"},
+    ("loss", "hidden_error"): {"pairing": "earlier_later"},
 }
 """What must be chosen beside a part of a guided model."""
 
@@ -75,6 +76,8 @@ def test_a_wrong_name_is_answered_with_the_nearest(field: str) -> None:
         ("cfg_diffrec", {"embeding_dim": 8}, "unknown parameter 'embeding_dim'. Did you mean 'embedding_dim'"),
         ("diffrec", {"encoder": "bag"}, "take guidance = classifier_free"),
         ("cfg_diffrec", {"encoder": "none"}, "take encoder = bag"),
+        ("diffrec", {"loss": "hidden_error"}, "guidance = none has none"),
+        ("cfg_diffrec", {"loss": "hidden_error"}, "pairing = partial hides nothing; take partial with"),
         ("l_diffrec", {"loss": "multinomial"}, "space = clustered_vae diffuses none; take squared_error"),
         ("cfg_diffrec", {"loss": "cross_entropy"}, "space = interactions these are x_0; take multinomial"),
         ("cfg_diffrec", {"pairing": "thompson"}, "take space = item_embeddings and encoder = transformer"),

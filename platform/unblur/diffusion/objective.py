@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from unblur.diffusion.condition import Condition
 from unblur.diffusion.predictions import Prediction
 
 
@@ -23,6 +24,8 @@ class Denoised:
     """The network's."""
     x_0_hat: Tensor
     """What the output says of x_0; with an objective that has an activation, before it (logits)."""
+    told: Condition | None = None
+    """What the network was told in this step; None where it is told nothing."""
     scored: Callable[[Tensor], Tensor] = lambda x_0: x_0
     """Scores of the items (B, n_items) for an x_0 (B, n)."""
     denoise: "Callable[[Tensor], Denoised] | None" = None
@@ -43,6 +46,8 @@ class Objective(ABC):
     """Whether the network must predict x_0 itself."""
     OF_COUNTS: ClassVar[bool] = False
     """Whether x_0 must hold interactions, so that a share of them has a meaning."""
+    OF_HIDDEN: ClassVar[bool] = False
+    """Whether it is about what the condition hides of x_0."""
     OF_SCORES: ClassVar[bool] = False
     """Whether it moves scores freely, so that x_0 must not be the scores themselves."""
 

@@ -30,6 +30,16 @@ def linear_variance_exact(T: int, noise_scale: float, noise_min: float, noise_ma
     return _betas_from_alpha_bar(1 - variance)
 
 
+def log_variance(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Noise variances from s noise_min to s noise_max by a constant factor: as many steps in every decade.
+
+    What is diffused of sparse data has variances of 1e-3 to 1e-2 (docs/gaussian_cfg.md), where eq. 4 with bounds up to
+    1 has no step but its first; uniform draws of t are log-uniform draws of the variance. T = 1 uses noise_min.
+    """
+    shares = torch.linspace(0, 1, T, dtype=torch.float64)
+    return _betas_from_alpha_bar(1 - noise_scale * noise_min ** (1 - shares) * noise_max**shares)
+
+
 def zero_terminal_snr(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
     """Eq. 4 made steeper, so that x_T is noise alone; the first of several steps stays (Lin et al. 2024, alg. 1)."""
     roots = torch.cumprod(1 - linear_variance_exact(T, noise_scale, noise_min, noise_max), 0).sqrt()

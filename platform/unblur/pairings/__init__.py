@@ -50,6 +50,11 @@ class Pairing:
         """What x_0 is made of and what the condition is made of, once an epoch; rng is the epoch's."""
         return Pairs.by_user(history, history)
 
+    @property
+    def hides(self) -> bool:
+        """Whether x_0 has something that the condition lacks."""
+        return True
+
     def examples(self, dataset: Dataset) -> int:
         """Roughly how many an epoch has."""
         return dataset.n_users

@@ -10,3 +10,7 @@ class Config(PartConfig):
 
 class Pairing(pairings.Pairing):
     """x_0 and condition are the same."""
+
+    @property
+    def hides(self) -> bool:
+        return False

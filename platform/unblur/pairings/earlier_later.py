@@ -28,6 +28,10 @@ class Pairing(partial.Pairing):
     inference.
     """
 
+    @property
+    def hides(self) -> bool:
+        return True
+
     def divide(self, history: History, rng: np.random.Generator) -> Pairs:
         if history.rank is None:
             raise UserError("pairing = earlier_later cuts histories in time, and this dataset has no order in time")

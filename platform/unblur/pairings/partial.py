@@ -19,6 +19,10 @@ class Config(PartConfig):
 class Pairing(pairings.Pairing):
     """Items are dropped at random, anew in every step."""
 
+    @property
+    def hides(self) -> bool:
+        return bool(self.config.condition_dropout > 0)
+
     def corrupt(self, condition: Condition, items: Tensor | None) -> Condition:
         return drop_items(condition, self.config.condition_dropout)
 

@@ -26,6 +26,10 @@ class Pairing(partial.Pairing):
 
     SIGNED = False
 
+    @property
+    def hides(self) -> bool:
+        return True
+
     def divide(self, history: History, rng: np.random.Generator) -> Pairs:
         sequences = history.in_order()
         starts, ends = sequences.starts, sequences.ends

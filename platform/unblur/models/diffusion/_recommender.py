@@ -126,7 +126,8 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def _denoised(self, network: Denoiser, x_0: Tensor, t: Tensor, condition: Condition) -> Denoised:
         """x_0 (b, dim) noised to the steps t (b,), and what the network makes of it, given the condition."""
         noise = torch.randn_like(x_0)
-        c = network.encode(self.guidance.drop(self.pairing.corrupt(condition, self.space.item_table)))
+        told = self.guidance.drop(self.pairing.corrupt(condition, self.space.item_table))
+        c = network.encode(told)
 
         def denoise(x_0: Tensor, noise: Tensor) -> Denoised:
             x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
@@ -136,7 +137,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
                 known = network.shown(x_t, t, c, lambda output: self.process.to_x0(activation(output), x_t, t))
             output: Tensor = network(x_t, t, known)
             x_0_hat = self.process.to_x0(output, x_t, t)
-            return Denoised(x_0, x_t, noise, t, output, x_0_hat, self.space.scores, another)
+            return Denoised(x_0, x_t, noise, t, output, x_0_hat, told, self.space.scores, another)
 
         def another(x_0: Tensor) -> Denoised:
             return denoise(x_0, torch.randn_like(x_0))
