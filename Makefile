@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install tune test chaos check format docs clean
+.PHONY: install tune test chaos mutants check format docs clean
 
 install: $(INSTALLED)
 
@@ -42,6 +42,9 @@ docs: $(INSTALLED)
 
 chaos: $(INSTALLED)
 	$(BIN)/pytest tests/chaos
+
+mutants: $(INSTALLED)
+	$(BIN)/python tests/mutants/run.py
 
 clean:
 	rm -rf .venv unblur-runs mlflow.db mlartifacts

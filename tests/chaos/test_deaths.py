@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.faults import Fault
-from tests.helpers.toy_study import identity
+from tests.helpers.toy_study import identity, run, table
 from tests.running.test_run import start_driver, until
-from tests.search.test_study import run, table
 
 from unblur.search.storage import local_url
 from unblur.search.study import Study

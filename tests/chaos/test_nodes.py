@@ -13,8 +13,7 @@ import pytest
 from tests.helpers import HELPERS, driver_environment
 from tests.helpers.faults import Fault
 from tests.helpers.jobs import command, environment, recorded
-from tests.helpers.toy_study import identity
-from tests.search.test_study import run, table
+from tests.helpers.toy_study import identity, run, table
 
 from unblur.search.storage import local_url
 from unblur.search.study import Study

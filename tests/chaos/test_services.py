@@ -15,10 +15,9 @@ from tests.helpers.faults import Fault
 from tests.helpers.jobs import Run, command, environment, recorded
 from tests.helpers.mlflow_server import Server as MLflow
 from tests.helpers.synthetic import communities
-from tests.helpers.toy_study import identity, trials
+from tests.helpers.toy_study import identity, table, trials
+from tests.helpers.toy_study import run as run_plainly
 from tests.search.test_postgres import BINARIES, Server, server
-from tests.search.test_study import run as run_plainly
-from tests.search.test_study import table
 from tests.training.test_loop import PARAMS, Told
 
 from unblur import models

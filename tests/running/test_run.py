@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from tests.helpers import HELPERS, driver_environment
-from tests.helpers.toy_study import identity, params, trials, value
-from tests.search.test_study import run, table
+from tests.helpers.toy_study import identity, params, run, table, trials, value
 
 from unblur.errors import UserError
 from unblur.running.reports import report

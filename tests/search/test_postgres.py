@@ -15,8 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.helpers.toy_study import identity
-from tests.search.test_study import run, table
+from tests.helpers.toy_study import identity, run, table
 
 from unblur.errors import RunFailed, UserError
 from unblur.search import lease, storage

@@ -53,6 +53,11 @@ def test_one_past_its_best_is_worth_its_best() -> None:
     assert race([[2.0] * 7, [3.0] * 7, [4.0] * 7, risen_and_fallen])[-1] == 35
 
 
+def test_what_rivals_came_to_later_does_not_count() -> None:
+    late = [0.1, 0.1, 9.0, 9.0, 9.0]
+    assert race([late, late, [0.5] * 5])[-1] == 25
+
+
 def test_nothing_is_stopped_at_its_last_epoch() -> None:
     assert race([[3.0] * 2, [2.0] * 2, [1.0] * 2], last=10) == [10, 10, 10]
     assert race([[3.0] * 6, [2.0] * 6, [1.0] * 6], last=30) == [30, 30, 10]

@@ -1,48 +1,14 @@
 """The study as the record of truth: resumes, pruning, determinism, locks and bad databases."""
 
-import itertools
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
-from typing import Any
 
 import pytest
-from tests.helpers import driver_environment
-from tests.helpers.toy_study import SPACE, identity, value
+from tests.helpers.toy_study import SPACE, identity, run, table, value
 
-from unblur.errors import UserError
-from unblur.search.lock import driving
 from unblur.search.space import Choice
-from unblur.search.storage import local_url, open_storage
+from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.seeds import derive
-
-
-def run(study: Study, n_trials: int, die_at: tuple[int, int] = (-1, -1)) -> list[int]:
-    """A driver without Ray: one trial at a time, nine epochs each; leaves everything as it is at `die_at`."""
-    done = [record.number for record in study.settle()]
-    while study.missing(n_trials):
-        number, params = study.ask()
-        for epoch in range(1, 10):
-            if (number, epoch) == die_at:
-                return done
-            if study.report(number, epoch, value(params, epoch)):
-                study.prune(number)
-                break
-        else:
-            study.complete(number)
-        done.append(number)
-    return done
-
-
-def table(study: Study) -> list[Any]:
-    return [(r.number, r.state, r.params, r.value, r.values) for r in study.records()]
 
 
 def test_enqueued_come_first_then_sampled_and_all_are_decoded(tmp_path: Path) -> None:
@@ -76,6 +42,33 @@ def test_a_score_is_the_best_value_not_the_last(tmp_path: Path) -> None:
         study.report(number, epoch, reported)
     study.complete(number)
     assert study.records()[0].value == 0.9
+
+
+def ended(study: Study, *reported: float, pruned: bool = False) -> int:
+    """A trial that reported these values."""
+    number, _ = study.ask()
+    for epoch, each in enumerate(reported, start=1):
+        study.report(number, epoch, each)
+    study.prune(number) if pruned else study.complete(number)
+    return number
+
+
+def test_the_best_is_complete_and_the_earliest_of_equals(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    ended(study, 0.4)
+    ended(study, 0.9, pruned=True)
+    first = ended(study, 0.2, 0.6, 0.5)
+    ended(study, 0.6)
+    best = study.best()
+    assert best is not None and (best.number, best.value) == (first, 0.6)
+
+
+def test_an_epoch_counts_as_it_was_reported_first(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    number, _ = study.ask()
+    study.report(number, 1, 0.3)
+    study.report(number, 1, 0.9)
+    assert study.complete(number).value == 0.3 == study.records()[0].values[1]
 
 
 def test_seeded_search_repeats_exactly_and_in_pieces(tmp_path: Path) -> None:
@@ -173,113 +166,3 @@ def test_identity_decides_which_study_it_is(tmp_path: Path) -> None:
 def test_trial_seeds() -> None:
     seeds = {derive("training", study, number) for study in range(20) for number in range(100)}
     assert len(seeds) == 2000 and derive("training", 3, 5) == derive("training", 3, 5) and max(seeds) < 2**32
-
-
-DRIVER = """
-import sys, time
-from pathlib import Path
-from tests.helpers.toy_study import identity, value
-from unblur.search.lock import driving
-from unblur.search.storage import local_url
-from unblur.search.study import Study
-url = local_url(Path(sys.argv[1]))
-study = Study.open(identity(), url)
-with driving(url, study.name):
-    study.settle()
-    while study.missing(10):
-        number, params = study.ask()
-        print(number, flush=True)
-        for epoch in range(1, 10):
-            time.sleep(0.03)
-            if study.report(number, epoch, value(params, epoch)):
-                study.prune(number)
-                break
-        else:
-            study.complete(number)
-"""
-
-
-HOLDER = """
-import sys
-from unblur.search.lock import driving
-with driving(*sys.argv[1:]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def start(program: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", program, *arguments]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen(command, **pipes, text=True, env=driver_environment())
-
-
-def test_kill_9_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    whole = Study.open(identity(), local_url(tmp_path / "whole"))
-    run(whole, 10)
-    begun: list[list[int]] = []
-    for trials_before_the_kill in (2, 3, 100):
-        driver = start(DRIVER, str(tmp_path))
-        assert driver.stdout is not None and driver.stderr is not None
-        begun.append([])
-        for line in driver.stdout:
-            begun[-1].append(int(line))
-            if len(begun[-1]) == trials_before_the_kill:
-                time.sleep(0.03)
-                driver.send_signal(signal.SIGKILL)
-                break
-        assert driver.wait(60) in (-signal.SIGKILL, 0), driver.stderr.read()
-        begun[-1] += [int(line) for line in driver.stdout]
-    finished = Study.open(identity(), local_url(tmp_path))
-    assert table(finished) == table(whole)
-    for earlier, later in itertools.pairwise(filter(None, begun)):
-        assert later[0] in (earlier[-1], earlier[-1] + 1), "only the interrupted trial is begun again"
-    assert sorted({number for run in begun for number in run}) == list(range(10))
-
-
-def test_one_live_driver(tmp_path: Path) -> None:
-    url, name = local_url(tmp_path), "search"
-    with start(HOLDER, url, name) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match=f"driven by process {holder.pid} on"), driving(url, name):
-            pass
-        holder.kill()
-    with driving(url, name), pytest.raises(UserError, match=str(os.getpid())), driving(url, name):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        ("postgresql://ann:secret@127.0.0.1:1/study", r"ann:\*\*\*@127.0.0.1:1/study.*--study-url.*refused"),
-        ("postgresql://ann:secret@localhost:port/study", "--study-url"),
-        ("postgres//ann:secret@localhost/study", "--study-url"),
-        ("mysql://ann:secret@localhost/study", "--study-url"),
-        ("sqlite:////proc/none/study.db", "--storage.*unable to open"),
-    ],
-)
-def test_bad_databases(url: str, says: str) -> None:
-    start = time.monotonic()
-    with pytest.raises(UserError, match=says) as caught:
-        Study.open(identity(), url)
-    assert "secret" not in str(caught.value) and time.monotonic() - start < 15
-
-
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    (tmp_path / "study.db").write_text(json.dumps(["not", "a", "database"]) * 100)
-    with pytest.raises(UserError, match=r"study\.db.*not a database"):
-        Study.open(identity(), local_url(tmp_path))
-
-
-def test_several_that_open_a_new_database_at_once(tmp_path: Path) -> None:
-    """Each finds its tables, whoever of them made which."""
-    together = Barrier(8)
-
-    def opened(folder: Path) -> int:
-        together.wait()
-        with open_storage(local_url(folder)) as storage:
-            return len(storage.get_all_studies())
-
-    with ThreadPoolExecutor(8) as pool:
-        for repeat in range(3):
-            assert list(pool.map(opened, [tmp_path / str(repeat)] * 8)) == [0] * 8

@@ -1,0 +1,135 @@
+"""The final runs and their tests: seeds of their own, the history that was asked for, one test each, the best is kept.
+
+Their tasks are run here, as the engine would run them; then nothing is left for Ray.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from unblur import models
+from unblur.data import openings
+from unblur.data.request import DataRequest, HistoryName
+from unblur.data.test_set import TestSet
+from unblur.evaluation.ranking import evaluate
+from unblur.experiments import final_evaluation, test_once
+from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult
+from unblur.experiments.final_runs import FinalRuns
+from unblur.experiments.prepared import PreparedData, prepare_data
+from unblur.files import read_json
+from unblur.running.execution import Execution
+from unblur.running.resources import Resources
+from unblur.training.loop import TrainingSchedule
+from unblur.training.workers import Workers
+
+SEEDS = 3
+ROWS = [f"u{user},i{(3 * user + 7 * step + user * step) % 31},{step}" for user in range(60) for step in range(14)]
+SILENT = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("final")
+    (folder / "plays.csv").write_text("\n".join(["user,item,timestamp", *ROWS]) + "\n")
+    return folder
+
+
+def prepared(storage: Path, history: HistoryName) -> PreparedData:
+    return prepare_data(DataRequest(dataset=str(storage / "plays.csv")), str(storage), None, SILENT, history)
+
+
+@pytest.fixture(scope="module")
+def runs(storage: Path) -> FinalRuns:
+    """Trained, with each seed."""
+    params = {"dims": [4], "batch_size": 30, "T": 2, "lr": 0.05}
+    schedule = TrainingSchedule(epochs=1, eval_every=1)
+    runs = FinalRuns(str(storage / "runs"), 7, "diffrec", params, seed=0, seeds=SEEDS, schedule=schedule)
+    for each in runs.trainings().assignments:
+        each.task.run(prepared(storage, "train").dataset, lambda _: None, Workers())
+    return runs
+
+
+class Tracker:
+    """One that remembers what it was told."""
+
+    store, parent_run_id = SimpleNamespace(), "parent"
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {}
+
+    def log(self, *_: Any) -> None: ...
+
+    def finish(self, metrics: Any, values: Any, artifacts: Any, tags: Any) -> None:
+        self.told = {"values": values, **tags}
+
+    def flush(self, timeout: float) -> bool:
+        return True
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    folders: list[Path] = []
+    monkeypatch.setattr(final_evaluation, "register", lambda _, folder, *more: folders.append(folder) or "models:/m/1")
+    monkeypatch.setattr(final_evaluation, "challenge", lambda *_: "decided")
+    return folders
+
+
+def concluded(runs: FinalRuns, data: PreparedData) -> tuple[FinalResult, Tracker]:
+    opened = data.open_test("a test of the tests")
+    for each in runs.tests(opened.history).assignments:
+        each.task.run(opened, lambda _: None, Workers())
+    tracker: Any = Tracker()
+    return FinalEvaluation(runs, data, tracker, SILENT).test(Execution(Resources())), tracker
+
+
+def test_every_seed_is_a_training_of_its_own(runs: FinalRuns) -> None:
+    seeds = [each.task.seed for each in runs.trainings().assignments]
+    assert len(set(seeds)) == SEEDS
+    first, *others = (models.load(Path(runs.home(number)) / "model").network.w_in for number in runs.numbers)
+    assert not any(first.equal(other) for other in others)
+
+
+def test_the_sweep_over_inference_is_that_of_the_search(runs: FinalRuns) -> None:
+    grid = ({"t_prime_share": 0.0}, {"t_prime_share": 1.0})
+    swept = FinalRuns(runs.folder, 7, "diffrec", runs.params, 0, SEEDS, runs.schedule, grid)
+    assert [each.task.grid for each in swept.trainings().assignments] == [grid] * SEEDS
+
+
+@pytest.mark.parametrize("history", ["train", "train+valid"])
+def test_each_model_is_tested_with_the_history_that_was_asked_for(
+    history: HistoryName, runs: FinalRuns, storage: Path, registered: list[Path]
+) -> None:
+    data = prepared(storage, history)
+    result, tracker = concluded(runs, data)
+    assert tracker.told["unblur.history"] == history
+    opened = TestSet.open("by hand", Path(storage), data.dataset)
+    both = (data.dataset.train + data.dataset.valid).tocsr()
+    for place, number in enumerate(runs.numbers):
+        model = models.load(Path(runs.home(number)) / "model")
+        shown = evaluate(model, data.dataset, opened.test, both, with_valid_history="valid" in history).metrics()
+        other = evaluate(model, data.dataset, opened.test, both, with_valid_history="valid" not in history).metrics()
+        assert result.test["ndcg_at_10"][place] == pytest.approx(shown["ndcg_at_10"], abs=1e-9)
+        assert result.test["ndcg_at_10"][place] != pytest.approx(other["ndcg_at_10"], abs=1e-6)
+
+
+def test_registered_is_the_seed_that_is_best_on_validation(
+    runs: FinalRuns, storage: Path, registered: list[Path]
+) -> None:
+    result, _ = concluded(runs, prepared(storage, "train"))
+    valid = [(read_json(f"{runs.home(number)}/outcome.json") or {})["value"] for number in runs.numbers]
+    assert result.valid == valid and len(set(valid)) == SEEDS
+    assert registered == [Path(runs.home(runs.numbers[valid.index(max(valid))])) / "model"]
+
+
+def test_a_model_is_tested_once(
+    runs: FinalRuns, storage: Path, registered: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = prepared(storage, "train")
+    first, _ = concluded(runs, data)
+    monkeypatch.setattr(test_once, "evaluate_folder", lambda *_: pytest.fail("it was tested before"))
+    again, _ = concluded(runs, data)
+    assert again == first and not runs.tests("train").missing()
+    assert openings.reasons(data.folder)["diffrec, 3 seed(s), history train"] >= 2
