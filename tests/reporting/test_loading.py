@@ -106,6 +106,23 @@ def test_the_newest_study_of_a_model_counts(new_store: NewStore) -> None:
     assert "ease" in to_html(report)
 
 
+def test_other_studies_of_a_model_on_the_same_data_are_listed(new_store: NewStore) -> None:
+    other = Made("ease", 0.3, dataset=LoggedDataset("amazon_toys", "cd" * 32, {}))
+    store = new_store([other, Made("ease", 0.0), Made("ease", 0.1, trials=0, seeds=1), Made("ease", 0.2)])
+    (note,) = [each for each in load(Reader(store), "amazon_toys", "clean").notes if "other studies" in each]
+    assert note.startswith("ease was tested on these data in other studies too: a search of 20")
+    assert "; a given configuration of 20" in note and note.count("nDCG@10 0.") == 2
+
+
+def test_the_report_tells_whose_winner_was_a_starting_configuration(new_store: NewStore) -> None:
+    """The tested configuration of all of them is that of trial 1."""
+    made = [Made("ease", 0.0, tags={"unblur.starts": "1"}), Made("diffrec", 0.1, tags={"unblur.starts": "2"})]
+    made += [Made("multi_dae", 0.1), Made("lightgcn", 0.2, trials=0)]
+    said = build(load(Reader(new_store(made)), "amazon_toys", "clean")).reservations
+    told = "a starting configuration of its space: diffrec; found by the search: ease; of unknown origin: multi_dae"
+    assert f"The tested configuration was {told}." in said
+
+
 def test_without_per_user_results(new_store: NewStore) -> None:
     store = new_store([Made("ease", 0.0, per_user=False), Made("diffrec", 0.1, seeds=1, per_user=False)])
     report = build(load(Reader(store), "amazon_toys", "clean"))

@@ -185,10 +185,14 @@ class StudyRun:
             study=f"{study}-{data.digest[:8]}",
             name=f"{data.name} {self.identity.model}",
             model=self.identity.model,
-            tags={names.PURPOSE: purpose},
+            tags={names.PURPOSE: purpose, **self._starts(purpose)},
             params={key: value for key, value in self.identity.model_dump(mode="json").items() if key != "space"},
         )
         return recorded(self.session.store, data, parent, self.console)
+
+    def _starts(self, purpose: str) -> dict[str, str]:
+        """For the report, which tells whose winner was a starting configuration."""
+        return {names.STARTS: str(len(self.identity.space.enqueue))} if purpose == "search" else {}
 
     def _result(
         self,

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ from unblur.data import openings
 from unblur.data.download import directory
 from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
+from unblur.formatting import shown, with_spread
 from unblur.reporting.runs import Evidence, FinalRun, StudyRuns, Trial
 from unblur.tracking import names
 from unblur.tracking.reader import Found, Reader
@@ -30,6 +32,7 @@ def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
     if not finished:
         raise UserError(_nothing(f"{dataset}/{protocol}", parents, reader.store.address))
     chosen, notes = _comparable(_newest(finished))
+    notes += _older(finished, chosen)
     notes += _unfinished(parents, {study.model for study in finished})
     studies = [_with_runs(reader, experiment, study) for study in chosen]
     studies = [_with_users(reader, study, notes) for study in studies]
@@ -74,6 +77,24 @@ def _newest(finished: Sequence[StudyRuns]) -> list[StudyRuns]:
     for study in sorted(finished, key=lambda study: (not _is_training(study), study.run.started)):
         newest[study.model, study.history, study.digest] = study
     return sorted(newest.values(), key=lambda study: study.run.started)
+
+
+def _older(finished: Sequence[StudyRuns], chosen: Sequence[StudyRuns]) -> list[str]:
+    """Other studies of a model on the same data, which were tested too: who tries often is lucky at last."""
+    notes = []
+    for study in chosen:
+        same = (study.model, study.history, study.digest)
+        others = [each for each in finished if (each.model, each.history, each.digest) == same and each is not study]
+        if others:
+            told = "; ".join(map(_briefly, sorted(others, key=lambda each: each.run.started)))
+            notes.append(f"{study.model} was tested on these data in other studies too: {told}.")
+    return notes
+
+
+def _briefly(study: StudyRuns) -> str:
+    day = datetime.fromtimestamp(study.run.started, UTC).date().isoformat()
+    kind = "a given configuration" if _is_training(study) else "a search"
+    return f"{kind} of {day}, {shown(study.metric)} {with_spread(study.test(study.metric), study.spread(study.metric))}"
 
 
 def _is_training(study: StudyRuns) -> bool:

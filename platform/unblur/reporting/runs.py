@@ -60,6 +60,13 @@ class StudyRuns:
     def digest(self) -> str:
         return self.run.tags.get(names.DATASET_DIGEST, "")
 
+    @property
+    def from_start(self) -> bool | None:
+        """Whether the tested configuration is a starting configuration of its space; None where that is unknown."""
+        if names.STARTS not in self.run.tags or not self.finals:
+            return None
+        return self.finals[0].configuration < int(self.run.tags[names.STARTS])
+
     def test(self, metric: str) -> float:
         """The mean over seeds, as MLflow has it."""
         return self.run.metrics[names.test(metric)]

@@ -39,7 +39,7 @@ def verdict(evidence: Evidence, board: Leaderboard) -> list[str]:
 def reservations(evidence: Evidence, board: Leaderboard) -> list[str]:
     """What a reader must know before quoting the verdict."""
     studies = [row.study for row in board.rows]
-    found = [_history(studies), *_budgets(studies), *_settings(studies), *_sizes(board)]
+    found = [_history(studies), *_budgets(studies), *_starts(studies), *_settings(studies), *_sizes(board)]
     return [*found, sentence(evidence.openings), *_champion(studies), *evidence.notes]
 
 
@@ -153,6 +153,15 @@ def _unequal(what: str, amounts: dict[str, float], write: Callable[[float], str]
         return [f"Budgets differ in {what}: from {write(little)} ({least}) to {write(much)} ({most})."]
     listed = ", ".join(f"{model} {write(amount)}" for model, amount in ordered)
     return [f"Budgets differ in {what}: {listed}."]
+
+
+def _starts(studies: Sequence[StudyRuns]) -> list[str]:
+    """Whose winner somebody had put at the beginning of the search, and whose the search has found."""
+    searched = [study for study in studies if study.trials]
+    known = {True: "a starting configuration of its space", False: "found by the search", None: "of unknown origin"}
+    groups = {origin: [each.model for each in searched if each.from_start is origin] for origin in known}
+    said = [f"{known[origin]}: {', '.join(models)}" for origin, models in groups.items() if models]
+    return [f"The tested configuration was {'; '.join(said)}."] if said else []
 
 
 def _settings(studies: Sequence[StudyRuns]) -> list[str]:

@@ -19,6 +19,8 @@ REASON = "unblur.reason"
 # Tags of parents
 PURPOSE = "unblur.purpose"
 """`search`, or `training` of one configuration."""
+STARTS = "unblur.starts"
+"""Of a search: how many starting configurations its space has. They are its first trials."""
 ABLATION = "unblur.ablation"
 """Name of the study file, of an ablation."""
 MODEL = "unblur.model"
