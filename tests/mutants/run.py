@@ -65,15 +65,19 @@ class Mutant:
 
 
 def load() -> list[Mutant]:
-    """Every bug; SystemExit names those whose text does not occur once, or whose tests are not there."""
-    mutants = [
-        Mutant(file.stem, each["bug"], Path(each["file"]), each["text"], each["instead"], tuple(each["tests"]))
-        for file in sorted(Path(__file__).parent.glob("*.yaml"))
-        for each in yaml.safe_load(file.read_text(encoding="utf-8"))
-    ]
+    """Every bug; SystemExit names those that do not belong to the present tree."""
+    mutants = [mutant for file in sorted(Path(__file__).parent.glob("*.yaml")) for mutant in read(file)]
     if faults := [fault for mutant in mutants for fault in stale(mutant)]:
         raise SystemExit("\n".join(faults))
     return mutants
+
+
+def read(file: Path) -> list[Mutant]:
+    """The bugs of one area."""
+    return [
+        Mutant(file.stem, each["bug"], Path(each["file"]), each["text"], each["instead"], tuple(each["tests"]))
+        for each in yaml.safe_load(file.read_text(encoding="utf-8"))
+    ]
 
 
 def stale(mutant: Mutant) -> Iterator[str]:
