@@ -202,19 +202,6 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
         return self
 
     @model_validator(mode="after")
-    def _something_is_hidden(self) -> Self:
-        if self.part("loss").Objective.OF_HIDDEN:
-            pairing = self.part("pairing")
-            if not self.part("guidance").Guidance.CONDITIONAL:
-                raise ValueError(f"loss = {self.loss} counts what a condition hides, and guidance = none has none")
-            if not pairing.Pairing(self.of(pairing.Config)).hides:
-                raise ValueError(
-                    f"loss = {self.loss} counts what the condition hides, and pairing = {self.pairing} hides nothing; "
-                    "take partial with a condition_dropout, or earlier_later"
-                )
-        return self
-
-    @model_validator(mode="after")
     def _expert_fits(self) -> Self:
         if self.expert is None and self.expert_weight > 0:
             raise ValueError(f"expert_weight = {self.expert_weight:g} weighs nobody; give expert = slist, say")
