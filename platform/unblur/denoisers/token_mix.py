@@ -107,25 +107,28 @@ class Network(Denoiser):
     def _groups(self, items: Tensor) -> list[Group]:
         """Histories (B, L): of similar length, or as published all of them, padded to the greatest length."""
         if self.config.as_published:
-            everybody = torch.arange(len(items), device=items.device)
             items = F.pad(items, (self.config.max_length - items.shape[1], 0), value=len(self.items))
-            return [self._group(everybody, items)]
-        lengths = (items < len(self.items)).sum(1).cpu().numpy()
-        groups = []
+        real = items < len(self.items)
+        places, everybody = self._embedded(items, real), torch.arange(len(items), device=items.device)
+        if self.config.as_published:  # their mask is one of queries: padding sees everything alike, and is seen
+            alike = torch.zeros(real.shape, dtype=places.dtype, device=real.device).masked_fill(~real, MASKED)
+            return [Group(everybody, places, alike[:, None, :, None].expand(-1, 1, -1, real.shape[1]))]
+        lengths, groups = real.sum(1).cpu().numpy(), []
         for group in octaves(lengths):
-            rows = torch.from_numpy(group).to(items.device)
-            groups.append(self._group(rows, items[rows, -max(1, int(lengths[group].max(initial=0))) :]))
+            rows, width = (
+                everybody[torch.from_numpy(group).to(items.device)],
+                max(1, int(lengths[group].max(initial=0))),
+            )
+            groups.append(Group(rows, places[rows, -width:], visible(real[rows, -width:], causal=False)))
         return groups
 
-    def _group(self, rows: Tensor, items: Tensor) -> Group:
-        real = items < len(self.items)
+    def _embedded(self, items: Tensor, real: Tensor) -> Tensor:
+        """Places (B, L, n) of items (B, L), of which `real` ones are no padding."""
         embedded = F.embedding(items.clamp(max=len(self.items) - 1), self.items)
         if self.padding is not None:
             embedded = torch.where(real.unsqueeze(-1), embedded, self.padding)
         embedded = F.dropout(embedded, self.config.embedding_dropout, self.training)
         if self.positions is not None:
             embedded = (embedded + self.positions[(real.cumsum(1) - 1).clamp(min=0)]) * real.unsqueeze(-1)
-            return Group(rows, self.norm_in(embedded), visible(real, causal=False))
-        # their mask is one of queries: padding sees everything alike, and is seen
-        alike = torch.zeros(real.shape, dtype=embedded.dtype, device=real.device).masked_fill(~real, MASKED)
-        return Group(rows, self.norm_in(embedded), alike[:, None, :, None].expand(-1, 1, -1, real.shape[1]))
+        normed: Tensor = self.norm_in(embedded)
+        return normed

@@ -44,17 +44,14 @@ class Encoder(encoders.Encoder):
         return config.kept(histories)
 
     def forward(self, history: Tensor) -> Tensor:
-        """Those of similar length are read together, which changes nothing but the time it takes."""
-        lengths = (history < len(self.items)).sum(1).cpu().numpy()
-        vectors = history.new_zeros((len(history), self.items.shape[1]), dtype=self.items.dtype)
+        """Those of similar length go through the blocks together, which changes nothing but the time it takes."""
+        real = history < len(self.items)
+        # all at once: the gradient of each look into the table is as large as the table
+        embedded = F.embedding(history.clamp(max=len(self.items) - 1), self.items) * real.unsqueeze(-1)
+        lengths = real.sum(1).cpu().numpy()
+        vectors = torch.zeros_like(embedded[:, 0])
         for group in octaves(lengths):
             width, rows = max(1, int(lengths[group].max(initial=0))), torch.from_numpy(group).to(history.device)
-            vectors = vectors.index_copy(0, rows, self._newest(history[rows, -width:]))
+            newest = self.blocks(embedded[rows, -width:], real[rows, -width:])[:, -1]
+            vectors = vectors.index_copy(0, rows, newest * real[rows, -1:])
         return vectors
-
-    def _newest(self, items: Tensor) -> Tensor:
-        """(b, embedding_dim) of items (b, L); 0 where there are none."""
-        real = items < len(self.items)
-        embedded = F.embedding(items.clamp(max=len(self.items) - 1), self.items) * real.unsqueeze(-1)
-        vectors: Tensor = self.blocks(embedded, real)[:, -1]
-        return vectors * real[:, -1:]
