@@ -13,11 +13,12 @@ from unblur.data import openings
 from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
 from unblur.experiments.recording import Recorder
-from unblur.reporting.loading import load, with_openings
+from unblur.reporting.loading import _trial, load, with_openings
 from unblur.reporting.page import to_html
 from unblur.reporting.report import build
+from unblur.tracking import names
 from unblur.tracking.client import Store
-from unblur.tracking.reader import Reader, existing_store
+from unblur.tracking.reader import Found, Reader, existing_store
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import State
@@ -54,6 +55,14 @@ def test_a_thousand_trials_take_a_handful_of_requests(new_store: NewStore, tmp_p
     assert numbers == list(range(1000))
     assert len(calls) <= 16, calls
     assert len(to_html(build(evidence))) < 8_000_000
+
+
+def test_the_time_of_a_trial_is_what_it_trained_not_what_passed() -> None:
+    """88 s of training, of which a stop of 40 minutes kept the rest."""
+    tags, metrics = {names.NUMBER: "0"}, {names.FACTS["seconds"]: 88.0}
+    run = Found("id", "trial 0000", "FINISHED", 0.0, 2580.0, {}, metrics, tags, "toys", {})
+    assert _trial(run, {}, "ndcg_at_10").seconds == 88.0
+    assert _trial(replace(run, metrics={}), {}, "ndcg_at_10").seconds == 2580.0
 
 
 def test_a_trial_is_worth_its_best_epoch(toys: Store) -> None:

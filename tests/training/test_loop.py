@@ -84,6 +84,8 @@ def test_a_resumed_training_is_the_undisturbed_one(die: int, ema: float, tmp_pat
     again = build(ema=ema)
     assert fit(again, SPLIT, schedule, resumed, Checkpoints(str(tmp_path))) == outcome
     assert [*killed.seen, *resumed.seen] == list(undisturbed.seen), "what died in its report is told again"
+    spent = [progress.facts["seconds"] for told in (killed, resumed) for progress in told.seen.values()]
+    assert spent == sorted(spent), "those before the death count too"
     for name, value in whole.state_dict().items():
         assert value.equal(again.state_dict()[name]), name
     for epoch, progress in resumed.seen.items():

@@ -149,7 +149,7 @@ def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
         FinalRun(
             _number(run),
             int(run.tags.get(names.CONFIGURATION, 0)),
-            run.seconds,
+            _trained(run),
             dict(run.metrics),
             _params(run),
             _inference(run),
@@ -157,6 +157,11 @@ def _with_runs(reader: Reader, experiment: str, study: StudyRuns) -> StudyRuns:
         for run in sorted(by_kind["final"], key=_number)
     ]
     return replace(study, trials=sorted(trials, key=lambda trial: trial.number), finals=_tested(study, finals))
+
+
+def _trained(run: Found) -> float | None:
+    """Seconds of training, in which a stop is none; of the run on the calendar where no training told its own."""
+    return run.metrics.get(names.FACTS["seconds"], run.seconds)
 
 
 def _number(run: Found) -> int:
@@ -169,7 +174,7 @@ def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
     best = max(history.values(), default=None)
     if state == State.COMPLETE:  # its epochs may have been judged by some of the users, and it by all
         best = run.metrics.get(names.best(metric), best)
-    return Trial(_number(run), state, _params(run), best, run.seconds, _inference(run))
+    return Trial(_number(run), state, _params(run), best, _trained(run), _inference(run))
 
 
 def _params(run: Found) -> dict[str, Any]:

@@ -146,6 +146,7 @@ class Training:
         self.users = sample(dataset, schedule.validation_users)
         self.average = Average(model, model.config.ema) if model.config.ema else None
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
+        self.seconds = 0.0  # trained and evaluated, in all processes that this training has had
         self._resume()
         self.forward = workers.wrap(model)
 
@@ -165,7 +166,8 @@ class Training:
         return replace(self.best, efficiency=self.efficiency, diverged=diverged)
 
     def _train(self) -> None:
-        started, last_saved = time.monotonic(), time.monotonic()
+        last_saved = time.monotonic()
+        begun = last_saved - self.seconds
         while self.epoch < self.schedule.epochs and not self._patience_is_over():
             loss = self.train_epoch()
             if self.epoch % self.schedule.eval_every and self.epoch < self.schedule.epochs:
@@ -174,7 +176,8 @@ class Training:
                 settings, metrics = self._validate()
                 self._keep_best(metrics, settings)
             # before the checkpoint: what lies before a checkpoint is not reported again by who resumes from it
-            self.report(self._progress(metrics, loss, time.monotonic() - started))
+            self.seconds = time.monotonic() - begun
+            self.report(self._progress(metrics, loss))
             due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
             if due and self.checkpoints and self.workers.rank == 0:
                 self.checkpoints.save(self.state())
@@ -192,8 +195,8 @@ class Training:
             return best_of(self.grid, self.model, self.dataset, self.schedule.metric, self.workers, self.users)
         return {}, validated(self.model, self.dataset, self.workers, self.users)
 
-    def _progress(self, metrics: dict[str, float], loss: float, seconds: float) -> Progress:
-        facts = {"loss": loss, "seconds": seconds, "parameters": float(self.model.parameter_count)}
+    def _progress(self, metrics: dict[str, float], loss: float) -> Progress:
+        facts = {"loss": loss, "seconds": self.seconds, "parameters": float(self.model.parameter_count)}
         if self.efficiency is not None:
             facts["efficiency"] = self.efficiency
         best = self.best.value if self.users is None else None
@@ -245,7 +248,7 @@ class Training:
         tensors |= {f"optimizer/{i}/{name}": v.cpu() for i, state in moments.items() for name, v in state.items()}
         if self.average is not None:
             tensors |= {f"average/{name}": value.cpu() for name, value in self.average.state().items()}
-        return Checkpoint(self.epoch, tensors, {"best": asdict(self.best)})
+        return Checkpoint(self.epoch, tensors, {"best": asdict(self.best), "seconds": self.seconds})
 
     def _resume(self) -> None:
         checkpoint = self.checkpoints.newest() if self.checkpoints else None
@@ -256,6 +259,7 @@ class Training:
         if self.average is not None:
             self.average.restore(_under("average/", checkpoint.tensors))
         self.best, self.epoch = Outcome(**checkpoint.meta["best"]), checkpoint.epoch
+        self.seconds = checkpoint.meta["seconds"]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer/", checkpoint.tensors).items():
             index, key = name.split("/")
