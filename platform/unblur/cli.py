@@ -15,7 +15,7 @@ from rich.console import Console
 from unblur import __version__, commands, environment
 from unblur.errors import RunFailed, UserError, unknown
 from unblur.redaction import Formatter, redact, remember, remember_environment
-from unblur.signals import ignore_ctrl_c
+from unblur.signals import INTERRUPTED, STATUS, ended_in_time, ignore_ctrl_c
 
 Options = TypeVar("Options")
 
@@ -82,7 +82,7 @@ def run(
     """
     _know_secrets()
     try:
-        with environment.restored(), _steps_shown():
+        with environment.restored(), ended_in_time(), _steps_shown():
             given = _flags(options, args=words, prog=program, description=description)
             log.info("loading PyTorch, Ray and MLflow")
             main(given)
@@ -92,7 +92,7 @@ def run(
         _complain(f"failed: {error}", 1)
     except KeyboardInterrupt:
         ignore_ctrl_c()
-        _complain("interrupted: the same command goes on from here", 130)
+        _complain(INTERRUPTED, STATUS)
     except Exception:  # a fault of ours: its traceback is wanted, and may quote an address
         _complain(traceback.format_exc().rstrip(), 1)
 

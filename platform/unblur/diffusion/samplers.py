@@ -16,7 +16,7 @@ def posterior_mean(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def ancestral(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """(variance, sigma) of a draw from the posterior (the CFG paper's eq. 5)."""
+    """(variance, sigma) of a draw from the posterior (Ho et al. 2020, sigma^2 = beta~_t)."""
     variance = _posterior_variance(now, before)
     return variance, variance.sqrt()
 

@@ -10,12 +10,16 @@ from rich.console import Console
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import command
 from unblur.experiments.prepared import PreparedData
+from unblur.signals import closing
 from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Kind, Record
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress
+
+FORCED_SECONDS = 2.0
+"""For the last writes to MLflow of a process that is ended by force."""
 
 
 class Recorder:
@@ -90,10 +94,20 @@ def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Conso
         **parent.tags,
     }
     tracker.open_study(parent.study, parent.name, tags, parent.params, data.logged(), kind=parent.kind)
-    try:
-        yield tracker
-    except KeyboardInterrupt:
+
+    def interrupted() -> None:
+        tracker.end_running("interrupted")
         tracker.end_study(State.INTERRUPTED, "interrupted")
+
+    def forced() -> None:
+        interrupted()
+        tracker.close(FORCED_SECONDS)
+
+    try:
+        with closing(forced):
+            yield tracker
+    except KeyboardInterrupt:
+        interrupted()
         raise
     except UserError as error:  # trials have run: this is no mistake that could have been found before
         tracker.end_study(State.FAIL, str(error))

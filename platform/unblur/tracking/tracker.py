@@ -111,6 +111,12 @@ class Tracker:
             self._put(study, self._writer.artifact, path, folder)
         self._end(study, State.COMPLETE, None)
 
+    def end_running(self, reason: str) -> None:
+        """The trials, final runs and cells that run are interrupted; the next start goes on with them."""
+        for run in list(self._runs.values()):
+            if run is not self._study and run.status == "RUNNING":
+                self._end(run, State.INTERRUPTED, reason)
+
     def end_study(self, state: State, reason: str | None = None) -> None:
         """The study stops without a result: FAIL, or INTERRUPTED (which MLflow shows as killed)."""
         self._put(self._study, self._writer.tags, {names.STATE: state})
