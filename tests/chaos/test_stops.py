@@ -26,33 +26,10 @@ def process_group(driver: subprocess.Popen[str]) -> None:
     os.killpg(driver.pid, signal.SIGTERM)
 
 
-def every_process(driver: subprocess.Popen[str]) -> None:
-    """systemd's control group; Ray's processes among them, deepest first."""
-    for process in [*reversed(descendants(driver.pid)), driver.pid]:
-        try:
-            os.kill(process, signal.SIGTERM)
-        except ProcessLookupError:
-            continue
-
-
 def driver_and_group(driver: subprocess.Popen[str]) -> None:
     """GNU timeout."""
     driver.terminate()
     os.killpg(driver.pid, signal.SIGTERM)
-
-
-def descendants(process: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        children.setdefault(parent, []).append(int(stat.parent.name))
-    found = [process]
-    for each in found:
-        found += children.get(each, [])
-    return found[1:]
 
 
 def states(folder: Path) -> list[str]:
@@ -61,7 +38,7 @@ def states(folder: Path) -> list[str]:
     return sorted(f"{run.data.tags['unblur.kind']} {run.info.status}" for run in found)
 
 
-@pytest.mark.parametrize("stop", [driver_alone, process_group, every_process, driver_and_group])
+@pytest.mark.parametrize("stop", [driver_alone, process_group, driver_and_group])
 def test_sigterm(
     stop: Stop, tmp_path: Path, run: Run, data_flags: list[str], space: Path, fault: Callable[[str], Fault]
 ) -> None:
