@@ -1,14 +1,17 @@
 """DiffRec and CFG-DiffRec: what is theirs alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from tests.helpers.synthetic import communities
 from tests.models.test_contract import CHANCE, scores, trained
 
 from unblur import models
+from unblur.data.dataset import History
 from unblur.diffusion.guided_sampler import GuidedSampler
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
@@ -66,6 +69,24 @@ def test_bad_configurations_say_what_would_be_right(params: dict, message: str) 
 def test_every_option_learns(params: dict[str, Any]) -> None:
     model = trained("cfg_diffrec", SPLIT, epochs=60, **{"dropout": 0.2, **params})
     assert validate(model, SPLIT).metrics()["recall_at_5"] > 4 * CHANCE
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "multinomial"])
+def test_who_has_no_history_gets_what_is_popular(loss: str) -> None:
+    popular = communities(n_users=120, groups=4)
+    users = np.flatnonzero(np.arange(popular.n_users) % 4 == 0)  # one group's items are had by most
+    rows = np.concatenate([np.arange(popular.n_users), np.repeat(users, 3)])
+    often = replace(
+        popular,
+        train=popular.train[rows],
+        valid=popular.valid[rows],
+        train_rank=np.concatenate([popular.history().rows(np.array([row])).rank for row in rows]),
+        valid_rank=None,
+        users=rows.astype(str),
+    )
+    model = trained("diffrec", often, epochs=20, loss=loss)
+    nobody = History(csr_matrix((1, often.n_items), dtype=np.float32), np.zeros(0, np.int32))
+    assert (model.score(nobody, np.array([0])).topk(5).indices < 10).all()
 
 
 def test_in_the_generative_regime_scale_zero_is_popularity_and_the_condition_is_everything() -> None:

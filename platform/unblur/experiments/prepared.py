@@ -1,6 +1,6 @@
 """Prepared data as experiments use them: what may be searched on, and the one way to the test part."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -85,5 +85,14 @@ def prepare_data(
     prepared = prepare(request, data_dir, local)
     for line in prepared.report:
         console.print(line, markup=False)
-    dataset = load_dataset(prepared.folder)
-    return PreparedData(request, dataset, prepared.facts, local, history or history_of(request), data_dir)
+    seen = history or history_of(request)
+    dataset = ordered_as_seen(load_dataset(prepared.folder), seen, console)
+    return PreparedData(request, dataset, prepared.facts, local, seen, data_dir)
+
+
+def ordered_as_seen(dataset: Dataset, history: HistoryName, console: Console) -> Dataset:
+    """The data without an order where what a model sees at the test has none: known now, and not after a search."""
+    if history == "train" or dataset.train_rank is None or dataset.valid_rank is not None:
+        return dataset
+    console.print("validation has no order in time, nor has history train+valid: nothing is weighed by its age")
+    return replace(dataset, train_rank=None)

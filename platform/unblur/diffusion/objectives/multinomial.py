@@ -28,4 +28,5 @@ class Objective(objective.Objective):
 
     def activation(self, x_0: Tensor) -> Callable[[Tensor], Tensor]:
         totals = dense(x_0).clamp(min=0).sum(-1, keepdim=True)
+        totals = totals.masked_fill(totals == 0, 1)  # without a history the shares themselves: what is popular
         return lambda logits: F.softmax(logits, dim=-1) * totals
