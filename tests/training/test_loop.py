@@ -68,6 +68,21 @@ def test_keeps_the_best_weights() -> None:
     assert validate(model, SPLIT).metrics()["ndcg_at_5"] == pytest.approx(outcome.value)
 
 
+def test_the_model_is_left_with_the_best_epochs_inference_not_the_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([({"guidance_scale": 2.0}, 0.5), ({"guidance_scale": 0.0}, 0.3)])
+
+    def swept(grid: object, model: models.Recommender, *_: object) -> tuple[dict[str, float], dict[str, float]]:
+        settings, value = next(found)
+        model.infer_with(settings)
+        return settings, {"ndcg_at_10": value}
+
+    monkeypatch.setattr(loop, "best_of", swept)
+    model, schedule = build(), TrainingSchedule(epochs=2, eval_every=1)
+    outcome = fit(model, SPLIT, schedule, Told(), grid=[{"guidance_scale": 2.0}, {"guidance_scale": 0.0}])
+    assert (outcome.epoch, outcome.inference) == (1, {"guidance_scale": 2.0})
+    assert model.config.guidance_scale == 2.0
+
+
 def test_patience_counts_epochs_since_the_best() -> None:
     told = Told()
     outcome = fit(build(lr=1e-9), SPLIT, TrainingSchedule(epochs=100, eval_every=2, patience=6), told)
