@@ -92,7 +92,7 @@ def test_the_end_says_what_was_found_and_its_commands_can_be_pasted(finished: Pa
     assert re.search(
         r"^significantly ahead of popularity \(0\.\d+\): \+0\.\d+, .* p < 0.001 over 300 users$", told, re.M
     )
-    steps = [shlex.split(line) for line in re.findall(r"^  (unblur .*)$", told, re.M)]
+    steps = [shlex.split(line) for line in re.findall(r"^  (\S*unblur .*)$", told, re.M)]
     assert [step[1] for step in steps] == ["report", "train", "recommend"]
     for _, job, *flags in steps:
         done = here(finished, job, *flags, *(["--dry-run"] if job == "train" else []))

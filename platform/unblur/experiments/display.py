@@ -1,15 +1,10 @@
 """Results of experiments as lines and tables for a terminal."""
 
-import os
-import sys
-from pathlib import Path
-from shutil import which
-
 from rich.console import Console
 from rich.table import Table
 
 from unblur.evaluation.measuring import CUTOFFS, METRICS, key
-from unblur.experiments.next_steps import next_steps
+from unblur.experiments.next_steps import next_steps, program
 from unblur.experiments.options import RunOptions
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult
 from unblur.formatting import gigabytes, probability
@@ -73,7 +68,7 @@ def show_comparison(result: ComparisonResult, console: Console, tracking_uri: st
     flag = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
     console.print(
         "which differences are significant, and the whole comparison: "
-        f"unblur report --dataset {first.data.name} --output report.html{redact(flag)}",
+        f"{program('unblur')} report --dataset {first.data.name} --output report.html{redact(flag)}",
         markup=False,
     )
 
@@ -95,6 +90,4 @@ def to_look(address: str) -> str:
     """Where people see the runs: a server's page, or the command that opens a database, with a path that is found."""
     if address.startswith("http"):
         return address
-    beside_us = Path(sys.executable).with_name("mlflow")
-    program = "mlflow" if which("mlflow") or not beside_us.exists() else os.path.relpath(beside_us)
-    return f"{program} ui --backend-store-uri {address}"
+    return f"{program('mlflow')} ui --backend-store-uri {address}"

@@ -1,6 +1,10 @@
 """Commands that follow a study, as a person can paste them."""
 
+import os
 import shlex
+import sys
+from pathlib import Path
+from shutil import which
 
 from unblur.experiments.options import RunOptions, StorageFlags
 from unblur.experiments.results import StudyResult
@@ -18,4 +22,10 @@ def next_steps(result: StudyResult, options: RunOptions) -> list[str]:
     if result.final.model_uri:
         recommend = ["recommend", "--model", result.final.model_uri, *data, *places]
         steps.append([*recommend, "--output", "recommendations.csv"])
-    return [shlex.join(["unblur", *(redact(word) for word in step)]) for step in steps]
+    return [shlex.join([program("unblur"), *map(redact, step)]) for step in steps]
+
+
+def program(name: str) -> str:
+    """The command as it can be typed here: by its name, or by its path where the environment is not activated."""
+    beside_us = Path(sys.executable).with_name(name)
+    return name if which(name) or not beside_us.exists() else os.path.relpath(beside_us)
