@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 PROGRAM = """
-import ctypes, sys, time
+import ctypes, signal, sys, time
 from unblur import signals
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
 signals.GRACE_SECONDS, signals.SAME_SECONDS = 0.5, 0.5
 
 def patient():
@@ -54,7 +55,10 @@ def ended(body: str, *stops: signal.Signals) -> tuple[int, list[str], str]:
         time.sleep(0.1)
         for stop in stops:
             program.send_signal(stop)
-        told, complaint = program.communicate(timeout=60)
+        try:
+            told, complaint = program.communicate(timeout=60)
+        finally:
+            program.kill()
     return program.returncode, told.split(), complaint
 
 

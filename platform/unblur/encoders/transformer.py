@@ -29,7 +29,8 @@ class Encoder(encoders.Encoder):
     def share(self, items: nn.Parameter) -> None:
         """Positions begin at the embeddings' scale, beside which those of its own would not be heard."""
         self.items = items
-        nn.init.normal_(self.blocks.positions.weight, 0.0, float(items.detach().std()))
+        with torch.no_grad():  # and no number is asked for: a forecast builds models without any
+            self.blocks.positions.weight.normal_().mul_(items.std())
 
     @staticmethod
     def size(n_items: int, config: Config) -> int:
