@@ -86,7 +86,9 @@ def test_hits_and_candidates_agree_with_a_loop_over_users() -> None:
 def test_valid_items_are_candidates_at_validation_only() -> None:
     dataset, test = parts()
     model = Fixed(dataset.valid.toarray() + 2 * dataset.train.toarray())
-    assert ranking.validate(model, dataset).metrics()["ndcg_at_20"] == 1
+    validation = ranking.validate(model, dataset)
+    assert validation.metrics()["ndcg_at_20"] == 1
+    assert (model.seen[0].matrix != dataset.train[validation.users]).nnz == 0, "no model sees what it is to find"
     result = ranking.final(model, dataset, test)
     known = (dataset.train + dataset.valid).toarray()
     assert not known[result.users[:, None], result.items].any()
