@@ -6,10 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from unblur.diffusion.condition import Condition
-from unblur.diffusion.denoiser import Conditioning, DenoiserConfig, LinearEnds
+from unblur.diffusion.denoiser import Conditioning, DenoiserConfig, LinearEnds, encoded
 from unblur.nn.layers import linear_layer, matrix
 from unblur.nn.onednn import tanh
-from unblur.nn.sparse import is_sparse, project
 from unblur.nn.time_embedding import TIME_DIM, time_embedding
 
 
@@ -36,10 +35,7 @@ class Layers(LinearEnds):
         return self.encoded(condition)
 
     def encoded(self, condition: Condition) -> Tensor | None:
-        if self.encoder is None:
-            return None
-        vector = self.encoder.read(condition)
-        return project(vector, self.w_condition) if is_sparse(vector) else vector @ self.w_condition
+        return encoded(self.encoder, condition, lambda: self.w_condition)
 
     def hidden(self, projected: Tensor, t: Tensor, c: Any) -> Tensor:
         first = self.timed(projected, t)

@@ -4,9 +4,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from unblur.diffusion.condition import Condition
-from unblur.diffusion.denoiser import Affine, Conditioning
+from unblur.diffusion.denoiser import Affine, Conditioning, encoded
 from unblur.nn.layers import linear_layer, matrix
-from unblur.nn.sparse import is_sparse, project
 from unblur.nn.time_embedding import time_embedding
 from unblur.parts import PartConfig
 
@@ -35,10 +34,7 @@ class Network(Affine):
 
     def encode(self, condition: Condition) -> Tensor | None:
         """The condition's share of x_0_hat (B, n)."""
-        if self.encoder is None:
-            return None
-        vector: Tensor = self.encoder.read(condition)
-        return project(vector, self.w_condition) if is_sparse(vector) else vector @ self.w_condition
+        return encoded(self.encoder, condition, lambda: self.w_condition)
 
     @property
     def weight(self) -> Tensor:

@@ -7,12 +7,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unblur.data.sequences import octaves
 from unblur.diffusion.condition import Condition
-from unblur.diffusion.denoiser import Conditioning, Denoiser
-from unblur.nn.history_transformer import HistoryTransformerConfig
+from unblur.diffusion.denoiser import Conditioning, Denoiser, encoded
+from unblur.nn.history_transformer import HistoryTransformerConfig, by_length
 from unblur.nn.layers import linear_layer, matrix
-from unblur.nn.sparse import dense, is_sparse, project
+from unblur.nn.sparse import dense
 from unblur.nn.time_embedding import time_embedding
 from unblur.nn.transformer import Block, visible
 
@@ -81,10 +80,7 @@ class Network(Denoiser):
         self.items = items
 
     def encode(self, condition: Condition) -> Told:
-        vector = None if self.encoder is None else self.encoder.read(condition)
-        if vector is not None:
-            vector = project(vector, self.w_condition) if is_sparse(vector) else vector @ self.w_condition
-        return Told(self._groups(condition.tensor), vector)
+        return Told(self._groups(condition.tensor), encoded(self.encoder, condition, lambda: self.w_condition))
 
     def forward(self, x_t: Tensor, t: Tensor, c: Any) -> Tensor:
         told = Told(self._groups(t.new_full((len(t), 1), len(self.items))), None) if c is None else c
@@ -109,18 +105,15 @@ class Network(Denoiser):
         if self.config.as_published:
             items = F.pad(items, (self.config.max_length - items.shape[1], 0), value=len(self.items))
         real = items < len(self.items)
-        places, everybody = self._embedded(items, real), torch.arange(len(items), device=items.device)
+        places = self._embedded(items, real)
         if self.config.as_published:  # their mask is one of queries: padding sees everything alike, and is seen
             alike = torch.zeros(real.shape, dtype=places.dtype, device=real.device).masked_fill(~real, MASKED)
+            everybody = torch.arange(len(items), device=items.device)
             return [Group(everybody, places, alike[:, None, :, None].expand(-1, 1, -1, real.shape[1]))]
-        lengths, groups = real.sum(1).cpu().numpy(), []
-        for group in octaves(lengths):
-            rows, width = (
-                everybody[torch.from_numpy(group).to(items.device)],
-                max(1, int(lengths[group].max(initial=0))),
-            )
-            groups.append(Group(rows, places[rows, -width:], visible(real[rows, -width:], causal=False)))
-        return groups
+        return [
+            Group(rows, places[rows, -width:], visible(real[rows, -width:], causal=False))
+            for rows, width in by_length(real)
+        ]
 
     def _embedded(self, items: Tensor, real: Tensor) -> Tensor:
         """Places (B, L, n) of items (B, L), of which `real` ones are no padding."""

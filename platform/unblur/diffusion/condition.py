@@ -5,12 +5,29 @@ Training hides whole histories (guidance) and single items (pairing); what is hi
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unblur.nn.sparse import csr_tensor, owners, row_squares, with_values
+
+
+class ItemReader:
+    """What encoders and denoisers say of how they read the items of histories."""
+
+    @staticmethod
+    def newest(config: Any) -> int | None:
+        """L, if it reads the newest L items of a history in their order; None: it reads weighted rows."""
+        return None
+
+    @staticmethod
+    def kept(config: Any, histories: int, entries: int) -> int:
+        """Roughly how many numbers training keeps, beside the weights, of a batch; entries: of all histories."""
+        return 0
+
+    def share(self, items: nn.Parameter) -> None:
+        """Read items by these embeddings (n_items, d), if it has embeddings like these."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from unblur.diffusion.condition import Condition
+from unblur.diffusion.condition import Condition, ItemReader
 from unblur.diffusion.sampling import LinearNetwork
 from unblur.nn.layers import linear_layer, matrix
 from unblur.nn.onednn import linear
-from unblur.nn.sparse import dropped, normalized, project
+from unblur.nn.sparse import dropped, is_sparse, normalized, project
 from unblur.parts import PartConfig
 
 
@@ -45,7 +45,15 @@ class Conditioning:
     layers begin to take it in, so that a seed draws the same weights whichever encoder is chosen."""
 
 
-class Denoiser(nn.Module, ABC):
+def encoded(encoder: Any, condition: Condition, weight: Callable[[], Tensor]) -> Tensor | None:
+    """The encoder's vectors times the weight (size, h), which there is only beside one; None without."""
+    if encoder is None:
+        return None
+    vectors: Tensor = encoder.read(condition)
+    return project(vectors, weight()) if is_sparse(vectors) else vectors @ weight()
+
+
+class Denoiser(nn.Module, ItemReader, ABC):
     """A part of `unblur.denoisers`: a file with this class, named `Network(n, config, conditioning)`, and its `Config`.
 
     n: the length of x_t.
@@ -55,19 +63,6 @@ class Denoiser(nn.Module, ABC):
     """Whether it reads the history's items itself, beside the encoder's vector."""
     OF_ITEMS: ClassVar[bool] = False
     """Whether x_t must be a vector like the embeddings of the items that it reads."""
-
-    @staticmethod
-    def newest(config: Any) -> int | None:
-        """L, if it reads the newest L items of a history in their order."""
-        return None
-
-    @staticmethod
-    def kept(config: Any, histories: int, entries: int) -> int:
-        """Roughly how many numbers training keeps of the items that it reads; entries: of all histories."""
-        return 0
-
-    def share(self, items: nn.Parameter) -> None:
-        """Read items by these embeddings (n_items, d), if it has embeddings like these."""
 
     def encode(self, condition: Condition) -> Any:
         """c, what the network makes of B histories, computed once for all steps; None where it is told nothing."""

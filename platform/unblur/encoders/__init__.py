@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from unblur.diffusion.condition import Condition
+from unblur.diffusion.condition import Condition, ItemReader
 from unblur.registry import modules
 
 ENCODERS = modules("encoder", __name__)
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(nn.Module, ItemReader, ABC):
     """A part of this package: one file with this class, named `Encoder(n_items, config)`, and its `Config`."""
 
     SIGNED: ClassVar[bool] = True
@@ -23,19 +23,6 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def size(n_items: int, config: Any) -> int:
         """Length of the vector."""
-
-    @staticmethod
-    def newest(config: Any) -> int | None:
-        """L, if it reads the newest L items of a history in their order; None: it reads weighted rows."""
-        return None
-
-    @staticmethod
-    def kept(config: Any, histories: int, entries: int) -> int:
-        """Roughly how many numbers training keeps, beside the weights, of a batch; entries: of all histories."""
-        return 0
-
-    def share(self, items: nn.Parameter) -> None:
-        """Read items by these embeddings (n_items, d), if it has embeddings like these."""
 
     def read(self, condition: Condition) -> Tensor:
         """The vectors (B, size) of a condition; of one in its order that it does not read by the items alone."""

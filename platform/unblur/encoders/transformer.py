@@ -5,8 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur import encoders
-from unblur.data.sequences import octaves
-from unblur.nn.history_transformer import HistoryTransformerConfig
+from unblur.nn.history_transformer import HistoryTransformerConfig, by_length
 from unblur.nn.transformer import Transformer
 
 
@@ -49,10 +48,8 @@ class Encoder(encoders.Encoder):
         real = history < len(self.items)
         # all at once: the gradient of each look into the table is as large as the table
         embedded = F.embedding(history.clamp(max=len(self.items) - 1), self.items) * real.unsqueeze(-1)
-        lengths = real.sum(1).cpu().numpy()
         vectors = torch.zeros_like(embedded[:, 0])
-        for group in octaves(lengths):
-            width, rows = max(1, int(lengths[group].max(initial=0))), torch.from_numpy(group).to(history.device)
+        for rows, width in by_length(real):
             newest = self.blocks(embedded[rows, -width:], real[rows, -width:])[:, -1]
             vectors = vectors.index_copy(0, rows, newest * real[rows, -1:])
         return vectors

@@ -135,7 +135,7 @@ class FinalEvaluation:
             told = f"not registered: {self.runs.model} can only score users that it was trained on"
             self.console.print(told, markup=False)
             return None, "it is not registered"
-        best = max(range(len(valid)), key=lambda index: valid[index])
+        best = best_seed(valid)
         self.console.print(f"registering the model of seed {best}, the best on validation", markup=False)
         uri = self._register(self.runs.numbers[best])
         champion = challenge(self.tracker.store, uri, self.data.name, self.data.dataset, self.runs.schedule.metric)
@@ -158,6 +158,11 @@ class FinalEvaluation:
                     names.DATA_REQUEST: self.data.request.model_dump_json(),
                 },
             )
+
+
+def best_seed(valid: Sequence[float]) -> int:
+    """The seed that is best on validation, of equals the first."""
+    return max(range(len(valid)), key=lambda seed: valid[seed])
 
 
 def is_over(runs: FinalRuns, data: PreparedData) -> bool:

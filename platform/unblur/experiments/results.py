@@ -12,7 +12,7 @@ from scipy import stats
 
 from unblur.data.request import HistoryName
 from unblur.errors import RunFailed
-from unblur.experiments.final_evaluation import FinalResult
+from unblur.experiments.final_evaluation import FinalResult, best_seed
 from unblur.experiments.prepared import PreparedData
 from unblur.files import write_output
 from unblur.formatting import with_spread
@@ -172,8 +172,7 @@ class EvaluationResult:
 
 def best_configuration(study: str, best: Best, final: FinalResult, metric: str) -> str:
     """The YAML of a study's best parameters, with the inference settings of the seed that is best on validation."""
-    seed = max(range(len(final.valid)), key=lambda each: final.valid[each])
-    inference = final.inference[seed] if final.inference else {}
+    inference = final.inference[best_seed(final.valid)] if final.inference else {}
     found = f"trial {best.number}: " if best.number is not None else ""
     comment = f"# study {study}; {found}{metric} {best.value:.4f} on validation\n"
     return comment + yaml.safe_dump({**best.params, **inference}, sort_keys=False, default_flow_style=None)

@@ -1,14 +1,18 @@
-"""The parameters of a transformer over a history, which an encoder and a denoiser share."""
+"""What transformers over histories share: their parameters, and groups of histories of similar length."""
 
+from collections.abc import Iterator
 from typing import Self
 
+import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
+from unblur.data.sequences import octaves
 from unblur.nn.embedding import EmbeddingConfig
 from unblur.parts import ORDER
 
 PLACE_VECTORS = 48  # of the embeddings' size that training keeps of each place and layer, roughly
-MAP_COPIES = 6  # of each attention map
+MAP_COPIES = 6  # of each attention map: scores, mask, weights, dropout, and their gradients
 
 
 class HistoryTransformerConfig(EmbeddingConfig):
@@ -36,3 +40,10 @@ class HistoryTransformerConfig(EmbeddingConfig):
         vectors = self.embedding_dim * PLACE_VECTORS * (1 + self.blocks)
         maps = MAP_COPIES * self.blocks * self.heads * self.max_length
         return histories * self.max_length * (vectors + maps)
+
+
+def by_length(real: Tensor) -> Iterator[tuple[Tensor, int]]:
+    """Rows (b,) of histories of similar length, and the longest of these; real: bool (B, L), padded on the left."""
+    lengths = real.sum(1).cpu().numpy()
+    for group in octaves(lengths):
+        yield torch.from_numpy(group).to(real.device), max(1, int(lengths[group].max(initial=0)))

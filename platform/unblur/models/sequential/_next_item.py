@@ -18,6 +18,7 @@ from unblur.models.sequential._windows import Windows
 from unblur.models.trained import OptimizerConfig, Trained
 from unblur.nn import item_losses
 from unblur.nn.full_softmax import BLOCK_BYTES
+from unblur.nn.history_transformer import MAP_COPIES, PLACE_VECTORS
 from unblur.nn.onednn import linear
 from unblur.parts import ORDER
 from unblur.registry import functions, known
@@ -26,8 +27,6 @@ Ids = NDArray[np.int64]
 
 LOSSES = functions("loss", item_losses.__name__)
 ROWS = 256  # histories read at once when scoring
-PLACE_VECTORS = 48  # of size `dim` that training keeps for each place and layer, roughly
-MAP_COPIES = 6  # of each attention map: scores, mask, weights, dropout, and their gradients
 
 
 class NextItemConfig(OptimizerConfig):
