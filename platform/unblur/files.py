@@ -1,6 +1,7 @@
 """Files written at once, on this machine or in a bucket: a reader finds the old content or the new, never a part.
 
-A place is a path, or a URI such as s3://bucket/prefix?endpoint_override=... .
+A place is a path, or a URI such as s3://bucket/prefix?endpoint_override=... . pyarrow, which knows them, is imported
+where a place is used: models and their training need none (`tests/gpu` runs without).
 """
 
 import json
@@ -12,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pyarrow import fs
-
 from unblur.errors import UserError
 
 Piece = bytes | memoryview
@@ -23,6 +22,8 @@ PARTIAL = ".partial"
 
 def filesystem(place: str) -> tuple[Any, str]:
     """The file system of a place, and the path on it."""
+    from pyarrow import fs
+
     files, path = fs.FileSystem.from_uri(place if "://" in place else str(Path(place).absolute()))
     return files, path
 
@@ -68,6 +69,8 @@ def write_bytes(place: str | Path, *pieces: Piece) -> None:
 
 def write_on(files: Any, path: str, *pieces: Piece) -> None:
     """`write_bytes` on a file system that is at hand."""
+    from pyarrow import fs
+
     if isinstance(files, fs.LocalFileSystem):
         with replacing(Path(path)) as partial, partial.open("wb") as stream:
             stream.writelines(pieces)
@@ -108,6 +111,8 @@ def read_json(place: str) -> dict[str, Any] | None:
 
 def upload(save: Callable[[Path], Any], place: str) -> None:
     """Call `save(folder)` with an empty folder and copy what it wrote there to `place`."""
+    from pyarrow import fs
+
     files, root = filesystem(place)
     with tempfile.TemporaryDirectory() as local:
         save(Path(local))
@@ -117,6 +122,8 @@ def upload(save: Callable[[Path], Any], place: str) -> None:
 
 def download(place: str, local: Path) -> Path:
     """The folder `place` itself when it is on this machine, otherwise a copy of it in `local`."""
+    from pyarrow import fs
+
     files, root = filesystem(place)
     if isinstance(files, fs.LocalFileSystem):
         return Path(root)

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from unblur import models
 from unblur.data import openings
-from unblur.data.request import DataRequest, HistoryName
+from unblur.data.dataset import HistoryName
+from unblur.data.request import DataRequest
 from unblur.data.test_set import TestSet
 from unblur.evaluation.ranking import evaluate
 from unblur.experiments import final_evaluation, test_once

@@ -7,7 +7,7 @@ from rich.console import Console
 from tests.helpers.synthetic import communities
 
 from unblur import models
-from unblur.data.request import HistoryName
+from unblur.data.dataset import HistoryName
 from unblur.errors import UserError
 from unblur.experiments.prepared import ordered_as_seen
 from unblur.models.needs import refuse_unmet

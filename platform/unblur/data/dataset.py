@@ -13,6 +13,8 @@ from unblur.errors import UserError
 
 Ranks = NDArray[np.int32]
 WeightForm = Literal["linear", "exponential", "geometric"]
+HistoryName = Literal["train", "train+valid"]
+"""The parts that a model sees of a user when it is tested."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from unblur.data.dataset import HistoryName
 from unblur.data.filters import Filter, KCore, MinCounts
-from unblur.data.request import SPLITS, DataRequest, HistoryName, Ties
+from unblur.data.request import SPLITS, DataRequest, Ties
 from unblur.data.sources import source, table
 from unblur.errors import UserError, unknown
 

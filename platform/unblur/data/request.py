@@ -9,7 +9,6 @@ from unblur.registry import functions, known
 
 SPLITS = functions("split", "unblur.data.splits")
 PROTOCOLS = functions("protocol", "unblur.data.protocols")
-HistoryName = Literal["train", "train+valid"]
 Ties = Literal["file", "item", "hash"]
 Ratios = tuple[float, float, float]
 

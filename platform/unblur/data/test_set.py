@@ -11,9 +11,8 @@ from safetensors.numpy import load
 from scipy.sparse import csr_matrix
 
 from unblur.data import openings
-from unblur.data.dataset import Dataset
+from unblur.data.dataset import Dataset, HistoryName
 from unblur.data.prepared_folder import TEST_FILE, folder_of, matrix, read_meta, verified
-from unblur.data.request import HistoryName
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from unblur.data.dataset import HistoryName
 from unblur.data.presets import split_of, ties_of
-from unblur.data.request import SPLITS, DataRequest, HistoryName, Ties
+from unblur.data.request import SPLITS, DataRequest, Ties
 from unblur.data.splits import DEFAULT
 from unblur.evaluation.measuring import DEFINITION
 from unblur.registry import takes

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from unblur.data.dataset import Dataset, History
-from unblur.data.request import HistoryName
+from unblur.data.dataset import Dataset, History, HistoryName
 from unblur.errors import UserError
 from unblur.evaluation import measuring
 from unblur.evaluation.measuring import CUTOFFS

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unblur.data.request import HistoryName
+from unblur.data.dataset import HistoryName
 from unblur.experiments.test_once import PopularityTest, TestRun
 from unblur.files import read_json, under
 from unblur.running.cleanup import folder_of

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from unblur.data.dataset import HistoryName
 from unblur.data.presets import history_of
-from unblur.data.request import DataRequest, HistoryName
+from unblur.data.request import DataRequest
 from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.experiments.early import check_names
 from unblur.options import Options, listed

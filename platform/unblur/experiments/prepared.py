@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from unblur.data.dataset import Dataset
+from unblur.data.dataset import Dataset, HistoryName
 from unblur.data.download import local_folder
 from unblur.data.prepare import prepare
 from unblur.data.prepared_folder import folder_of
 from unblur.data.presets import history_of
-from unblur.data.request import DataRequest, HistoryName
+from unblur.data.request import DataRequest
 from unblur.data.store import Facts, load_dataset
 from unblur.data.test_set import TestSet
 from unblur.evaluation.protocol import EvaluationProtocol

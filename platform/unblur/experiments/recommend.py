@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from unblur import models
-from unblur.data.dataset import Dataset
-from unblur.data.request import HistoryName
+from unblur.data.dataset import Dataset, HistoryName
 from unblur.errors import UserError
 from unblur.evaluation.ranking import Scorer, rank_with_scores
 from unblur.experiments.context import SILENT, absolute

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from scipy import stats
 
-from unblur.data.request import HistoryName
+from unblur.data.dataset import HistoryName
 from unblur.errors import RunFailed
 from unblur.experiments.final_evaluation import FinalResult, best_seed
 from unblur.experiments.prepared import PreparedData

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from unblur import models
-from unblur.data.request import HistoryName
+from unblur.data.dataset import HistoryName
 from unblur.data.test_set import TestSet
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final

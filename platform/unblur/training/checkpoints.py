@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pyarrow import fs
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -68,11 +67,15 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Delete the folder with everything in it."""
+        from pyarrow import fs
+
         if self.files.get_file_info(self.root).type != fs.FileType.NotFound:
             self.files.delete_dir(self.root)
 
     def _paths(self) -> list[str]:
         """All checkpoints, newest first."""
+        from pyarrow import fs
+
         found = self.files.get_file_info(fs.FileSelector(self.root, allow_not_found=True))
         return sorted((info.path for info in found if _NAME.fullmatch(info.base_name)), reverse=True)
 
