@@ -4,6 +4,7 @@ import codecs
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 WRITTEN = {"±": "+-", "×": "x", "…": "...", "–": "-", "—": "-", "’": "'", "│": "|", "─": "-", "━": "-"}
@@ -50,7 +51,7 @@ def make_lasting() -> None:
 
 def _lasting(stream: TextIO | None) -> TextIO:
     if stream is None:  # closed before we began: `>&-`
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end of the process
+        return Path(os.devnull).open("w", encoding="utf-8")
     if type(stream) is not io.TextIOWrapper:
         return stream
     stream.reconfigure(errors="unblur.legible")  # for whoever has it already

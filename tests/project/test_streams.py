@@ -45,10 +45,10 @@ def test_who_reads_no_more_is_not_missed() -> None:
 
 
 def test_a_full_disk_is_no_reason_to_stop() -> None:
-    stream = Lasting(open("/dev/full", "wb"), "utf-8")  # noqa: SIM115 - closed below
-    stream.write("x" * 100_000)
-    stream.flush()
-    stream.close()
+    with Path("/dev/full").open("wb") as disk:
+        stream = Lasting(disk, "utf-8")
+        stream.write("x" * 100_000)
+        stream.flush()
 
 
 @pytest.mark.parametrize("where", ["| head -n 1", ">&- 2>&-", "> /dev/full"])
