@@ -166,3 +166,25 @@ def test_identity_decides_which_study_it_is(tmp_path: Path) -> None:
 def test_trial_seeds() -> None:
     seeds = {derive("training", study, number) for study in range(20) for number in range(100)}
     assert len(seeds) == 2000 and derive("training", 3, 5) == derive("training", 3, 5) and max(seeds) < 2**32
+
+
+def test_an_interrupted_fresh_goes_on_with_what_it_began_until_that_has_ended(tmp_path: Path) -> None:
+    url = local_url(tmp_path)
+    first = Study.open(identity(), url)
+    run(first, 2)
+    second = Study.open(identity(), url, fresh=True)
+    run(second, 3, die_at=(1, 2))
+    third = Study.open(identity(), url, fresh=True)
+    assert second.name == third.name != first.name and third.missing(3) == 2
+    third.end()
+    fourth = Study.open(identity(), url, fresh=True)
+    assert fourth.name not in (first.name, second.name) and fourth.missing(3) == 3
+    assert Study.open(identity(), url).name == fourth.name
+    assert Study.open(identity(seed=5), url, fresh=True, taken=lambda name: not name.endswith("-3")).name.endswith("-3")
+
+
+def test_seconds_are_those_of_all_starts(tmp_path: Path) -> None:
+    study = Study.open(identity(), local_url(tmp_path))
+    assert study.seconds == 0
+    study.spend(2.5)
+    assert Study.open(identity(), local_url(tmp_path)).seconds == 2.5

@@ -143,7 +143,8 @@ def test_reconcile_adds_what_a_crash_has_lost_once(store: Store, open_tracker: O
             tracker.reconcile(records())
         assert tracker.close() is None
         trials = runs(store, "trial")
-        assert [trials[number].info.status for number in range(4)] == ["FINISHED", "KILLED", "FAILED", "RUNNING"]
+        assert [trials[number].info.status for number in range(4)] == ["FINISHED", "KILLED", "FAILED", "KILLED"]
+        assert trials[3].data.tags["unblur.reason"] == "interrupted: its driver died"
         assert all(history(store, trials[number]) == [(5, 0.05), (10, 0.1), (15, 0.15)] for number in (0, 1, 3))
         assert trials[2].data.tags["unblur.reason"] == "out of memory" and trials[2].data.params["lr"] == "0.001"
 

@@ -17,7 +17,7 @@ from unblur.experiments.context import asked_for, open_session, ray_cluster, stu
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.recording import ParentRun, Recorder, recorded
 from unblur.experiments.search_trials import SearchTrials
-from unblur.experiments.study_run import identity_of
+from unblur.experiments.study_opening import identity_of
 from unblur.files import under
 from unblur.models.diffusion import diffrec
 from unblur.running.cleanup import DeleteCheckpoints

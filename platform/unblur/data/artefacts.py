@@ -18,6 +18,7 @@ from scipy.sparse.linalg import svds
 
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
+from unblur.provenance import TRAINING
 
 Array = NDArray[Any]
 Train = Callable[[str, dict[str, Any], int], Any]
@@ -41,7 +42,7 @@ class Artefact(Protocol):
 
 def address(artefact: Artefact, digest: str, seed: int) -> str:
     """The content address: a hash of the data's digest, the recipe and the seed."""
-    what = {"data": digest, "name": artefact.name, "seed": seed, **artefact.ingredients()}
+    what = {"data": digest, "name": artefact.name, "seed": seed, "training": TRAINING, **artefact.ingredients()}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -7,16 +7,14 @@ import fcntl
 import getpass
 import os
 import socket
-import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import unblur
+from unblur import provenance
 from unblur.errors import UserError
 
 LOG = "openings.jsonl"
@@ -45,8 +43,8 @@ def append(folder: Path, why: str) -> None:
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         who=f"{_user()}@{socket.gethostname()}",
         why=" ".join(why.split()),
-        version=unblur.__version__,
-        commit=_commit(),
+        version=provenance.version(),
+        commit=provenance.commit(),
     )
     try:
         with (folder / LOG).open("ab+") as log:
@@ -102,20 +100,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         return str(os.getuid())
-
-
-@cache
-def _commit() -> str | None:
-    """None as well where the package lies, untracked, in a checkout of something else."""
-    here = Path(__file__)
-    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
-        return None
-    return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-
-
-def _git(folder: Path, *words: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -16,6 +16,7 @@ from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.experiments.ablation import Cell, Measured, Part
 from unblur.files import download, read_json, under, write_json
 from unblur.models import trained_on
+from unblur.provenance import TRAINING
 from unblur.training.loop import Outcome
 from unblur.training.report import Progress, Report
 from unblur.training.task import MODEL, OUTCOME, Task
@@ -145,7 +146,7 @@ def cell_run(number: int, cell: Cell, seed: int, task: Task, data: Mapping[str, 
     """
     config = models.configure(task.model, task.params, str(cell))
     what: dict[str, Any] = {**data, "model": task.model, "config": config.model_dump(mode="json")}
-    what |= {"schedule": task.schedule.model_dump(), "seed": task.seed}
+    what |= {"schedule": task.schedule.model_dump(), "seed": task.seed, "training": TRAINING}
     name = sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     return CellRun(number, cell, seed, task.model_copy(update={"folder": under(task.folder, name)}))
 

@@ -135,7 +135,8 @@ class SearchOptions(RunOptions):
     trials: int = Field(30, ge=1)
     """Finished trials of each model, those of earlier starts included."""
     time_budget: float | None = Field(None, gt=0)
-    """Seconds of each model's search after which no further trial is begun and running ones are ended."""
+    """Seconds of each model's search, in all starts together, after which no further trial is begun and running ones
+    are ended."""
     sweep_inference: Literal["on", "off"] = "on"
     """Score each trained network with a grid of the parameters that the space marks `stage: inference`, and keep the
     best; off: draw them as any other."""
@@ -147,7 +148,8 @@ class SearchOptions(RunOptions):
     check: bool = False
     """Try every connection and permission that a search needs, tell what is wrong, and stop."""
     fresh: bool = False
-    """Start a new study instead of resuming; the old one is kept."""
+    """Start a new study instead of resuming; the old one is kept. Interrupted and run again, it goes on with the new
+    one until that has a result."""
 
     @property
     def budget(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from unblur import provenance
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import command
 from unblur.experiments.prepared import PreparedData
@@ -94,6 +95,10 @@ def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Conso
         **parent.tags,
     }
     tracker.open_study(parent.study, parent.name, tags, parent.params, data.logged(), kind=parent.kind)
+    version, commit = tracker.begun_by
+    if version != provenance.version():
+        text = f"resuming a study begun by version {version or 'unknown'}{f' (commit {commit})' if commit else ''}"
+        console.print(f"{text}; this is {provenance.version()}", markup=False)
 
     def interrupted() -> None:
         tracker.end_running("interrupted")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
-from unblur.experiments.artefacts import addresses, needed, with_shared_artefacts
+from unblur.experiments.artefacts import needed, with_shared_artefacts
 from unblur.experiments.context import Session, ray_cluster
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
@@ -20,6 +20,8 @@ from unblur.experiments.progress import Progress
 from unblur.experiments.recording import ParentRun, Recorder, as_record, recorded
 from unblur.experiments.results import Best, StudyResult, best_configuration
 from unblur.experiments.search_trials import SearchTrials
+from unblur.experiments.study_opening import agree, open_study, tracked
+from unblur.experiments.time_budget import left, searching
 from unblur.files import under, write_text
 from unblur.running.cleanup import DeleteCheckpoints, delete_leftovers
 from unblur.running.execution import Execution
@@ -28,7 +30,6 @@ from unblur.running.work import Listener
 from unblur.search.identity import StudyIdentity
 from unblur.search.inference_grid import grid
 from unblur.search.lock import driving
-from unblur.search.space import Parameter, SearchSpace
 from unblur.search.storage import shown
 from unblur.search.study import Study
 from unblur.tracking import names
@@ -58,19 +59,21 @@ class StudyRun:
             self._dry(cluster)
             return None
         with ExitStack() as stack:
-            study = Study.open(self.identity, url, options.fresh)
+            study = open_study(self.session, self.identity, url, options.fresh, self.console)
             study.guard = stack.enter_context(driving(url, study.name))
             execution = NOTHING
-            if study.missing(options.trials) or not is_over(self._best_runs(study), self.session.data):
+            if _searched_on(study, options) or not is_over(self._best_runs(study), self.session.data):
                 execution = self._plan(cluster)
             tracker = stack.enter_context(self._recorded(study.name, "search"))
             self._say(f"study {study.name} in {shown(url)}: {_counts(study)}")
+            agree(tracker, self.session.data, study, self.console)
             tracker.reconcile(as_record(record, self.identity.metric) for record in study.records())
             self._search(study, options, execution, tracker)
             searched = time.monotonic()
             runs = self._best_runs(study)
             final = self._evaluate(runs, execution, tracker)
             delete_leftovers(runs.folder, runs.is_one)  # those of an earlier best are beaten
+            study.end()
         best = study.best()
         assert best is not None and best.value is not None
         found = Best(best.number, best.params, best.value, best.number < len(self.identity.space.enqueue))
@@ -111,7 +114,9 @@ class StudyRun:
         return execution
 
     def _search(self, study: Study, options: SearchOptions, execution: Execution, tracker: Tracker) -> None:
-        if study.missing(options.trials) == 0:
+        if not _searched_on(study, options):
+            if study.missing(options.trials):
+                self._say(f"the time budget is spent: {study.seconds:.0f} of {options.time_budget:g} s in all starts")
             return
         # of the trials alone: final runs are always evaluated on everyone
         schedule = self.session.schedule.model_copy(update={"validation_users": options.validation_users})
@@ -125,7 +130,10 @@ class StudyRun:
                 Recorder(tracker, "trial", schedule.metric),
                 DeleteCheckpoints(source.folder),
             ]
-            execution.run(source, data, listeners, options.time_budget)
+            with searching(study, options.trials, options.time_budget) as (clock, seconds):
+                execution.run(source, data, [*listeners, clock], seconds)
+        tracker.end_running("the time budget is spent")
+        study.back_up()
         best = study.best()
         found = f"; best trial {best.number}: {options.metric} {best.value:.4f} on validation" if best else ""
         self._say(f"search: {_counts(study)}{found}")
@@ -140,7 +148,8 @@ class StudyRun:
         """The final runs of the study's best trial; RunFailed when no trial was completed."""
         best = study.best()
         if best is None:
-            raise RunFailed(f"no trial was completed ({_counts(study)}); MLflow has the reason of each")
+            study.end()
+            raise RunFailed(_nothing_completed(study))
         return self._runs(study.name, best.number, best.params)
 
     def _runs(self, study: str, configuration: int, params: dict[str, Any]) -> FinalRuns:
@@ -182,7 +191,7 @@ class StudyRun:
     def _recorded(self, study: str, purpose: str) -> Any:
         data = self.session.data
         parent = ParentRun(
-            study=f"{study}-{data.digest[:8]}",
+            study=tracked(study, data),
             name=f"{data.name} {self.identity.model}",
             model=self.identity.model,
             tags={names.PURPOSE: purpose, **self._starts(purpose)},
@@ -222,36 +231,24 @@ class StudyRun:
         )
 
 
-def identity_of(
-    session: Session,
-    model: str,
-    space: SearchSpace,
-    swept: dict[str, Parameter] | None = None,
-    validation_users: int | None = None,
-) -> StudyIdentity:
-    """All that makes two searches of a model in this session the same search."""
-    request, schedule = session.data.request, session.schedule
-    return StudyIdentity(
-        dataset=session.data.digest,
-        protocol=request.protocol,
-        evaluation=session.data.protocol,
-        model=model,
-        space=space,
-        swept=swept or {},
-        metric=schedule.metric,
-        epochs=schedule.epochs,
-        eval_every=schedule.eval_every,
-        patience=schedule.patience,
-        validation_users=validation_users,
-        artefacts=addresses(needed(model, sampled(space)), session.data.digest, session.options.seed),
-        seed=session.options.seed,
-    )
-
-
 def _seconds(started: float, searched: float) -> dict[str, float]:
     """Of the search that ended at `searched`, of what came after it until now, and in total."""
     now = time.monotonic()
     return {"search": searched - started, "final": now - searched, "total": now - started}
+
+
+def _searched_on(study: Study, options: SearchOptions) -> bool:
+    """Whether there are trials to finish, and time to do so."""
+    return study.missing(options.trials) > 0 and left(study, options.time_budget) != 0
+
+
+def _nothing_completed(study: Study) -> str:
+    reasons = [f" Trial {each.number}: {each.reason.splitlines()[0]}." for each in study.records() if each.reason]
+    return (
+        f"no trial was completed ({_counts(study)}), so there is nothing to test.{''.join(reasons[:1])} Correct the "
+        "cause, then raise --trials (or --time-budget) to go on in this study, or give --fresh to begin another; "
+        "MLflow has the reason of each that failed"
+    )
 
 
 def _counts(study: Study) -> str:

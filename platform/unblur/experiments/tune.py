@@ -10,11 +10,12 @@ from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import SILENT, Session, open_session, study_url
-from unblur.experiments.display import conclude, show_comparison, show_study
+from unblur.experiments.display import show_comparison, show_study
 from unblur.experiments.forecast import refuse_infeasible
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.results import ComparisonResult, StudyResult, write_summary
-from unblur.experiments.study_run import StudyRun, identity_of
+from unblur.experiments.study_opening import identity_of
+from unblur.experiments.study_run import StudyRun
 from unblur.models.needs import REASONS, REFUSALS, refuse_unserved, unmet, unserved_choices
 from unblur.resources import find
 from unblur.search.inference_grid import without_swept, written
@@ -40,7 +41,7 @@ def tune(options: SearchOptions, console: Console = SILENT) -> StudyResult | Com
             return _compare(options, studies, url, cluster, console)
         result = studies[names[0]].search(options, url, cluster)
     if result:
-        conclude(result, options, console)
+        _conclude(options, result, console)
     return result
 
 
@@ -85,7 +86,6 @@ def _compare(
         try:
             if result := study.search(options, url, cluster):
                 found[name] = result
-                _keep(options, ComparisonResult(found, failed))
                 show_study(result, options, console)
         except RunFailed as error:
             failed[name] = str(error)
@@ -93,13 +93,15 @@ def _compare(
         return None
     comparison = ComparisonResult(found, failed)
     show_comparison(comparison, console, options.tracking_uri)
+    if options.summary and found:
+        write_summary(options.summary, comparison.summary())
     return comparison
 
 
-def _keep(options: SearchOptions, sofar: ComparisonResult) -> None:
-    """The summary of the models so far: the hours of the next one are no risk to it, nor is the output."""
+def _conclude(options: SearchOptions, result: StudyResult, console: Console) -> None:
+    show_study(result, options, console)
     if options.summary:
-        write_summary(options.summary, sofar.summary())
+        write_summary(options.summary, result.summary())
 
 
 def _space(model: str, file: Path | None) -> SearchSpace:

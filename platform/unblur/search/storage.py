@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from unblur.errors import RunFailed, UserError
 from unblur.redaction import redact, remember
+from unblur.search import sqlite_file
 
 CONNECT_SECONDS = 5
 RETRY_DELAYS = (0.5, 1, 2, 4, 8, 15, 30)
@@ -20,6 +21,8 @@ RETRY_DELAYS = (0.5, 1, 2, 4, 8, 15, 30)
 
 MAKING_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6)
 MADE_BY_ANOTHER = ("already exists", "unique constraint", "duplicate key")
+UNREADABLE = ("could not decode", "malformed", "not a database")
+"""In SQLite's words for content that is damaged."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +35,12 @@ def local_url(folder: Path) -> str:
     except OSError as error:
         raise UserError(f"cannot make the storage folder {folder} (--storage): {error.strerror}") from error
     return f"sqlite:///{folder.resolve() / 'study.db'}"
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a SQLite database; None for a server's."""
+    parsed = parse(url)
+    return Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
 
 
 def shown(url: str) -> str:
@@ -82,6 +91,35 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         yield made_once(text, {"connect_args": connection(parsed), "pool_pre_ping": True})
     except (SQLAlchemyError, ImportError, RuntimeError, optuna.exceptions.OptunaError) as error:
         raise UserError(f"cannot open the study in {shown(url)} ({setting}): {reason_of(error)}") from None
+
+
+@contextmanager
+def readable(url: str) -> Iterator[None]:
+    """For all that reads a study at its opening: what only damaged content can raise becomes a UserError.
+
+    Optuna takes its own tables on trust, so broken text, JSON, states and times come up as errors of any kind.
+    """
+    try:
+        yield
+    except (UserError, ImportError, RuntimeError, optuna.exceptions.OptunaError):  # told by `open_storage`
+        raise
+    except Exception as error:
+        reason = redact(str(error) if isinstance(error, ValueError) else repr(error))
+        if isinstance(error, SQLAlchemyError):
+            reason = reason_of(error)
+            if not any(words in reason.lower() for words in UNREADABLE):
+                raise
+        raise damaged(url, reason) from None
+
+
+def damaged(url: str, reason: str) -> UserError:
+    """What to tell of a database whose content cannot be trusted."""
+    if file := file_of(url):
+        return sqlite_file.damaged(file, reason)
+    return UserError(
+        f"the study in {shown(url)} (--study-url) is damaged: {reason}. Restore the database from a copy, or run the "
+        "command with --fresh"
+    )
 
 
 def made_once(url: str, engine: dict[str, object]) -> optuna.storages.RDBStorage:

@@ -6,25 +6,31 @@ the study's seed and the trial's number, and rungs are compared through the reco
 time gives the same trials whether or not it was interrupted.
 """
 
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from unblur.search.identity import StudyIdentity
+from unblur.search import seal, sqlite_file
+from unblur.search.generations import ENDED, FRESH, IDENTITY, chosen
+from unblur.search.identity import StudyIdentity, apart
 from unblur.search.pruner import Asha
 from unblur.search.sampler import Sampler
-from unblur.search.storage import open_storage, patient
+from unblur.search.storage import file_of, open_storage, patient, readable
 from unblur.seeds import derive
-from unblur.training.record import ENDED, State, TrialRecord
+from unblur.training.record import ENDED as ENDED_STATES
+from unblur.training.record import State, TrialRecord
 
 REDUCTION = 3
 """ASHA's eta: about one trial in three passes a rung."""
 FIRST_RUNG = 2
 """Evaluations before the first rung, since one evaluation says more of the learning rate than of the model."""
-
+SECONDS = "seconds"
+"""Attribute of a study: seconds that its starts have searched."""
 
 _STATES = {
     TrialState.RUNNING: State.RUNNING,
@@ -39,29 +45,60 @@ class Study:
 
     def __init__(self, identity: StudyIdentity, study: optuna.Study) -> None:
         self.identity, self.optuna = identity, study
+        self.apart: str | None = None
+        """What sets a new study apart from one that was there, in words."""
+        self.file: Path | None = None
+        """Of the database, where it is one."""
         self._live: dict[int, optuna.Trial] = {}
         self._values: dict[int, dict[int, float]] = {}
         self.guard: Callable[[], None] = lambda: None
         """Makes sure that this driver still holds the study (`lock.driving`), before everything that it writes."""
 
     @classmethod
-    def open(cls, identity: StudyIdentity, url: str, fresh: bool = False) -> Self:
-        """Create the study of `identity` or resume it; `fresh` starts anew beside the old one.
+    def open(
+        cls, identity: StudyIdentity, url: str, fresh: bool = False, taken: Callable[[str], bool] = lambda _: False
+    ) -> Self:
+        """Create the study of `identity` or resume it; `fresh` starts anew beside the old one (`generations.chosen`).
 
-        Raises UserError when the database cannot be opened.
+        taken: whether a name stands for an older study elsewhere. Raises UserError when the database cannot be opened
+        or is damaged. Of a sound one with trials in it a copy is made, where it is a file.
         """
-        with open_storage(url) as storage:
-            names = set(optuna.get_all_study_names(storage))
-            base, generation = f"{identity.model}-{identity.hash}", 1
-            while f"{base}-{generation + 1}" in names:
-                generation += 1
-            name = f"{base}-{generation + (fresh and f'{base}-{generation}' in names)}"
+        file = file_of(url)
+        if file:
+            sqlite_file.check(file)
+        with open_storage(url) as storage, readable(url):
+            known = {each.study_name: each.user_attrs for each in storage.get_all_studies()}
+            name = chosen(f"{identity.model}-{identity.hash}", known, fresh, taken)
             pruner = Asha(FIRST_RUNG * identity.eval_every, REDUCTION, identity.epochs)
             study = optuna.create_study(
                 storage=storage, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
             )
-            study.set_user_attr("identity", identity.model_dump_json())
-        return cls(identity, study)
+            opened = cls(identity, study)
+            opened._check(fresh, known)
+        opened.file = file
+        opened.back_up()
+        return opened
+
+    def back_up(self) -> None:
+        """Copy the database's file, if it is one and holds trials of this study."""
+        if self.file and self.records():
+            sqlite_file.back_up(self.file)
+
+    def _check(self, fresh: bool, known: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down what a new study is; ValueError when an older one is not what its name and seals say."""
+        mine = self.identity.model_dump_json()
+        if self.name not in known:
+            if fresh:
+                self.optuna.set_user_attr(FRESH, True)
+            others = {name: json.loads(each[IDENTITY]) for name, each in known.items() if IDENTITY in each}
+            self.apart = apart(self.identity, others)
+        if known.get(self.name, {}).get(IDENTITY, mine) != mine:
+            raise ValueError(f"the identity of {self.name} is not the one that its name tells")
+        self.optuna.set_user_attr(IDENTITY, mine)
+        trials = self.optuna.get_trials(deepcopy=False)  # at once: what is damaged stays so, however long one waits
+        if broken := [trial.number for trial in trials if seal.is_broken(trial)]:
+            raise ValueError(f"trial {broken[0]} of {self.name} is not as it was recorded")
+        self.records()
 
     def _enqueue(self) -> None:
         """Queue the space's starting configurations, once, also when an earlier start died between two of them."""
@@ -82,6 +119,7 @@ class Study:
         """Prune the interrupted trials whose driver died between the verdict and the act; returns them."""
         beaten = [t for t in self._interrupted() if self.optuna.pruner.prune(self.optuna, t)]
         for trial in beaten:
+            self._seal(optuna.Trial(self.optuna, trial._trial_id), TrialState.PRUNED, trial.intermediate_values, None)
             self.optuna.tell(trial.number, state=TrialState.PRUNED, skip_if_finished=True)
         numbers = {trial.number for trial in beaten}
         return [record for record in self.records() if record.number in numbers]
@@ -136,10 +174,31 @@ class Study:
         self.guard()
         if reason is not None and state == TrialState.FAIL:
             self._live[number].set_user_attr("reason", reason)
+        self._seal(self._live[number], state, self._values[number], value)
         # an attempt before this one may have arrived and its answer been lost: then the trial is finished already
         told = self.optuna.tell(number, value, state=state, skip_if_finished=True)
         del self._live[number], self._values[number]
         return self._record(told)
+
+    def _seal(self, trial: optuna.Trial, state: TrialState, values: Mapping[int, float], value: float | None) -> None:
+        seal.put(trial, seal.seal(state, trial.params, values, value))
+
+    @property
+    def seconds(self) -> float:
+        """How long all starts together have searched."""
+        return float(self.optuna.user_attrs.get(SECONDS, 0.0))
+
+    @patient
+    def spend(self, total: float) -> None:
+        """Keep for how many seconds all starts together have searched."""
+        self.guard()
+        self.optuna.set_user_attr(SECONDS, total)
+
+    @patient
+    def end(self) -> None:
+        """Nothing is left to do in this study; the next `--fresh` begins another one."""
+        self.guard()
+        self.optuna.set_user_attr(ENDED, True)
 
     def release(self) -> None:
         """Let go of the running trials: they count as interrupted, and the next `ask` returns them."""
@@ -163,12 +222,12 @@ class Study:
     def counts(self) -> dict[State, int]:
         """How many trials are complete, pruned, failed and running (or interrupted)."""
         states = [record.state for record in self.records()]
-        return {state: states.count(state) for state in (*ENDED, State.RUNNING)}
+        return {state: states.count(state) for state in (*ENDED_STATES, State.RUNNING)}
 
     def missing(self, n_trials: int) -> int:
         """How many trials a search of `n_trials` has still to finish."""
         counts = self.counts()
-        return max(0, n_trials - sum(counts[state] for state in ENDED))
+        return max(0, n_trials - sum(counts[state] for state in ENDED_STATES))
 
     def best(self) -> TrialRecord | None:
         """The complete trial with the highest value, the earliest of equals."""

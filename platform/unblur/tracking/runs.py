@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any, Literal
 
+from unblur import provenance
 from unblur.tracking import names
 from unblur.training.record import State
 
@@ -49,6 +50,9 @@ class Run:
     reason: str = ""
     params: set[str] = field(default_factory=set)
     last: dict[str, tuple[int, float]] = field(default_factory=dict)  # metric -> newest (epoch, value)
+    version: str = field(default_factory=provenance.version)
+    commit: str = field(default_factory=lambda: provenance.commit() or "")
+    """By which it was begun."""
 
     @property
     def name(self) -> str:
@@ -79,6 +83,8 @@ def from_mlflow(found: Any) -> Run:
         status=found.info.status,
         reason=tags.get(names.REASON, ""),
         params=set(found.data.params),
+        version=tags.get(names.VERSION, ""),
+        commit=tags.get(names.COMMIT, ""),
         last={metric.key: (metric.step, metric.value) for metric in data.metrics},
     )
 

@@ -13,6 +13,8 @@ from unblur.tracking.runs import Kind, LoggedDataset, Record, Run, finite, sprea
 from unblur.tracking.writer import Writer
 from unblur.training.record import State
 
+DIED = "interrupted: its driver died"
+
 
 class Tracker:
     """One study's runs. Nothing here waits for MLflow except `open_study`, `flush` and `close`.
@@ -54,7 +56,13 @@ class Tracker:
             self._runs = {(kind, 0): study}
             for run in writer.children(study):
                 self._runs.setdefault((run.kind, run.number), run)
+            self.end_running(DIED)  # nobody else drives the study, so nothing of it runs
         return self.parent_run_id
+
+    @property
+    def begun_by(self) -> tuple[str, str]:
+        """The version and commit that began the study."""
+        return self._study.version, self._study.commit
 
     def start(self, kind: Kind, number: int, params: Mapping[str, Any], name: str | None = None) -> None:
         """A trial, final run or cell begins, or goes on after an interruption."""
@@ -82,13 +90,25 @@ class Tracker:
         self._end(self._ensure(kind, number), state, reason)
 
     def reconcile(self, records: Iterable[Record]) -> None:
-        """Make MLflow agree with the study's own record: what is missing is added, once; nothing is removed."""
+        """Make MLflow agree with the study's own record: what is missing is added, once; nothing is removed.
+
+        To be called before anything runs: what the record has as running was interrupted.
+        """
         for record in records:
             run = self._ensure(record.kind, record.number, record.params)
             for epoch in sorted(record.metrics):
                 self.log(record.kind, record.number, epoch, record.metrics[epoch])
-            if record.state != State.RUNNING and run.status != names.STATUS[record.state]:
-                self._end(run, record.state, record.reason)
+            interrupted = record.state == State.RUNNING
+            state, reason = (State.INTERRUPTED, DIED) if interrupted else (record.state, record.reason)
+            if run.status != names.STATUS[state]:
+                self._end(run, state, reason)
+
+    def supersede(self, kind: Kind, numbers: Iterable[int]) -> None:
+        """Set runs aside whose numbers are given again: they stay, under a kind that nobody looks for."""
+        for number in numbers:
+            if run := self._runs.pop((kind, number), None):
+                self._put(run, self._writer.tags, {names.KIND: names.SUPERSEDED})
+                self._end(run, State.INTERRUPTED, "the study's record has lost it")
 
     def finish(
         self,

@@ -44,6 +44,7 @@ class Writer:
             run.id = found.id
             return
         tags = {names.STUDY: self._study, names.KIND: run.kind, names.NUMBER: str(run.number)}
+        tags |= {names.VERSION: run.version, names.COMMIT: run.commit}
         if parent is not None:
             tags["mlflow.parentRunId"] = parent.id or ""
         made = self._client.create_run(self._experiment, start_time=when, tags=tags, run_name=name)
