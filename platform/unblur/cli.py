@@ -16,6 +16,7 @@ from unblur import __version__, commands, environment
 from unblur.errors import RunFailed, UserError, unknown
 from unblur.redaction import Formatter, redact, remember, remember_environment
 from unblur.signals import INTERRUPTED, STATUS, ended_in_time, ignore_ctrl_c
+from unblur.streams import make_lasting
 
 Options = TypeVar("Options")
 
@@ -43,6 +44,7 @@ class StepsHandler(logging.Handler):
 
 def main(command: str | None = None) -> None:
     """Run the subcommand that the command line names, or `command`, whose flags are the whole command line then."""
+    make_lasting()
     if command:
         _run(command, None, None)
         return
@@ -80,6 +82,7 @@ def run(
 
     0; 1 when the run failed; 2 for a user's mistake, found before anything began; 130 when interrupted.
     """
+    make_lasting()
     _know_secrets()
     try:
         with environment.restored(), ended_in_time(), _steps_shown():

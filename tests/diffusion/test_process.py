@@ -51,8 +51,8 @@ def test_log_variance_has_as_many_steps_in_every_decade() -> None:
     assert float(log_variance(1, 0.5, 1e-3, 0.999)) == pytest.approx(0.5e-3)
 
 
-DETERMINISTIC = [name for name in SAMPLERS.names() if name != "ancestral"]
 HALF = torch.tensor(0.5), torch.tensor(0.75)
+DETERMINISTIC = [name for name in SAMPLERS.names() if not SAMPLERS.get(name)(*HALF)[1]]
 
 
 def predicting(name: str, betas: torch.Tensor | None, T: int) -> Process:
@@ -67,7 +67,7 @@ def true_output(name: str, x_0: torch.Tensor, noise: torch.Tensor, alpha_bar: to
 @pytest.mark.parametrize("name", SAMPLERS.names())
 def test_every_sampler_keeps_the_variance_within_bounds(name: str) -> None:
     variance, sigma = SAMPLERS.get(name)(*HALF)
-    assert 0 <= variance <= 1 - HALF[1] and 0 <= sigma**2 <= variance + 1e-6
+    assert 0 <= variance <= 1 - HALF[1] and 0 <= sigma**2 <= 1 - HALF[0] / HALF[1] + 1e-6, "no more than beta_t"
 
 
 @pytest.mark.parametrize("sampler", DETERMINISTIC)
@@ -113,6 +113,17 @@ def test_the_posterior_mean_is_bayes_rule() -> None:
         assert step.keep == pytest.approx(math.sqrt(alpha) / (1 - alpha) / precision)
         assert step.take == pytest.approx(math.sqrt(before) / (1 - before) / precision)
         assert step.sigma == pytest.approx(math.sqrt(1 / precision))
+
+
+def test_fixed_large_adds_the_schedules_own_noise_to_the_posterior_mean() -> None:
+    betas = linear_variance(6, *BOUNDS)
+    process = Process(betas, 6)
+    found, mean = (reverse_steps(process, SAMPLERS.get(name)) for name in ("fixed_large", "posterior_mean"))
+    assert [(step.keep, step.take) for step in found] == [(step.keep, step.take) for step in mean]
+    added = [step.sigma**2 for step in found]
+    assert added == pytest.approx([*betas.tolist()[:0:-1], 0.0]), "and the last step draws nothing"
+    drawn = [step.sigma**2 for step in reverse_steps(process, SAMPLERS.get("ancestral"))]
+    assert all(large > small for large, small in zip(added[:-1], drawn[:-1], strict=True))
 
 
 def test_weights_are_drops_in_signal_to_noise_and_one_at_first() -> None:

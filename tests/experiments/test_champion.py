@@ -1,17 +1,22 @@
 """Who is the champion of a dataset: real models, a real registry, the validation set as the judge."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 from tests.helpers.synthetic import communities
 
 from unblur import models
-from unblur.experiments.champion import challenge
+from unblur.evaluation.ranking import validate
+from unblur.evaluation.significance import compare
+from unblur.experiments.champion import challenge, corrected, mean_per_user
 from unblur.models.base import ClosedFormRecommender
 from unblur.tracking.client import Store, connect
-from unblur.tracking.registry import register
+from unblur.tracking.registry import challenge_number, register
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
 
@@ -37,14 +42,15 @@ def registered(store: Store, tmp_path: Path) -> Callable[..., str]:
         model.fit(SPLIT)
         folder = tmp_path / f"{name}-{len(params)}-{digest}"
         model.save(folder)
-        tags = {"unblur.model": name, "unblur.dataset_digest": digest}
-        return register(store, folder, "toys", ITEMS, tracker.parent_run_id, tags)
+        tags = {"unblur.model": name, "unblur.dataset_digest": digest, "unblur.seeds": 1}
+        per_user = partial(mean_per_user, [str(folder)], SPLIT)
+        return register(store, folder, "toys", ITEMS, tracker.parent_run_id, tags, per_user)
 
     return registered
 
 
 def held(store: Store, uri: str) -> str:
-    return challenge(store, uri, "toys", SPLIT, "ndcg_at_10")
+    return challenge(store, uri, "toys", "ndcg_at_10")
 
 
 def champion(store: Store) -> str:
@@ -60,8 +66,9 @@ def test_only_a_significantly_better_model_takes_the_title(store: Store, registe
     assert champion(store) == ease
     much_the_same = registered("ease", l2=3001.0)
     assert "does not become the champion" in (said := held(store, much_the_same)) and "not significant" in said
+    assert "on validation, means over 1 and 1 seed(s)" in said and "challenge 2 of this dataset" in said
     worse = registered("popularity", recent_share=0.5)
-    assert "significantly worse" in held(store, worse)
+    assert "significantly worse" in (said := held(store, worse)) and "level 0.05/3 = 0.017" in said
     assert champion(store) == ease
 
 
@@ -71,9 +78,33 @@ def test_a_decision_is_made_once(store: Store, registered: Callable[..., str]) -
     ease = registered("ease")
     held(store, ease)
     assert held(store, popular) == said and champion(store) == ease
+    count = store.client.get_registered_model("unblur-toys").tags["unblur.challenge"]
+    assert challenge_number(store, ease) == int(count) == 1, "a driver that died before the decision counts it once"
+    assert challenge_number(store, popular) == 2, "the first of all challenged nobody"
 
 
 def test_models_of_other_data_are_not_compared(store: Store, registered: Callable[..., str]) -> None:
     first = registered("popularity", digest="other data")
     held(store, first)
     assert "trained on other data" in held(store, registered("ease")) and champion(store) == first
+
+
+def test_what_is_held_is_the_mean_over_the_seeds(tmp_path: Path) -> None:
+    found = []
+    for seed in range(3):
+        model: Any = models.model_class("diffrec")(models.configure("diffrec", {"dims": [4]}, "test"), 120, 40, seed)
+        model.save(tmp_path / str(seed))
+        found.append(validate(model, SPLIT).per_user())
+    mean = mean_per_user([str(tmp_path / str(seed)) for seed in range(3)], SPLIT)
+    assert mean.keys() == found[0].keys() and "ndcg_at_10" in mean
+    for name, values in mean.items():
+        np.testing.assert_allclose(values, sum(each[name] for each in found) / 3, atol=1e-7)
+
+
+def test_the_kth_challenge_is_decided_at_a_kth_of_the_level() -> None:
+    """Differences of 1.22 and -.78, 50 of each, and .22: t = .22 sqrt(101) = 2.2 on 100 degrees of freedom."""
+    d = 0.22 + np.array([1.0, -1.0] * 50 + [0.0])
+    found = compare(d, np.zeros(101))
+    assert found.p_t == pytest.approx(2 * stats.t.sf(0.22 * np.sqrt(101), 100)) and 0.025 < found.p_t < 0.05
+    assert corrected(found, 1).significant and not corrected(found, 2).significant
+    assert corrected(found, 2).p_holm == pytest.approx(2 * found.p_t) and corrected(found, 100).p_holm == 1

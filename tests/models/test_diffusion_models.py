@@ -13,6 +13,7 @@ from tests.models.test_contract import CHANCE, scores, trained
 from unblur import models
 from unblur.data.dataset import History
 from unblur.diffusion.guided_sampler import GuidedSampler
+from unblur.diffusion.samplers import SAMPLERS
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.models.diffusion import cfg_diffrec, diffrec, t_diffrec
@@ -150,7 +151,7 @@ def test_exponential_weights_grow_by_a_constant_factor() -> None:
 
 def test_every_sampler_with_all_steps_and_fewer_is_deterministic_per_user() -> None:
     model = trained("generative_cfg", SPLIT, epochs=1)
-    for sampler in ("posterior_mean", "ancestral", "ddim"):
+    for sampler in SAMPLERS.names():
         for kept in (None, 2):
             options = {"sampler": sampler, "reverse_steps": kept, "samples": 2}
             model.config = model.config.model_copy(update=options)

@@ -10,6 +10,7 @@ from tests.helpers.synthetic import chains
 
 from unblur import models
 from unblur.diffusion.guided_sampler import GuidedSampler
+from unblur.diffusion.samplers import SAMPLERS
 from unblur.evaluation.ranking import validate
 from unblur.models.diffusion._config import DiffusionConfig
 from unblur.models.diffusion._recommender import DiffusionRecommender
@@ -81,7 +82,7 @@ def test_it_learns_what_follows_what(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize("sampler", ["posterior_mean", "ancestral", "ddim"])
+@pytest.mark.parametrize("sampler", SAMPLERS.names())
 def test_a_model_scores_as_its_plain_chain_does(name: str, sampler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, users = made(name, sampler=sampler, **guided(name)), np.arange(DATA.n_users)
     fast = model.score(DATA.history(), users)

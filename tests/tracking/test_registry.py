@@ -24,6 +24,7 @@ from unblur.tracking.tracker import Tracker
 
 OpenTracker = Callable[..., Tracker]
 ITEMS = ["a", "b", "c", "d", "e"]  # by falling popularity
+PER_USER = {"ndcg_at_10": np.array([0.5, 0.25], dtype=np.float32)}
 IMPORTED = """
 import ast, sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def save_popularity(folder: Path, users: int = 5) -> Path:
 
 def put(tracker: Tracker, folder: Path, dataset: str = "toys") -> str:
     tags = {"unblur.model": "popularity"}
-    return register(tracker.store, folder, dataset, ITEMS, tracker.parent_run_id, tags)
+    return register(tracker.store, folder, dataset, ITEMS, tracker.parent_run_id, tags, lambda: PER_USER)
 
 
 def test_a_store_elsewhere_than_the_default_one(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
@@ -129,7 +130,9 @@ def test_an_unknown_model_is_named(store: Store, model: str) -> None:
         load_registered(store, model)
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "items.json", "popularity.py", "pyfunc_model.py", "MLmodel"])
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors", "items.json", "popularity.py", "pyfunc_model.py", "validation.npz"]
+)
 def test_a_changed_model_is_refused(store: Store, open_tracker: OpenTracker, tmp_path: Path, name: str) -> None:
     uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
     file = next((tmp_path / "mlartifacts").rglob(name))

@@ -11,7 +11,7 @@ from tests.helpers.synthetic import communities
 from unblur import models
 from unblur.evaluation.ranking import validate
 from unblur.training import loop
-from unblur.training.checkpoints import Checkpoints
+from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.loop import TrainingFailed, TrainingSchedule, fit
 from unblur.training.report import Progress
 from unblur.training.task import Task
@@ -40,7 +40,7 @@ class Told:
 
 
 @pytest.fixture(autouse=True)
-def checkpoint_at_every_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+def checkpoint_at_every_epochs_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
 
 
@@ -89,15 +89,35 @@ def test_patience_counts_epochs_since_the_best() -> None:
     assert max(told.seen) == outcome.epoch + 6
 
 
-@pytest.mark.parametrize(("die", "ema"), [(4, 0.0), (8, 0.0), (8, 0.9)])
-def test_a_resumed_training_is_the_undisturbed_one(die: int, ema: float, tmp_path: Path) -> None:
-    schedule, undisturbed, killed, resumed = TrainingSchedule(epochs=10, eval_every=2), Told(), Told(die=die), Told()
-    whole = build(ema=ema)
+class DiesIn(Checkpoints):
+    """Checkpoints of a training that dies in the epoch after `epoch`."""
+
+    def __init__(self, folder: str, epoch: int) -> None:
+        super().__init__(folder)
+        self.epoch = epoch
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        super().save(checkpoint)
+        if checkpoint.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("report", "saved", "ema"),
+    [(4, 3, 0.0), (8, 7, 0.9), (None, 1, 0.0), (None, 5, 0.9), (None, 6, 0.0), (None, 9, 0.0)],
+    ids=lambda each: str(each),
+)
+def test_a_resumed_training_is_the_undisturbed_one(report: int | None, saved: int, ema: float, tmp_path: Path) -> None:
+    """Wherever it died: in the report of an evaluation, after the checkpoint of an epoch without and with one."""
+    schedule, undisturbed, resumed = TrainingSchedule(epochs=10, eval_every=2), Told(), Told()
+    whole, killed = build(ema=ema), Told(die=report or 0)
     outcome = fit(whole, SPLIT, schedule, undisturbed)
     with pytest.raises(KeyboardInterrupt):
-        fit(build(ema=ema), SPLIT, schedule, killed, Checkpoints(str(tmp_path)))
+        fit(build(ema=ema), SPLIT, schedule, killed, DiesIn(str(tmp_path), saved if report is None else 0))
+    checkpoints = Checkpoints(str(tmp_path))
+    assert (found := checkpoints.newest()) is not None and found.epoch == saved
     again = build(ema=ema)
-    assert fit(again, SPLIT, schedule, resumed, Checkpoints(str(tmp_path))) == outcome
+    assert fit(again, SPLIT, schedule, resumed, checkpoints) == outcome
     assert [*killed.seen, *resumed.seen] == list(undisturbed.seen), "what died in its report is told again"
     spent = [progress.facts["seconds"] for told in (killed, resumed) for progress in told.seen.values()]
     assert spent == sorted(spent), "those before the death count too"
@@ -166,4 +186,4 @@ def test_a_checkpoint_is_written_when_a_machine_is_about_to_go(tmp_path: Path, m
     with pytest.raises(KeyboardInterrupt):
         fit(build(), SPLIT, TrainingSchedule(epochs=9, eval_every=2), told, checkpoints, workers)
     newest = checkpoints.newest()
-    assert newest is not None and newest.epoch == 4
+    assert newest is not None and newest.epoch == 5, "evaluated or not"

@@ -21,6 +21,15 @@ def ancestral(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
     return variance, variance.sqrt()
 
 
+def fixed_large(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """(variance, sigma) of the posterior's mean with noise of sigma^2 = beta_t (Buchanan et al. 2024, eq. 5).
+
+    One of the two choices of Ho et al. 2020 (section 3.2), whose algorithm 2 adds none at the last step.
+    """
+    beta = torch.where(before < 1, 1 - now / before, 0.0)
+    return _posterior_variance(now, before), beta.sqrt()
+
+
 def ddim(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
     """(variance, sigma), both 0: x_t keeps its noise (Song et al. 2021, eq. 12)."""
     return torch.zeros_like(now), torch.zeros_like(now)

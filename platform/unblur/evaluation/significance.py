@@ -26,7 +26,7 @@ class Comparison:
     high: float
     p_t: float  # two-sided: paired t-test, about the mean
     p_wilcoxon: float  # two-sided: signed ranks, robust against a few users with large differences
-    p_holm: float  # p_t corrected for all comparisons made together; p_t itself when there was one
+    p_holm: float  # p_t corrected for the comparisons made beside or before it; p_t itself where there were none
     effect: float  # Cohen's d_z: the difference in standard deviations of the users' differences
     detectable: float  # the smallest true difference that so many users show with power 0.8 at level 0.05
 

@@ -1,57 +1,84 @@
 """The alias `champion`: the best registered model of a dataset, which only a significantly better one replaces."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unblur import models
 from unblur.data.dataset import Dataset
-from unblur.evaluation.metrics import Values
+from unblur.evaluation.measuring import spelled
 from unblur.evaluation.ranking import validate
-from unblur.evaluation.significance import Comparison, compare
+from unblur.evaluation.significance import CONFIDENCE, Comparison, compare
+from unblur.files import download
 from unblur.tracking import names
 from unblur.tracking.client import Store
-from unblur.tracking.registry import Registered, champion_of, decide, load_registered
+from unblur.tracking.registry import Registered, challenge_number, champion_of, decide, load_registered
 from unblur.training.workers import on_best_device
 
+LEVEL = 1 - CONFIDENCE
+BEGIN_ANEW = "to begin anew, take the alias champion from that one in MLflow"
 
-def challenge(store: Store, uri: str, name: str, dataset: Dataset, metric: str) -> str:
+
+def mean_per_user(saved: Iterable[str], dataset: Dataset) -> dict[str, NDArray[np.float32]]:
+    """Every metric on validation of each user (n,), the mean over the models in the places `saved`."""
+    found = [_per_user(place, dataset) for place in saved]
+    return {name: np.mean([each[name] for each in found], axis=0).astype(np.float32) for name in found[0]}
+
+
+def challenge(store: Store, uri: str, name: str, metric: str) -> str:
     """Hold the model registered as `uri` against the champion of dataset `name`, once; the decision in a sentence.
 
-    Both are scored by `metric` for the same users on the same validation set, here in the driver, which alone is sure
-    to reach the registry; the test set has no say.
+    What is held against each other are users' values of `metric` on validation, means over the seeds of each, as they
+    were registered; the test set has no say. The best of many seeds or searches is better on the users that it was
+    chosen by: hence the means, and the k-th challenge is decided at LEVEL / k.
     """
     challenger = load_registered(store, uri)
     if names.CHAMPION in challenger.tags:
         return challenger.tags[names.CHAMPION]
-    crowned, decision = _verdict(challenger, champion_of(store, name), dataset, metric)
+    crowned, decision = _verdict(store, challenger, champion_of(store, name), metric)
     decide(store, uri, decision, crowned)
     return decision
 
 
-def _verdict(challenger: Registered, champion: Registered | None, dataset: Dataset, metric: str) -> tuple[bool, str]:
+def _verdict(store: Store, challenger: Registered, champion: Registered | None, metric: str) -> tuple[bool, str]:
     if champion is None:
         return True, "it is the champion, the first of this dataset"
     name = f"{champion.uri} ({champion.tags.get(names.MODEL, 'unknown')})"
-    if champion.tags.get(names.DATASET_DIGEST) != dataset.digest:
+    if champion.tags.get(names.DATASET_DIGEST) != challenger.tags.get(names.DATASET_DIGEST):
+        return False, f"it was not held against the champion {name}, which was trained on other data; {BEGIN_ANEW}"
+    if champion.per_user is None or challenger.per_user is None:
         return False, (
-            f"it was not held against the champion {name}, which was trained on other data; "
-            "to begin anew, take the alias champion from that one in MLflow"
+            f"it was not held against the champion {name}, as users' values on validation were not registered with "
+            f"both; {BEGIN_ANEW}"
         )
-    label = metric.replace("_at_", "@")
-    mine, theirs = (_per_user(each.folder, dataset).get(metric) for each in (challenger, champion))
-    if mine is None or theirs is None:
+    if metric not in champion.per_user or metric not in challenger.per_user:
         return False, (
-            f"it does not become the champion: {label} has no value of each user's, so no difference to {name} could "
-            "be called significant"
+            f"it does not become the champion: {spelled(metric)} has no value of each user's, so no difference to "
+            f"{name} could be called significant"
         )
-    found = compare(mine, theirs)
+    number = challenge_number(store, challenger.uri)
+    mine, theirs = (each[metric].astype(np.float64) for each in (challenger.per_user, champion.per_user))
+    found = corrected(compare(mine, theirs), number)
     crowned = found.significant and found.difference > 0
-    return crowned, _sentence(found, crowned, name, label)
+    seeds = " and ".join(each.tags.get(names.SEEDS, "?") for each in (challenger, champion))
+    what = f"{spelled(metric)} on validation, means over {seeds} seed(s),"
+    return crowned, _sentence(found, crowned, name, what, number)
 
 
-def _sentence(found: Comparison, crowned: bool, name: str, metric: str) -> str:
+def corrected(found: Comparison, number: int) -> Comparison:
+    """The comparison as the `number`-th that was made (Bonferroni): significant where p < LEVEL / number."""
+    return replace(found, p_holm=min(1.0, number * found.p_t))
+
+
+def _sentence(found: Comparison, crowned: bool, name: str, what: str, number: int) -> str:
     figures = (
-        f"{found.difference:+.4f} {metric} on validation over {found.n:,} users "
-        f"(95% interval {found.low:+.4f} to {found.high:+.4f}, p = {found.p_t:.3g})"
+        f"{found.difference:+.4f} {what} of {found.n:,} users (95% interval {found.low:+.4f} to {found.high:+.4f}, "
+        f"p = {found.p_t:.3g}; challenge {number} of this dataset, level {LEVEL:.2f}/{number} = {LEVEL / number:.2g})"
     )
     if crowned:
         return f"it is the champion: {figures} against the one before it, {name}"
@@ -59,6 +86,7 @@ def _sentence(found: Comparison, crowned: bool, name: str, metric: str) -> str:
     return f"it does not become the champion: {figures} against {name}, {why}"
 
 
-def _per_user(folder: Path, dataset: Dataset) -> dict[str, Values]:
-    """The metrics (B,) of the saved model for every user with a validation item, in the order of users."""
-    return validate(on_best_device(models.load(folder)), dataset).per_user()
+def _per_user(place: str, dataset: Dataset) -> dict[str, Any]:
+    with TemporaryDirectory(prefix="unblur-") as scratch:
+        model = models.load(download(place, Path(scratch)))
+    return validate(on_best_device(model), dataset).per_user()

@@ -6,10 +6,17 @@ from rich.table import Table
 from unblur.evaluation.measuring import CUTOFFS, METRICS, key
 from unblur.experiments.next_steps import next_steps, program
 from unblur.experiments.options import RunOptions
-from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult
+from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult, write_summary
 from unblur.formatting import gigabytes, probability
 from unblur.redaction import redact
 from unblur.search.inference_grid import written
+
+
+def conclude(result: StudyResult, options: RunOptions, console: Console) -> None:
+    """Write the summary that the options name, and then tell: whatever becomes of the output, the file is there."""
+    if options.summary:
+        write_summary(options.summary, result.summary())
+    show_study(result, options, console)
 
 
 def show_study(result: StudyResult, options: RunOptions, console: Console) -> None:

@@ -15,7 +15,7 @@ from unblur.data import openings
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
 from unblur.evaluation.significance import Comparison, compare
-from unblur.experiments.champion import challenge
+from unblur.experiments.champion import challenge, mean_per_user
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.prepared import PreparedData
 from unblur.experiments.recording import Recorder
@@ -130,7 +130,7 @@ class FinalEvaluation:
         return metrics
 
     def _registered(self, valid: Sequence[float]) -> tuple[str | None, str]:
-        """Register the seed best on validation and hold it against the champion; its URI and the decision."""
+        """Register the seed best on validation and hold the mean of all against the champion; the URI, the decision."""
         if models.model_class(self.runs.model).KNOWN_USERS_ONLY:
             told = f"not registered: {self.runs.model} can only score users that it was trained on"
             self.console.print(told, markup=False)
@@ -138,12 +138,13 @@ class FinalEvaluation:
         best = best_seed(valid)
         self.console.print(f"registering the model of seed {best}, the best on validation", markup=False)
         uri = self._register(self.runs.numbers[best])
-        champion = challenge(self.tracker.store, uri, self.data.name, self.data.dataset, self.runs.schedule.metric)
+        champion = challenge(self.tracker.store, uri, self.data.name, self.runs.schedule.metric)
         self.console.print(f"{uri}: {champion}", markup=False)
         return uri, champion
 
     def _register(self, number: int) -> str:
         dataset, inference = self.data.dataset, (self.runs.outcome(number) or {}).get("inference", {})
+        saved = [under(self.runs.home(each), MODEL) for each in self.runs.numbers]
         with TemporaryDirectory(prefix="unblur-") as scratch:
             return register(
                 self.tracker.store,
@@ -156,7 +157,9 @@ class FinalEvaluation:
                     names.PARAMS: {**self.runs.params, **inference},
                     names.DATASET_DIGEST: self.data.digest,
                     names.DATA_REQUEST: self.data.request.model_dump_json(),
+                    names.SEEDS: self.runs.seeds,
                 },
+                lambda: mean_per_user(saved, dataset),
             )
 
 

@@ -8,10 +8,10 @@ from rich.console import Console
 from unblur import models
 from unblur.documents import configured
 from unblur.experiments.context import SILENT, open_session
-from unblur.experiments.display import show_study
+from unblur.experiments.display import conclude
 from unblur.experiments.forecast import refuse_infeasible
 from unblur.experiments.options import RunOptions, TrainOptions
-from unblur.experiments.results import StudyResult, write_summary
+from unblur.experiments.results import StudyResult
 from unblur.experiments.study_opening import identity_of
 from unblur.experiments.study_run import StudyRun
 from unblur.models.base import ModelConfig
@@ -36,7 +36,5 @@ def train_configuration(options: RunOptions, config: ModelConfig, console: Conso
     with ExitStack() as cluster:
         result = StudyRun(session, identity_of(session, options.model, space), console).train(cluster)
     if result:
-        show_study(result, options, console)
-        if options.summary:
-            write_summary(options.summary, result.summary())
+        conclude(result, options, console)
     return result

@@ -10,7 +10,7 @@ from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import SILENT, Session, open_session, study_url
-from unblur.experiments.display import show_comparison, show_study
+from unblur.experiments.display import conclude, show_comparison, show_study
 from unblur.experiments.forecast import refuse_infeasible
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.results import ComparisonResult, StudyResult, write_summary
@@ -41,7 +41,7 @@ def tune(options: SearchOptions, console: Console = SILENT) -> StudyResult | Com
             return _compare(options, studies, url, cluster, console)
         result = studies[names[0]].search(options, url, cluster)
     if result:
-        _conclude(options, result, console)
+        conclude(result, options, console)
     return result
 
 
@@ -86,6 +86,7 @@ def _compare(
         try:
             if result := study.search(options, url, cluster):
                 found[name] = result
+                _keep(options, ComparisonResult(found, failed))
                 show_study(result, options, console)
         except RunFailed as error:
             failed[name] = str(error)
@@ -93,15 +94,13 @@ def _compare(
         return None
     comparison = ComparisonResult(found, failed)
     show_comparison(comparison, console, options.tracking_uri)
-    if options.summary and found:
-        write_summary(options.summary, comparison.summary())
     return comparison
 
 
-def _conclude(options: SearchOptions, result: StudyResult, console: Console) -> None:
-    show_study(result, options, console)
+def _keep(options: SearchOptions, sofar: ComparisonResult) -> None:
+    """The summary of the models so far: the hours of the next one are no risk to it, nor is the output."""
     if options.summary:
-        write_summary(options.summary, result.summary())
+        write_summary(options.summary, sofar.summary())
 
 
 def _space(model: str, file: Path | None) -> SearchSpace:

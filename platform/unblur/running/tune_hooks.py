@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,25 @@ from ray.tune.search import Searcher
 from unblur.running.reports import from_ray
 from unblur.running.retries import fault_of
 from unblur.running.scheduler import TrialScheduler
+
+STEP_SECONDS = 2.0
+"""What a step of Tune's loop, which takes a fraction of a second, counts at most."""
+
+
+class AwakeClock:
+    """Seconds in which this process ran, told by its steps.
+
+    A driver that stood still (Ctrl-Z, a suspended job, a machine that was paused) heard of nobody, and all that was
+    meant for it comes only now.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._last, self.seconds = clock, clock(), 0.0
+
+    def step(self) -> None:
+        now = self._clock()
+        self.seconds += min(now - self._last, STEP_SECONDS)
+        self._last = now
 
 
 class _Hook:
@@ -63,25 +83,28 @@ class SourceScheduler(_Hook, FIFOScheduler):
 class TrialWatch(_Hook, Callback):
     """Sees how trials end in error, and that they go on reporting within `timeout` seconds."""
 
-    def __init__(self, scheduler: TrialScheduler, timeout: float | None) -> None:
+    def __init__(
+        self, scheduler: TrialScheduler, timeout: float | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(scheduler)
-        self.timeout = timeout or math.inf
+        self.timeout, self._awake = timeout or math.inf, AwakeClock(clock)
         self._heard: dict[str, float] = {}
-        """When each running trial was last heard of."""
+        """When each running trial was last heard of, by the clock above."""
         self._lost: set[str] = set()
         self._begun: dict[str, Trial] = {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._heard[trial.trial_id] = time.monotonic()
+        self._heard[trial.trial_id] = self._awake.seconds
         self._begun[trial.trial_id] = trial
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self._heard[trial.trial_id] = time.monotonic()
+        self._heard[trial.trial_id] = self._awake.seconds
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Tune has no one hook for all the ways in which a trial ends in error; its status shows them all."""
+        self._awake.step()
         for trial in trials:
             if trial.status == Trial.ERROR and trial.trial_id not in self._lost:
                 self._lost.add(trial.trial_id)
@@ -91,7 +114,7 @@ class TrialWatch(_Hook, Callback):
                 self.guard(self._give_up, trial)
 
     def _hangs(self, trial: Trial) -> bool:
-        return time.monotonic() - self._heard.get(trial.trial_id, math.inf) > self.timeout
+        return self._awake.seconds - self._heard.get(trial.trial_id, math.inf) > self.timeout
 
     def _give_up(self, trial: Trial) -> None:
         del self._heard[trial.trial_id]

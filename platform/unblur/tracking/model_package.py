@@ -5,42 +5,62 @@ for `unblur` and nobody can publish a package of that name into it. Nothing is p
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import unblur
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
-SCORING = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "torch", "tyro")
+SCORING = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "scikit-learn", "scipy", "torch")
 """The libraries that answering needs; searching and training need more."""
 WRITTEN_LATER = ("registered_model_meta", "__pycache__")
 """What MLflow and Python put into a model's folder when they load it."""
 
 
-def build(scratch: Path, folder: Path, items: Sequence[str], logged: Any, run_id: str) -> Path:
+PerUser = Mapping[str, NDArray[np.float32]]
+"""Metrics on validation of each user (n,), by name."""
+PER_USER = "validation.npz"
+
+
+def build(scratch: Path, folder: Path, items: Sequence[str], per_user: PerUser, logged: Any, run_id: str) -> Path:
     """Make the package of the model that was saved in `folder`, somewhere in `scratch`.
 
-    items: raw ids by column. logged: MLflow's record of the model. run_id: of the study's run. The signature is taken
-    from a prediction for made-up histories, which so is tried as well.
+    items: raw ids by column. per_user: what later models are held against. logged: MLflow's record of the model.
+    run_id: of the study's run. The signature is taken from a prediction for made-up histories, which so is tried as
+    well.
     """
     import mlflow.pyfunc
     from mlflow.models import Model
 
-    recommender, catalogue = scratch / "recommender", scratch / "items.json"  # the names that they keep
+    # the names that they keep
+    recommender, catalogue, validation = scratch / "recommender", scratch / "items.json", scratch / PER_USER
     shutil.copytree(folder, recommender)
     catalogue.write_text(json.dumps(items))
+    np.savez_compressed(validation, allow_pickle=False, **per_user)
     mlflow.pyfunc.save_model(
         scratch / "model",
         mlflow_model=Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id),
         python_model=str(CODE),  # a path is kept as code; an object would be pickled
         code_paths=[str(_code(scratch))],
-        artifacts={"model": str(recommender), "items": str(catalogue)},
+        artifacts={"model": str(recommender), "items": str(catalogue), "validation": str(validation)},
         input_example=(made_up(items), {"k": 10}),
         pip_requirements=requirements(),  # given, so that MLflow need not find out
     )
     return scratch / "model"
+
+
+def per_user(package: Path) -> PerUser | None:
+    """What `build` put into a package, None where it put nothing (an earlier version of it)."""
+    file = package / "artifacts" / PER_USER
+    if not file.exists():
+        return None
+    with np.load(file, allow_pickle=False) as found:
+        return dict(found)
 
 
 def made_up(items: Sequence[str]) -> list[list[str]]:

@@ -54,6 +54,10 @@ SEED = "unblur.seed"
 """Which of the seeds a final run has, from 0 on."""
 
 # Tags of registered models, beside MODEL, DATASET_DIGEST, STUDY and CHAMPION
+CHALLENGE = "unblur.challenge"
+"""Of a version: which challenge of the champion it was, from 1 on. Of the model: how many there were."""
+SEEDS = "unblur.seeds"
+"""How many final runs the values on validation are the means of."""
 DATASET = "unblur.dataset"
 DATA_REQUEST = "unblur.data_request"
 PARAMS = "unblur.params"

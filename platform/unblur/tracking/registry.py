@@ -3,7 +3,7 @@
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from unblur.models.serving import ServedModel
 from unblur.tracking import model_package, names
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import patiently
-from unblur.tracking.model_package import digest
+from unblur.tracking.model_package import PerUser, digest
 from unblur.tracking.runs import text
 
 ALIAS, CHAMPION = "candidate", "champion"
@@ -30,6 +30,8 @@ class Registered:
     folder: Path
     items: list[str]
     tags: dict[str, str]
+    per_user: PerUser | None
+    """Metrics of each user on validation, means over the seeds; None where they were not registered."""
 
 
 def name_of(dataset: str) -> str:
@@ -44,19 +46,23 @@ def register(
     items: Sequence[str],
     parent_run_id: str,
     tags: Mapping[str, Any],
+    per_user: Callable[[], PerUser],
 ) -> str:
     """Log the model that was saved in `folder` on the parent run, register it as candidate; returns its URI.
 
-    items: raw ids by column. The same model of the same study is registered once, however often this is called. Raises
-    UserError, for instance when MLflow stays away.
+    items: raw ids by column. per_user: finds what `Registered` has of it, for a version that is not there yet. The
+    same model of the same study is registered once, however often this is called. Raises UserError, for instance when
+    MLflow stays away.
     """
     name, marks = name_of(dataset), {key: text(value) for key, value in tags.items()}
     marks |= {names.DATASET: dataset, names.WEIGHTS: digest(folder)}
     with store.explained():
         study = patiently(lambda: store.client.get_run(parent_run_id), PATIENCE_SECONDS)
         marks[names.STUDY] = study.data.tags[names.STUDY]
-        new = _New(folder, [str(item) for item in items], marks)
-        version = patiently(lambda: _find(store, name, marks) or _create(store, name, new, study), PATIENCE_SECONDS)
+        version = patiently(lambda: _find(store, name, marks), PATIENCE_SECONDS)
+        if version is None:
+            new = _New(folder, [str(item) for item in items], per_user(), marks)
+            version = patiently(lambda: _find(store, name, marks) or _create(store, name, new, study), PATIENCE_SECONDS)
         patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
     return f"models:/{name}/{version}"
 
@@ -79,7 +85,8 @@ def load_registered(store: Store, model: str) -> Registered:
         raise UserError(f"{uri}: the files in the registry are not those that were registered; register it again")
     artifacts = Path(root) / "artifacts"
     items = json.loads((artifacts / "items.json").read_text())
-    return Registered(uri, artifacts / "recommender", items, dict(version.tags))
+    per_user = model_package.per_user(Path(root))
+    return Registered(uri, artifacts / "recommender", items, dict(version.tags), per_user)
 
 
 def served(store: Store, model: str) -> ServedModel:
@@ -95,6 +102,26 @@ def champion_of(store: Store, dataset: str) -> Registered | None:
         known = patiently(lambda: store.client.search_registered_models(f"name = '{name}'"), PATIENCE_SECONDS)
     version = next((model.aliases[CHAMPION] for model in known if CHAMPION in model.aliases), None)
     return load_registered(store, f"models:/{name}/{version}") if version else None
+
+
+def challenge_number(store: Store, uri: str) -> int:
+    """Which challenge of its dataset's champion the version `models:/NAME/VERSION` is, from 1 on; it stays that one.
+
+    The registered model keeps the count, so that versions that are deleted count too.
+    """
+    name, version = uri.removeprefix("models:/").split("/")
+    client = store.client
+    with store.explained():
+        own = patiently(lambda: client.get_model_version(name, version), PATIENCE_SECONDS).tags
+        before = int(
+            patiently(lambda: client.get_registered_model(name), PATIENCE_SECONDS).tags.get(names.CHALLENGE, 0)
+        )
+        number = int(own.get(names.CHALLENGE, before + 1))
+        # the version's first: a driver that dies in between counts it once
+        patiently(lambda: client.set_model_version_tag(name, version, names.CHALLENGE, number), PATIENCE_SECONDS)
+        count = max(before, number)
+        patiently(lambda: client.set_registered_model_tag(name, names.CHALLENGE, count), PATIENCE_SECONDS)
+    return number
 
 
 def decide(store: Store, uri: str, said: str, crowned: bool) -> None:
@@ -139,6 +166,7 @@ class _New:
 
     folder: Path
     items: list[str]
+    per_user: PerUser
     marks: dict[str, str]
 
 
@@ -149,7 +177,7 @@ def _create(store: Store, name: str, new: _New, study: Any) -> str:
     client, run_id, marks = store.client, study.info.run_id, new.marks
     logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, model_type="recommender")
     with tempfile.TemporaryDirectory(prefix="unblur-") as scratch:
-        package = model_package.build(Path(scratch), new.folder, new.items, logged, run_id)
+        package = model_package.build(Path(scratch), new.folder, new.items, new.per_user, logged, run_id)
         marks = marks | {names.CONTENT: digest(package)}
         client.log_model_artifacts(logged.model_id, str(package))
     client.finalize_logged_model(logged.model_id, "READY")

@@ -114,11 +114,7 @@ def _fit_at_once(
 ) -> Outcome:
     started = time.monotonic()
     model.fit(dataset)
-    settings: dict[str, Any] = {}
-    if grid:
-        settings, metrics = best_of(grid, model, dataset, schedule.metric, workers)
-    else:
-        metrics = validated(model, dataset, workers)
+    settings, metrics = best_of(grid, model, dataset, schedule.metric, workers)
     facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
     report(Progress(1, metrics, metrics[schedule.metric], settings, facts))
     return Outcome(1, metrics[schedule.metric], metrics, settings)
@@ -146,7 +142,7 @@ class Training:
         self.users = sample(dataset, schedule.validation_users)
         self.average = Average(model, model.config.ema) if model.config.ema else None
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
-        self.seconds = 0.0  # trained and evaluated, in all processes that this training has had
+        self.begun = self.saved = time.monotonic()
         self._resume()
         self.forward = workers.wrap(model)
 
@@ -166,22 +162,27 @@ class Training:
         return replace(self.best, efficiency=self.efficiency, diverged=diverged)
 
     def _train(self) -> None:
-        last_saved = time.monotonic()
-        begun = last_saved - self.seconds
         while self.epoch < self.schedule.epochs and not self._patience_is_over():
             loss = self.train_epoch()
-            if self.epoch % self.schedule.eval_every and self.epoch < self.schedule.epochs:
-                continue
-            with self.average.in_place() if self.average else nullcontext():
-                settings, metrics = self._validate()
-                self._keep_best(metrics, settings)
-            # before the checkpoint: what lies before a checkpoint is not reported again by who resumes from it
-            self.seconds = time.monotonic() - begun
-            self.report(self._progress(metrics, loss))
-            due = self.workers.notice() or time.monotonic() - last_saved >= CHECKPOINT_SECONDS
-            if due and self.checkpoints and self.workers.rank == 0:
-                self.checkpoints.save(self.state())
-                last_saved = time.monotonic()
+            if self.epoch % self.schedule.eval_every == 0 or self.epoch == self.schedule.epochs:
+                with self.average.in_place() if self.average else nullcontext():
+                    settings, metrics = self._validate()
+                    self._keep_best(metrics, settings)
+                # before the checkpoint: what lies before a checkpoint is not reported again by who resumes from it
+                self.report(self._progress(metrics, loss))
+            self._save_if_due()
+
+    def _save_if_due(self) -> None:
+        """At an epoch's end, evaluated or not: what an evaluation adds to the state is the best weights."""
+        due = self.workers.notice() or time.monotonic() - self.saved >= CHECKPOINT_SECONDS
+        if due and self.checkpoints and self.workers.rank == 0:
+            self.checkpoints.save(self.state())
+            self.saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Trained and evaluated, in all processes that this training has had."""
+        return time.monotonic() - self.begun
 
     def _validate_on_all(self) -> None:
         """The trained model's own metrics, in place of the sample's by which it was chosen."""
@@ -190,10 +191,7 @@ class Training:
         self.report(Progress(self.epoch, best=self.best.value))
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """The settings of inference that do best, if there are several, and the metrics with them."""
-        if self.grid:
-            return best_of(self.grid, self.model, self.dataset, self.schedule.metric, self.workers, self.users)
-        return {}, validated(self.model, self.dataset, self.workers, self.users)
+        return best_of(self.grid, self.model, self.dataset, self.schedule.metric, self.workers, self.users)
 
     def _progress(self, metrics: dict[str, float], loss: float) -> Progress:
         facts = {"loss": loss, "seconds": self.seconds, "parameters": float(self.model.parameter_count)}
@@ -259,7 +257,7 @@ class Training:
         if self.average is not None:
             self.average.restore(_under("average/", checkpoint.tensors))
         self.best, self.epoch = Outcome(**checkpoint.meta["best"]), checkpoint.epoch
-        self.seconds = checkpoint.meta["seconds"]
+        self.begun -= checkpoint.meta["seconds"]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer/", checkpoint.tensors).items():
             index, key = name.split("/")
@@ -276,4 +274,4 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 CHECKPOINT_SECONDS = 15.0
-"""A checkpoint is written at the first evaluation after so many seconds: the price of a death stays below it."""
+"""A checkpoint is written at the end of the first epoch after so many: what a death costs is that and an epoch."""

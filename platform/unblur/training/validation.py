@@ -49,12 +49,15 @@ def best_of(
     users: Users | None = None,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The settings of `grid` with the best `metric` on validation, and every metric with them; the model keeps them.
+    Of an empty grid there are none, and the model scores as it is.
 
     What changes inference alone needs no training of its own, so one trained network is scored with all of it: first
     for a few users, then the FINALISTS for all of `users` (default: everyone). A setting whose scores are not finite
     loses; raises ScoresNotFinite when all do.
     """
     users = _users(dataset) if users is None else users
+    if not grid:
+        return {}, _metrics(model, dataset, workers, users)
     with evaluating(model):
         if len(grid) > FINALISTS:
             few = _drawn(users, SAMPLE)

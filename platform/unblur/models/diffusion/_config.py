@@ -64,7 +64,7 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
     noise_max: float = Field(0.01, lt=1)
     """Upper noise bound."""
     sampler: Annotated[str, known(SAMPLERS)] = "posterior_mean"
-    """Reverse steps: posterior mean, a draw from the posterior (ancestral), or DDIM."""
+    """Reverse steps: the posterior's mean, a draw from it (ancestral), the same with beta_t (fixed_large), or DDIM."""
     reverse_steps: int | None = Field(None, ge=1)
     """Run only so many of the T reverse steps, evenly spread [all]."""
     samples: int = Field(1, ge=1)
