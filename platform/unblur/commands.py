@@ -47,7 +47,8 @@ def train(options: TrainOptions, console: Console) -> None:
     """Train one configuration without a search, test it once per seed, register it."""
     from unblur.experiments.train import train
 
-    train(options, console)
+    if result := train(options, console):
+        result.check()
 
 
 def evaluate(options: EvaluateOptions, console: Console) -> None:

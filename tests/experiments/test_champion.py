@@ -11,9 +11,10 @@ from scipy import stats
 from tests.helpers.synthetic import communities
 
 from unblur import models
+from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import compare
-from unblur.experiments.champion import challenge, corrected, mean_per_user
+from unblur.experiments.champion import challenge, corrected, expect_champion, mean_per_user
 from unblur.models.base import ClosedFormRecommender
 from unblur.tracking.client import Store, connect
 from unblur.tracking.registry import challenge_number, register
@@ -108,3 +109,25 @@ def test_the_kth_challenge_is_decided_at_a_kth_of_the_level() -> None:
     assert found.p_t == pytest.approx(2 * stats.t.sf(0.22 * np.sqrt(101), 100)) and 0.025 < found.p_t < 0.05
     assert corrected(found, 1).significant and not corrected(found, 2).significant
     assert corrected(found, 2).p_holm == pytest.approx(2 * found.p_t) and corrected(found, 100).p_holm == 1
+
+
+def test_a_champion_without_files_is_missed_before_anything_is_trained(
+    store: Store, registered: Callable[..., str], tmp_path: Path
+) -> None:
+    assert expect_champion(store, "toys", SPLIT) is None, "there is none yet"
+    popular = registered("popularity")
+    held(store, popular)
+    assert expect_champion(store, "toys", SPLIT) is None
+    next((tmp_path / "mlartifacts").rglob("MLmodel")).parent.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"models:/unblur-toys/1 \(popularity\): its files are not at .*mlartifacts"):
+        expect_champion(store, "toys", SPLIT)
+    assert "first of this dataset" in held(store, popular), "what was decided is told without them"
+
+
+def test_a_champion_of_other_data_is_told_before_anything_is_trained(
+    store: Store, registered: Callable[..., str]
+) -> None:
+    held(store, registered("popularity", digest="1234567890abcdef"))
+    assert "models:/unblur-toys/1 is of other data than these (digest 1234567890ab)" in str(
+        expect_champion(store, "toys", SPLIT)
+    )

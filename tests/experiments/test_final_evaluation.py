@@ -3,6 +3,8 @@
 Their tasks are run here, as the engine would run them; then nothing is left for Ray.
 """
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from unblur.data import openings
 from unblur.data.dataset import HistoryName
 from unblur.data.request import DataRequest
 from unblur.data.test_set import TestSet
+from unblur.errors import UserError
 from unblur.evaluation.ranking import evaluate
 from unblur.experiments import final_evaluation, test_once
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult
@@ -65,6 +68,9 @@ class Tracker:
 
     def finish(self, metrics: Any, values: Any, artifacts: Any, tags: Any) -> None:
         self.told = {"values": values, **tags}
+
+    def note_study(self, tags: Any) -> None:
+        self.told |= tags
 
     def flush(self, timeout: float) -> bool:
         return True
@@ -123,6 +129,34 @@ def test_registered_is_the_seed_that_is_best_on_validation(
     valid = [(read_json(f"{runs.home(number)}/outcome.json") or {})["value"] for number in runs.numbers]
     assert result.valid == valid and len(set(valid)) == SEEDS
     assert registered == [Path(runs.home(runs.numbers[valid.index(max(valid))])) / "model"]
+
+
+@pytest.mark.parametrize(("what", "uri"), [("register", None), ("challenge", "models:/m/1")])
+def test_a_registry_that_fails_costs_no_result(
+    runs: FinalRuns, storage: Path, registered: list[Path], monkeypatch: pytest.MonkeyPatch, what: str, uri: str | None
+) -> None:
+    data = prepared(storage, "train")
+    whole, _ = concluded(runs, data)
+
+    def fails(*_: Any) -> str:
+        raise UserError("the champion's files are gone.")
+
+    monkeypatch.setattr(final_evaluation, what, fails)
+    result, tracker = concluded(runs, data)
+    assert result.test == whole.test and tracker.told["values"]["test/ndcg_at_10"] == whole.test["ndcg_at_10"]
+    assert result.model_uri == uri and bool(result.unregistered) == (uri is None)
+    told = result.unregistered or tracker.told["unblur.champion"]
+    assert "the champion's files are gone. The same command" in told
+
+
+@pytest.mark.parametrize("lost", ["model", "model/weights.safetensors", "model/config.json"])
+def test_a_model_that_was_deleted_is_trained_again(runs: FinalRuns, storage: Path, tmp_path: Path, lost: str) -> None:
+    copied = replace(runs, folder=str(shutil.copytree(runs.folder, tmp_path / "runs")))
+    assert copied.trainings().missing() == []
+    path = Path(copied.home(copied.numbers[1])) / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (missing,) = copied.trainings().missing()
+    assert missing.number == copied.numbers[1]
 
 
 def test_a_model_is_tested_once(

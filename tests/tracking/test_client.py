@@ -23,7 +23,25 @@ def test_the_default_is_a_database_in_the_working_directory(tmp_path: Path, monk
     experiment = store.client.get_experiment(store.experiment("toys/clean"))
     assert experiment.artifact_location == (folder / "mlartifacts" / "toys_clean").as_uri()
     assert "MLFLOW_EXPERIMENT_ID" not in os.environ
-    assert sorted(path.name for path in folder.iterdir()) == ["mlflow.db"]
+    assert sorted(path.name for path in folder.iterdir()) == ["mlartifacts", "mlflow.db"]
+
+
+def test_a_folder_of_artifacts_that_was_moved_is_missed_and_not_made_anew(store: Store, tmp_path: Path) -> None:
+    store.experiment("toys/clean")
+    folder, elsewhere = tmp_path / "mlartifacts" / "toys_clean", tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    with pytest.raises(UserError, match=f"'toys/clean' .* keeps its files in {folder}.*ln -s NEW {folder}") as refused:
+        store.experiment("toys/clean")
+    assert not folder.exists() and f"mkdir -p {folder}" in str(refused.value)
+    folder.symlink_to(elsewhere)  # as it says
+    store.experiment("toys/clean")
+
+
+def test_what_the_file_system_says_of_a_file_is_not_told_as_a_fault_of_mlflow(store: Store, tmp_path: Path) -> None:
+    missing = tmp_path / "runs" / "model"
+    with pytest.raises(UserError, match=f"^{missing}: No such file or directory") as told, store.explained():
+        missing.read_text()
+    assert "MLflow" not in str(told.value) and "--tracking-uri" not in str(told.value)
 
 
 def test_paths_are_made_absolute(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from unblur.models.closed_form import popularity
 from unblur.models.serving import ServedModel
 from unblur.tracking.client import Store, connect
 from unblur.tracking.model_package import requirements
-from unblur.tracking.registry import decide, load_registered, name_of, register
+from unblur.tracking.registry import champion_of, decide, load_registered, name_of, register
 from unblur.tracking.tracker import Tracker
 
 OpenTracker = Callable[..., Tracker]
@@ -139,6 +140,32 @@ def test_a_changed_model_is_refused(store: Store, open_tracker: OpenTracker, tmp
     file.write_bytes(file.read_bytes()[:-1] + b"!")
     with pytest.raises(UserError, match="not those that were registered"):
         load_registered(store, uri)
+
+
+@pytest.mark.parametrize("where", ["here", "on a server"])
+def test_a_champion_whose_files_are_gone_is_named_with_the_way_out(
+    where: str, request: pytest.FixtureRequest, open_tracker: OpenTracker, tmp_path: Path
+) -> None:
+    local = where == "here"
+    store = request.getfixturevalue("store") if local else connect(request.getfixturevalue("server").uri)
+    uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    decide(store, uri, "the first", crowned=True)
+    package = next(tmp_path.rglob("MLmodel")).parent
+    package.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"models:/unblur-toys/1 \(popularity\): its files are not at") as lost:
+        load_registered(store, "toys")
+    assert not package.exists(), "nothing is made anew where they were"
+    if local:
+        assert f"ln -s NEW {package}" in str(lost.value)
+        package.symlink_to(tmp_path / "moved")
+        assert load_registered(store, "toys").items == ITEMS
+    champion = champion_of(store, "toys")
+    assert champion and champion.uri == uri and champion.tags["unblur.model"] == "popularity", (
+        "it is known all the same"
+    )
+    *_, code = shlex.split(str(lost.value).rpartition(": ")[2])
+    exec(code)  # as a person would paste it
+    assert champion_of(store, "toys") is None
 
 
 def test_scoring_needs_no_library_but_those_that_are_pinned() -> None:

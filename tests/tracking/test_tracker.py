@@ -118,6 +118,24 @@ def test_the_reason_of_an_interruption_does_not_outlive_it(store: Store, open_tr
     assert (parent.info.status, parent.data.tags["unblur.reason"]) == ("FINISHED", "")
 
 
+@pytest.mark.parametrize("state", [State.INTERRUPTED, State.FAIL])
+def test_a_result_is_not_taken_back_by_a_start_that_comes_to_none(
+    store: Store, open_tracker: OpenTracker, state: State
+) -> None:
+    first = open_tracker(store)
+    first.finish({}, {"test/ndcg_at_10": [0.1]})
+    first.close()
+    second = open_tracker(store)  # with more trials, say
+    train(second, 3, [5])
+    assert runs(store, "study")[0].info.status == "FINISHED", "also if this start is killed now"
+    second.end_running("interrupted")
+    second.end_study(state, "interrupted")
+    second.close()
+    parent = runs(store, "study")[0]
+    assert (parent.info.status, parent.data.tags["unblur.state"]) == ("FINISHED", "complete")
+    assert runs(store, "trial")[3].info.status == "KILLED" and parent.data.metrics["test/ndcg_at_10"] == 0.1
+
+
 def test_studies_keep_apart(store: Store, open_tracker: OpenTracker) -> None:
     one, two = open_tracker(store, "s1"), open_tracker(store, "s2")
     assert one.experiment_id == two.experiment_id and one.parent_run_id != two.parent_run_id

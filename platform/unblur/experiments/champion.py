@@ -17,7 +17,7 @@ from unblur.evaluation.significance import CONFIDENCE, Comparison, compare
 from unblur.files import download
 from unblur.tracking import names
 from unblur.tracking.client import Store
-from unblur.tracking.registry import Registered, challenge_number, champion_of, decide, load_registered
+from unblur.tracking.registry import Version, challenge_number, champion_of, decide, load_registered, version_of
 from unblur.training.workers import on_best_device
 
 LEVEL = 1 - CONFIDENCE
@@ -37,7 +37,7 @@ def challenge(store: Store, uri: str, name: str, metric: str) -> str:
     were registered; the test set has no say. The best of many seeds or searches is better on the users that it was
     chosen by: hence the means, and the k-th challenge is decided at LEVEL / k.
     """
-    challenger = load_registered(store, uri)
+    challenger = version_of(store, uri)
     if names.CHAMPION in challenger.tags:
         return challenger.tags[names.CHAMPION]
     crowned, decision = _verdict(store, challenger, champion_of(store, name), metric)
@@ -45,12 +45,31 @@ def challenge(store: Store, uri: str, name: str, metric: str) -> str:
     return decision
 
 
-def _verdict(store: Store, challenger: Registered, champion: Registered | None, metric: str) -> tuple[bool, str]:
+def expect_champion(store: Store, name: str, dataset: Dataset) -> str | None:
+    """Look for the champion that a model of these data will be held against, before anything is trained.
+
+    UserError when its files are gone; a sentence when it is of other data, so that nobody will be held against it.
+    """
+    champion = champion_of(store, name)
     if champion is None:
+        return None
+    if champion.tags.get(names.DATASET_DIGEST) == dataset.digest:
+        load_registered(store, champion.uri)
+        return None
+    digest = champion.tags.get(names.DATASET_DIGEST, "unknown")[:12]
+    return (
+        f"the champion {champion.uri} is of other data than these (digest {digest}): models of these are registered "
+        "beside it, and not held against it"
+    )
+
+
+def _verdict(store: Store, new: Version, old: Version | None, metric: str) -> tuple[bool, str]:
+    if old is None:
         return True, "it is the champion, the first of this dataset"
-    name = f"{champion.uri} ({champion.tags.get(names.MODEL, 'unknown')})"
-    if champion.tags.get(names.DATASET_DIGEST) != challenger.tags.get(names.DATASET_DIGEST):
+    name = f"{old.uri} ({old.tags.get(names.MODEL, 'unknown')})"
+    if old.tags.get(names.DATASET_DIGEST) != new.tags.get(names.DATASET_DIGEST):
         return False, f"it was not held against the champion {name}, which was trained on other data; {BEGIN_ANEW}"
+    challenger, champion = (load_registered(store, each.uri) for each in (new, old))
     if champion.per_user is None or challenger.per_user is None:
         return False, (
             f"it was not held against the champion {name}, as users' values on validation were not registered with "

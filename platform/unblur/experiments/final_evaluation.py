@@ -13,7 +13,7 @@ from rich.console import Console
 from unblur import models
 from unblur.data import openings
 from unblur.data.dataset import Dataset
-from unblur.errors import RunFailed
+from unblur.errors import RunFailed, UserError
 from unblur.evaluation.significance import Comparison, compare
 from unblur.experiments.champion import challenge, mean_per_user
 from unblur.experiments.final_runs import FinalRuns
@@ -37,7 +37,7 @@ class FinalResult:
     valid: list[float]
     popularity: dict[str, float]
     model_uri: str | None
-    """None for a model that cannot serve users it was not trained on."""
+    """None for a model that cannot serve users it was not trained on, or that could not be registered."""
     over_popularity: Comparison | None = None
     """By the metric that decided; None for one that is of all lists together, such as coverage."""
     parameters: int | None = None
@@ -48,6 +48,17 @@ class FinalResult:
     """Inference settings that each seed's validation chose; empty where none were swept."""
     efficiency: float | None = None
     """Of several workers that shared each training: the mean over seeds of t_1 / (n t_n)."""
+    unregistered: str | None = None
+    """Why the model could not be registered, where it could have been."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What became of the model in the registry: its URI and the decision about the champion, or why there is none."""
+
+    uri: str | None
+    champion: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,6 @@ class FinalEvaluation:
                 self.console.print(text, markup=False)
         values = {name: [metrics[name] for metrics in tests] for name in tests[0]}
         least = self.runs.popularity(self.data.history).metrics()
-        uri, champion = self._registered([outcome["value"] for outcome in outcomes])
         self.tracker.finish(
             {names.popularity(name): value for name, value in least.items()},
             {names.test(name): each for name, each in values.items()},
@@ -95,18 +105,20 @@ class FinalEvaluation:
             {
                 names.METRICS: self.data.protocol.definition,
                 names.HISTORY: self.data.history,
-                names.MODEL_URI: uri or "",
-                names.CHAMPION: champion,
                 names.TEST_OPENINGS: openings.reasons(self.data.folder),
             },
         )
+        # after the result is recorded: it is none the worse for a registry that is away
+        registered = self._registered([outcome["value"] for outcome in outcomes])
+        self.tracker.note_study({names.MODEL_URI: registered.uri or "", names.CHAMPION: registered.champion})
         ratios = [outcome["efficiency"] for outcome in outcomes if outcome.get("efficiency")]
         return FinalResult(
             test=values,
             valid=[outcome["value"] for outcome in outcomes],
             popularity=least,
             over_popularity=self._over_popularity(),
-            model_uri=uri,
+            model_uri=registered.uri,
+            unregistered=registered.reason,
             parameters=outcomes[0].get("parameters"),
             memory_mib=max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None),
             inference=[outcome["inference"] for outcome in outcomes if outcome.get("inference")],
@@ -129,18 +141,29 @@ class FinalEvaluation:
         self.tracker.log("final", number, 0, {names.test(name): value for name, value in metrics.items()})
         return metrics
 
-    def _registered(self, valid: Sequence[float]) -> tuple[str | None, str]:
-        """Register the seed best on validation and hold the mean of all against the champion; the URI, the decision."""
+    def _registered(self, valid: Sequence[float]) -> "Registration":
+        """Register the seed best on validation and hold the mean of all against the champion; what fails is a note."""
         if models.model_class(self.runs.model).KNOWN_USERS_ONLY:
             told = f"not registered: {self.runs.model} can only score users that it was trained on"
             self.console.print(told, markup=False)
-            return None, "it is not registered"
+            return Registration(None, "it is not registered")
         best = best_seed(valid)
         self.console.print(f"registering the model of seed {best}, the best on validation", markup=False)
-        uri = self._register(self.runs.numbers[best])
-        champion = challenge(self.tracker.store, uri, self.data.name, self.runs.schedule.metric)
+        try:
+            uri = self._register(self.runs.numbers[best])
+        except Exception as error:
+            reason = f"the model is not registered: {told_of(error)}. The same command registers it"
+            self.console.print(reason, markup=False)
+            return Registration(None, "it is not registered", reason)
+        champion = self._challenged(uri)
         self.console.print(f"{uri}: {champion}", markup=False)
-        return uri, champion
+        return Registration(uri, champion)
+
+    def _challenged(self, uri: str) -> str:
+        try:
+            return challenge(self.tracker.store, uri, self.data.name, self.runs.schedule.metric)
+        except Exception as error:
+            return f"it was not held against the champion: {told_of(error)}. The same command does it"
 
     def _register(self, number: int) -> str:
         dataset, inference = self.data.dataset, (self.runs.outcome(number) or {}).get("inference", {})
@@ -161,6 +184,11 @@ class FinalEvaluation:
                 },
                 lambda: mean_per_user(saved, dataset),
             )
+
+
+def told_of(error: Exception) -> str:
+    """What went wrong in something that the result does not depend on."""
+    return str(error).rstrip(".") if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def best_seed(valid: Sequence[float]) -> int:

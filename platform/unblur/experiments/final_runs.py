@@ -5,14 +5,15 @@ from typing import Any
 
 from unblur.data.dataset import HistoryName
 from unblur.experiments.test_once import PopularityTest, TestRun
-from unblur.files import read_json, under
+from unblur.files import filesystem, read_json, under
+from unblur.models.files import CONFIG, WEIGHTS
 from unblur.running.cleanup import folder_of
 from unblur.running.task_list import TaskList
 from unblur.running.work import Assignment
 from unblur.seeds import derive
 from unblur.tracking.names import PER_CONFIGURATION, final_number
 from unblur.training.loop import TrainingSchedule
-from unblur.training.task import OUTCOME, Task
+from unblur.training.task import MODEL, OUTCOME, Task
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ class FinalRuns:
         return folder_of(self.folder, number)
 
     def outcome(self, number: int) -> dict[str, Any] | None:
-        """Epoch, value, validation metrics and parameter count of a finished run."""
+        """Epoch, value, validation metrics and parameter count of a finished run whose model is there."""
+        files, model = filesystem(under(self.home(number), MODEL))
+        if not all(found.is_file for found in files.get_file_info([f"{model}/{name}" for name in (CONFIG, WEIGHTS)])):
+            return None
         return read_json(under(self.home(number), OUTCOME))
 
     def trainings(self) -> TaskList:

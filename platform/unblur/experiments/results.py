@@ -100,7 +100,9 @@ class StudyResult:
         return {name.replace("_at_", "@"): value for name, value in self.final.popularity.items()}
 
     def check(self) -> None:
-        """Nothing: a study that failed has no result. As `ComparisonResult.check`."""
+        """RunFailed when the model could not be registered: a study that failed otherwise has no result."""
+        if self.final.unregistered:
+            raise RunFailed(self.final.unregistered)
 
     def summary(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -143,9 +145,11 @@ class ComparisonResult:
         return sorted(self.studies.values(), key=lambda study: -study.test[metric].mean)
 
     def check(self) -> None:
-        """RunFailed when a model's study failed."""
-        if self.failed:
-            raise RunFailed("\n".join(f"{name}: {reason}" for name, reason in self.failed.items()))
+        """RunFailed when a model's study failed, or its model could not be registered."""
+        unregistered = {name: study.final.unregistered for name, study in self.studies.items()}
+        wrong = {**self.failed, **{name: reason for name, reason in unregistered.items() if reason}}
+        if wrong:
+            raise RunFailed("\n".join(f"{name}: {reason}" for name, reason in wrong.items()))
 
     def summary(self) -> dict[str, Any]:
         """The results as JSON."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
 from unblur.experiments.artefacts import needed, with_shared_artefacts
+from unblur.experiments.champion import expect_champion
 from unblur.experiments.context import Session, ray_cluster
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
@@ -23,6 +24,7 @@ from unblur.experiments.search_trials import SearchTrials
 from unblur.experiments.study_opening import agree, open_study, tracked
 from unblur.experiments.time_budget import left, searching
 from unblur.files import under, write_text
+from unblur.models import model_class
 from unblur.running.cleanup import DeleteCheckpoints, delete_leftovers
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
@@ -88,8 +90,8 @@ class StudyRun:
         if self.session.options.dry_run:
             self._dry(cluster)
             return None
-        execution = self._plan(cluster)
         runs = self._runs(name, 0, self.identity.space.fixed)
+        execution = NOTHING if is_over(runs, self.session.data) else self._plan(cluster)
         with self._recorded(name, "training") as tracker:
             final = self._evaluate(runs, execution, tracker)
         best = Best(None, runs.params, max(final.valid))
@@ -104,7 +106,12 @@ class StudyRun:
         self._say("dry run: nothing was started")
 
     def _plan(self, cluster: ExitStack) -> Execution:
-        """Say what will be done, with Ray up; UserError when the cluster can give no training what it needs."""
+        """Say what will be done, with Ray up; UserError when the cluster can give no training what it needs, or the
+        champion that the model will be held against has no files any more."""
+        if not model_class(self.identity.model).KNOWN_USERS_ONLY and (
+            note := expect_champion(self.session.store, self.session.data.name, self.session.data.dataset)
+        ):
+            self._say(f"note: {note}")
         cluster.enter_context(ray_cluster())
         sampled = estimates(self.identity.space, self.session.data.dataset)
         execution, gpus = plan_execution(self.session.options, [self.identity.model], sampled)

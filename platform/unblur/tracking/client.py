@@ -4,13 +4,14 @@ import fcntl
 import logging
 import os
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from unblur import environment
 from unblur.errors import UserError
@@ -36,10 +37,18 @@ class Store:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turns what MLflow and the services behind it raise inside into a UserError without credentials."""
+        """Turns what MLflow and the services behind it raise inside into a UserError without credentials.
+
+        What the file system says of a file is told of that file: MLflow is not at fault.
+        """
         try:
             yield
         except Exception as error:
+            if isinstance(error, OSError) and isinstance(error.filename, str):
+                raise UserError(
+                    f"{error.filename}: {error.strerror}. If it was moved or deleted, put it back; if it may not be "
+                    "written, mend that. Then the same command goes on."
+                ) from None
             if type(error).__module__.partition(".")[0] not in SERVICES and not isinstance(error, OSError):
                 raise  # a mistake of ours
             # from None: the original text may hold the password, and a traceback would print it
@@ -54,7 +63,20 @@ class Store:
                 f"--tracking-uri: the experiment {name!r} at {self.address} was deleted. Restore it with "
                 f"`mlflow experiments restore --experiment-id {found.experiment_id}`, or use another store."
             )
+        self._check_folder(name, found.artifact_location)
         return str(found.experiment_id)
+
+    def _check_folder(self, name: str, location: str) -> None:
+        """That the folder of an experiment's artifacts is there: MLflow would make a new one beside what was moved."""
+        path = local_path(location)
+        if self.artifacts is None or path is None or path.is_dir():
+            return
+        quoted = shlex.quote(str(path))
+        raise UserError(
+            f"--tracking-uri: the experiment {name!r} at {self.address} keeps its files in {path}, which is not there. "
+            f"If it was moved, put it back or leave a link there (ln -s NEW {quoted}); if its files are lost, begin "
+            f"with an empty one (mkdir -p {quoted})."
+        )
 
     def try_writing(self) -> None:
         """Make a run with an artifact and delete it; raises UserError when that is not allowed."""
@@ -68,6 +90,8 @@ class Store:
     def _create_experiment(self, name: str) -> Any:
         folder = self.artifacts and self.artifacts / re.sub(r"[^\w.-]+", "_", name)
         tags = {"mlflow.experimentKind": "custom_model_development"}
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             self.client.create_experiment(name, artifact_location=folder and folder.as_uri(), tags=tags)
         except Exception as error:
@@ -75,6 +99,12 @@ class Store:
             if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
                 raise
         return self.client.get_experiment_by_name(name)
+
+
+def local_path(location: str) -> Path | None:
+    """The path of an artifact's location on this machine; None where it is none."""
+    parts = urlsplit(location)
+    return Path(unquote(parts.path)) if parts.scheme in {"", "file"} else None
 
 
 def connect(tracking_uri: str | None = None) -> Store:

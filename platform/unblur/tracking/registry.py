@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from unblur import environment, models
 from unblur.errors import UserError
 from unblur.models.serving import ServedModel
 from unblur.tracking import model_package, names
-from unblur.tracking.client import Store
+from unblur.tracking.client import Store, local_path
 from unblur.tracking.delivery import patiently
 from unblur.tracking.model_package import PerUser, digest
 from unblur.tracking.runs import text
 
 ALIAS, CHAMPION = "candidate", "champion"
+MANIFEST = "MLmodel"
+"""The file that every model of MLflow has."""
 PATIENCE_SECONDS = 90  # a server that is away for a minute does not lose the model of a long search
 
 
@@ -32,6 +35,14 @@ class Registered:
     tags: dict[str, str]
     per_user: PerUser | None
     """Metrics of each user on validation, means over the seeds; None where they were not registered."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model by its version; its files may be anywhere, or gone."""
+
+    uri: str
+    tags: dict[str, str]
 
 
 def name_of(dataset: str) -> str:
@@ -54,6 +65,8 @@ def register(
     same model of the same study is registered once, however often this is called. Raises UserError, for instance when
     MLflow stays away.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no model; the same command trains it again")
     name, marks = name_of(dataset), {key: text(value) for key, value in tags.items()}
     marks |= {names.DATASET: dataset, names.WEIGHTS: digest(folder)}
     with store.explained():
@@ -75,15 +88,12 @@ def load_registered(store: Store, model: str) -> Registered:
     """
     uri = model if model.startswith("models:/") else f"models:/{name_of(model)}@{CHAMPION}"
     version = _version(store, uri)
-    with store.explained():
-        from mlflow.artifacts import download_artifacts
-
-        # by its place: for models:/ URIs MLflow asks the global tracking URI, whatever it is given
-        place = store.client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
-        root = download_artifacts(place, tracking_uri=store.uri)
-    if digest(Path(root)) != version.tags.get(names.CONTENT):
-        raise UserError(f"{uri}: the files in the registry are not those that were registered; register it again")
-    artifacts = Path(root) / "artifacts"
+    root = _files(store, version)
+    if digest(root) != version.tags.get(names.CONTENT):
+        raise UserError(
+            f"{_named(version)}: the files at {root} are not those that were registered; {_without(store, version)}"
+        )
+    artifacts = root / "artifacts"
     items = json.loads((artifacts / "items.json").read_text())
     per_user = model_package.per_user(Path(root))
     return Registered(uri, artifacts / "recommender", items, dict(version.tags), per_user)
@@ -95,13 +105,18 @@ def served(store: Store, model: str) -> ServedModel:
     return ServedModel(models.load(registered.folder), registered.items)
 
 
-def champion_of(store: Store, dataset: str) -> Registered | None:
-    """The dataset's champion, fetched; None when there is none yet."""
+def version_of(store: Store, uri: str) -> Version:
+    """The version that `models:/NAME/VERSION` or `models:/NAME@ALIAS` means; UserError when there is none."""
+    return Version(uri, dict(_version(store, uri).tags))
+
+
+def champion_of(store: Store, dataset: str) -> Version | None:
+    """The dataset's champion; None when there is none yet."""
     name = name_of(dataset)
     with store.explained():
         known = patiently(lambda: store.client.search_registered_models(f"name = '{name}'"), PATIENCE_SECONDS)
     version = next((model.aliases[CHAMPION] for model in known if CHAMPION in model.aliases), None)
-    return load_registered(store, f"models:/{name}/{version}") if version else None
+    return version_of(store, f"models:/{name}/{version}") if version else None
 
 
 def challenge_number(store: Store, uri: str) -> int:
@@ -150,6 +165,46 @@ def _version(store: Store, uri: str) -> Any:
                 f"MLflow at {store.address} has no registered model {uri}: a finished search registers one "
                 "(unblur tune), and --tracking-uri says where to look."
             ) from None
+
+
+def _files(store: Store, version: Any) -> Path:
+    """The folder of a version's files, fetched if they are elsewhere; UserError, with the way out, if they are gone."""
+    with store.explained():
+        # by its place: for models:/ URIs MLflow asks the global tracking URI, whatever it is given
+        place = store.client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
+        path = local_path(place)
+        root = path or _fetched(store, place)
+    if root is None or not (root / MANIFEST).is_file():
+        where = shlex.quote(str(path or place))
+        moved = f"put them back, or leave a link there (ln -s NEW {where})" if path else "put them back"
+        raise UserError(
+            f"{_named(version)}: its files are not at {path or place}. If they were moved, {moved}; if they are lost, "
+            f"{_without(store, version)}"
+        )
+    return root
+
+
+def _fetched(store: Store, place: str) -> Path | None:
+    """A copy of the files at an artifact's location; None where there are none."""
+    from mlflow.artifacts import download_artifacts, list_artifacts
+
+    if MANIFEST not in {Path(each.path).name for each in list_artifacts(place, tracking_uri=store.uri)}:
+        return None
+    return Path(download_artifacts(place, tracking_uri=store.uri))
+
+
+def _named(version: Any) -> str:
+    return f"models:/{version.name}/{version.version} ({version.tags.get(names.MODEL, 'unknown')})"
+
+
+def _without(store: Store, version: Any) -> str:
+    """How to go on without a version whose files are gone."""
+    code = (
+        f"import mlflow; mlflow.MlflowClient({store.address!r}).delete_registered_model_alias"
+        f"({version.name!r}, {CHAMPION!r})"
+    )
+    command = shlex.join(["python", "-c", code])
+    return f"name another with --model, or, if it is the champion, take that alias from it: {command}"
 
 
 def _find(store: Store, name: str, marks: Mapping[str, str]) -> str | None:

@@ -49,7 +49,8 @@ class Tracker:
             self._study = study = writer.find(kind, 0) or Run(kind, 0)
             if study.id is None:
                 writer.create(study, None, name, _now())
-            writer.running(study)
+            if study.status != names.STATUS[State.COMPLETE]:  # what is finished stays so until there is a new result
+                writer.running(study)
             writer.tags(study, {**tags, **notes})
             writer.params(study, self._missing(study, params))
             writer.dataset(study, dataset)
@@ -131,6 +132,10 @@ class Tracker:
             self._put(study, self._writer.artifact, path, folder)
         self._end(study, State.COMPLETE, None)
 
+    def note_study(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the study, also after its end."""
+        self._put(self._study, self._writer.tags, dict(tags))
+
     def end_running(self, reason: str) -> None:
         """The trials, final runs and cells that run are interrupted; the next start goes on with them."""
         for run in list(self._runs.values()):
@@ -138,7 +143,12 @@ class Tracker:
                 self._end(run, State.INTERRUPTED, reason)
 
     def end_study(self, state: State, reason: str | None = None) -> None:
-        """The study stops without a result: FAIL, or INTERRUPTED (which MLflow shows as killed)."""
+        """The study stops without a new result: FAIL, or INTERRUPTED (which MLflow shows as killed).
+
+        One that had come to its end before, and went on with more trials for example, keeps that result and its state.
+        """
+        if self._study.status == names.STATUS[State.COMPLETE]:
+            return
         self._put(self._study, self._writer.tags, {names.STATE: state})
         self._end(self._study, state, reason)
 
