@@ -187,7 +187,7 @@ def report(data: Data = "sample", **flags: Any) -> ReportResult:
     """
     if isinstance(data, PreparedData):
         flags = {"protocol": data.request.protocol, "storage": str(data.local)} | flags
-    name = data.name if isinstance(data, PreparedData) else _source(data, "./unblur-runs")
+    name = data.request.dataset if isinstance(data, PreparedData) else _source(data, "./unblur-runs")
     return compare_studies(_made(ReportOptions, {"output": None, **flags, "dataset": name}))
 
 

@@ -13,6 +13,7 @@ from unblur.data.store import Facts
 from unblur.errors import RunFailed
 from unblur.experiments.display import show_comparison
 from unblur.experiments.final_evaluation import FinalResult
+from unblur.experiments.options import SearchOptions
 from unblur.experiments.prepared import PreparedData
 from unblur.experiments.results import Best, ComparisonResult, SeedValues, StudyResult
 from unblur.training.record import State
@@ -38,7 +39,7 @@ def test_the_best_comes_first_and_one_seed_has_no_spread(spread: list[float], sa
         for name, mean in (("ease", 0.02), ("diffrec", 0.03))
     }
     shown = io.StringIO()
-    show_comparison(ComparisonResult(studies, {}), Console(file=shown, width=120))
+    show_comparison(ComparisonResult(studies, {}), SearchOptions(), Console(file=shown, width=120))
     rows = [line for line in shown.getvalue().splitlines() if line.startswith("│")]
     assert [row.split("│")[1].strip() for row in rows] == ["diffrec", "ease"]
     assert [row.split("│")[4].strip() for row in rows] == said

@@ -31,6 +31,8 @@ class Made:
     seeds: int = 3
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, Any] = field(default_factory=dict)
+    begun: Mapping[str, Any] = field(default_factory=dict)
+    """Tags from the start on."""
     history: str = "train"
     dataset: LoggedDataset = TOYS
     finished: bool = True
@@ -63,7 +65,7 @@ def write_study(store: Store, made: Made, folder: Path, experiment: str = "amazo
     tracker = Tracker(store, experiment)
     study_id = f"{made.model}-{uuid.uuid4().hex[:6]}"
     params = {"metric": "ndcg_at_10", "epochs": 100, "patience": 20, "seed": 0, "history": made.history}
-    tags = {"unblur.model": made.model, "unblur.purpose": "search" if made.trials else "training"}
+    tags = {"unblur.model": made.model, "unblur.purpose": "search" if made.trials else "training", **made.begun}
     run_id = tracker.open_study(study_id, f"toys {made.model}", tags, params, made.dataset)
     for number in range(made.trials):
         value = 0.1 + made.level + np.random.default_rng(number).uniform(0, 0.05)

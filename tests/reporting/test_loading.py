@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from tests.helpers.made_studies import TOYS, Made, multiply_trials, write_study
 from tests.helpers.mlflow_pages import served
 
 from unblur.data import openings
+from unblur.data.prepare import digest_of
 from unblur.data.prepared_folder import folder_of
+from unblur.data.store import Facts
 from unblur.errors import UserError
+from unblur.experiments.namesakes import namesakes
 from unblur.experiments.recording import Recorder
 from unblur.reporting.loading import _trial, load, with_openings
 from unblur.reporting.page import to_html
@@ -151,6 +155,53 @@ def test_nothing_to_report(new_store: NewStore, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no MLflow database .*absent\.db"):
         existing_store(f"sqlite:///{tmp_path}/absent.db")
     assert not (tmp_path / "absent.db").exists()
+
+
+@pytest.fixture(scope="session")
+def ratings(new_store: NewStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
+    """Studies of in/a/ratings.csv and in/b/ratings.csv, and of a file that is called as a preset is, and of that."""
+    folder = tmp_path_factory.mktemp("in")
+    made = []
+    for place, model in (("a/ratings", "ease"), ("b/ratings", "item_knn"), ("sample", "slim")):
+        file = folder / f"{place}.csv"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"user,item\n{place},x\n")
+        facts = {"source_digest": digest_of((file,))}
+        made.append((file, LoggedDataset(file.stem, facts["source_digest"][:8] * 8, facts), model))
+    made.append((Path("sample"), LoggedDataset("sample", "cd" * 32, {"source_digest": digest_of(())}), "bspm"))
+    store = new_store([])
+    for file, dataset, model in made:
+        asked = {names.DATA_REQUEST: {"dataset": str(file)}}
+        study = Made(model, 0.02, trials=1, seeds=1, dataset=dataset, begun=asked)
+        write_study(store, study, folder / model, f"{dataset.name}/clean")
+    return store, folder
+
+
+@pytest.mark.parametrize(
+    ("dataset", "models"),
+    [("a/ratings.csv", ["ease"]), ("b/ratings.csv", ["item_knn"]), ("sample.csv", ["slim"]), ("", ["bspm"])],
+)
+def test_two_files_of_one_name_have_a_report_each(ratings: tuple[Store, Path], dataset: str, models: list[str]) -> None:
+    store, folder = ratings
+    evidence = load(Reader(store), str(folder / dataset) if dataset else "sample", "clean")
+    assert [study.model for study in evidence.studies] == models
+    assert any("of other data with the same name" in note for note in evidence.notes)
+
+
+def test_a_file_that_nobody_searched_gets_no_other_files_report(ratings: tuple[Store, Path], tmp_path: Path) -> None:
+    store, folder = ratings
+    (tmp_path / "ratings.csv").write_text("user,item\nc,x\n")
+    with pytest.raises(UserError, match=f"ratings.csv is there.*of other data, {folder}/a/ratings.csv .digest"):
+        load(Reader(store), str(tmp_path / "ratings.csv"), "clean")
+
+
+def test_the_second_file_of_a_name_is_told_at_its_start(ratings: tuple[Store, Path]) -> None:
+    store, folder = ratings
+    facts = Facts(users=1, items=1, train=1, valid=1, test=1, has_order=True, has_ratings=False, source_digest="new")
+    data: Any = SimpleNamespace(experiment="ratings/clean", facts=facts)
+    told = namesakes(store, data) or ""
+    assert f"{folder}/a/ratings.csv (sha256" in told and f"{folder}/b/ratings.csv (sha256" in told
+    assert namesakes(store, SimpleNamespace(experiment="others/clean", facts=facts)) is None  # type: ignore[arg-type]
 
 
 def test_the_same_through_a_server(toys: Store, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Results of experiments as lines and tables for a terminal."""
 
+import shlex
+
 from rich.console import Console
 from rich.table import Table
 
 from unblur.evaluation.measuring import CUTOFFS, METRICS, key
-from unblur.experiments.next_steps import next_steps, program
+from unblur.experiments.next_steps import next_steps, pasteable, program, report_step
 from unblur.experiments.options import RunOptions
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult, write_summary
 from unblur.formatting import gigabytes, probability
@@ -60,7 +62,7 @@ def _against_popularity(result: StudyResult) -> str:
     )
 
 
-def show_comparison(result: ComparisonResult, console: Console, tracking_uri: str | None = None) -> None:
+def show_comparison(result: ComparisonResult, options: RunOptions, console: Console) -> None:
     """Print the models side by side, the best on the test set first, and how to get the whole report."""
     if not result.studies:
         return
@@ -72,11 +74,10 @@ def show_comparison(result: ComparisonResult, console: Console, tracking_uri: st
         trials = str(sum(study.trials.values()))
         table.add_row(study.model, trials, f"{study.best.value:.4f}", str(study.test[metric]), *seconds)
     console.print(table)
-    flag = f" --tracking-uri {tracking_uri}" if tracking_uri else ""
     console.print(
-        "which differences are significant, and the whole comparison: "
-        f"{program('unblur')} report --dataset {first.data.name} --output report.html{redact(flag)}",
+        f"which differences are significant, and the whole comparison: {pasteable(report_step(first, options))}",
         markup=False,
+        soft_wrap=True,
     )
 
 
@@ -97,4 +98,4 @@ def to_look(address: str) -> str:
     """Where people see the runs: a server's page, or the command that opens a database, with a path that is found."""
     if address.startswith("http"):
         return address
-    return f"{program('mlflow')} ui --backend-store-uri {address}"
+    return shlex.join([program("mlflow"), "ui", "--backend-store-uri", address])

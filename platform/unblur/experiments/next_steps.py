@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 
@@ -14,15 +15,25 @@ from unblur.redaction import redact
 def next_steps(result: StudyResult, options: RunOptions) -> list[str]:
     """The comparison with other studies of the same data, the same configuration with more seeds, recommendations."""
     places, data = options.words(*StorageFlags.model_fields), options.words("data")
-    report = ["report", "--dataset", result.data.name, *options.data.words("protocol")]
-    steps = [[*report, *options.words("tracking_uri"), "--output", "report.html"]]
+    steps = [report_step(result, options)]
     if "://" not in result.configuration:
         train = ["train", "--model", result.model, "--config", result.configuration, "--seeds", "5"]
         steps.append([*train, *data, *options.words("history"), *places])
     if result.final.model_uri:
         recommend = ["recommend", "--model", result.final.model_uri, *data, *places]
         steps.append([*recommend, "--output", "recommendations.csv"])
-    return [shlex.join([program("unblur"), *map(redact, step)]) for step in steps]
+    return list(map(pasteable, steps))
+
+
+def report_step(result: StudyResult, options: RunOptions) -> list[str]:
+    """The command of a report on the data of a study."""
+    data = ["--dataset", result.data.request.dataset, *options.data.words("protocol")]
+    return ["report", *data, *options.words("storage", "tracking_uri"), "--output", "report.html"]
+
+
+def pasteable(step: Sequence[str]) -> str:
+    """The words of a command as a line for the shell, without what is secret."""
+    return shlex.join([program("unblur"), *map(redact, step)])
 
 
 def program(name: str) -> str:

@@ -91,6 +91,7 @@ def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Conso
     tags = {
         names.MODEL: parent.model,
         names.PROTOCOL: data.request.protocol,
+        names.DATA_REQUEST: data.request.model_dump_json(),
         names.COMMAND: command(),
         **parent.tags,
     }

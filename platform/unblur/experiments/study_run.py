@@ -16,6 +16,7 @@ from unblur.experiments.context import Session, ray_cluster
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.forecast import announce, estimates, plan_execution, sampled
+from unblur.experiments.namesakes import namesakes
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
 from unblur.experiments.recording import ParentRun, Recorder, as_record, recorded
@@ -108,9 +109,10 @@ class StudyRun:
     def _plan(self, cluster: ExitStack) -> Execution:
         """Say what will be done, with Ray up; UserError when the cluster can give no training what it needs, or the
         champion that the model will be held against has no files any more."""
-        if not model_class(self.identity.model).KNOWN_USERS_ONLY and (
-            note := expect_champion(self.session.store, self.session.data.name, self.session.data.dataset)
-        ):
+        store, data = self.session.store, self.session.data
+        known_users_only = model_class(self.identity.model).KNOWN_USERS_ONLY
+        champion = None if known_users_only else expect_champion(store, data.name, data.dataset)
+        for note in filter(None, (champion, namesakes(store, data))):
             self._say(f"note: {note}")
         cluster.enter_context(ray_cluster())
         sampled = estimates(self.identity.space, self.session.data.dataset)

@@ -93,7 +93,7 @@ def _compare(
     if options.dry_run:
         return None
     comparison = ComparisonResult(found, failed)
-    show_comparison(comparison, console, options.tracking_uri)
+    show_comparison(comparison, options, console)
     return comparison
 
 

@@ -16,6 +16,7 @@ from unblur.data.download import directory
 from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
 from unblur.formatting import shown, with_spread
+from unblur.reporting.asked import Asked
 from unblur.reporting.runs import Evidence, FinalRun, StudyRuns, Trial
 from unblur.tracking import names
 from unblur.tracking.reader import Found, Reader
@@ -25,13 +26,19 @@ STATES = {status: state for state, status in names.STATUS.items() if state != St
 
 
 def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
-    """Each model's newest finished study, of those on the same data with the same history. UserError without any."""
+    """Each model's newest finished study, of those on the same data with the same history. UserError without any.
+
+    dataset: a preset, a file, or the name that a file's studies have (`Asked`).
+    """
+    asked = Asked(dataset)
+    dataset = asked.name
     experiment = reader.experiment(f"{dataset}/{protocol}")
-    parents = reader.runs(experiment, {names.KIND: "study"})
+    parents, notes = asked.only(reader.runs(experiment, {names.KIND: "study"}), f"{dataset}/{protocol}")
     finished = [study for run in parents if (study := _study(run)) is not None]
     if not finished:
         raise UserError(_nothing(f"{dataset}/{protocol}", parents, reader.store.address))
-    chosen, notes = _comparable(_newest(finished))
+    chosen, left_out = _comparable(_newest(finished))
+    notes += left_out
     notes += _older(finished, chosen)
     notes += _unfinished(parents, {study.model for study in finished})
     studies = [_with_runs(reader, experiment, study) for study in chosen]

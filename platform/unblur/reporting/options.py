@@ -9,7 +9,7 @@ class ReportOptions(Options):
     """Writes what MLflow knows of a dataset: leaderboard, verdict, figures."""
 
     dataset: str = "sample"
-    """The dataset, as it was given to the search."""
+    """The dataset, as it was given to the search; of files with one name, that file's studies alone."""
     protocol: str = "clean"
     """Its protocol: clean, noisy_natural or noisy_random."""
     tracking_uri: str | None = None

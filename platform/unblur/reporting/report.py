@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -73,7 +72,7 @@ class ReportResult:
 def report(options: ReportOptions) -> ReportResult:
     """Read the finished studies of a dataset from MLflow, and write the files that the options name; UserError."""
     reader = Reader(existing_store(options.tracking_uri))
-    evidence = with_openings(load(reader, Path(options.dataset).stem, options.protocol), options.storage)
+    evidence = with_openings(load(reader, options.dataset, options.protocol), options.storage)
     result = ReportResult(evidence, build(evidence))
     if options.output:
         write_output(options.output, result.html(), "--output")

@@ -48,6 +48,12 @@ class Reader:
     def __init__(self, store: Store) -> None:
         self.store, self._client = store, store.client
 
+    def find(self, name: str) -> str | None:
+        """The id of an experiment; None when there is none of that name, or it was deleted."""
+        with self.store.explained():
+            found = self._client.get_experiment_by_name(name)
+        return str(found.experiment_id) if found and found.lifecycle_stage == "active" else None
+
     def experiment(self, name: str) -> str:
         """The id of an experiment; UserError lists those that there are."""
         with self.store.explained():
