@@ -1,6 +1,8 @@
 """The training loop: what it keeps, when it stops, and that a resumed training is the undisturbed one."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -187,3 +189,48 @@ def test_a_checkpoint_is_written_when_a_machine_is_about_to_go(tmp_path: Path, m
         fit(build(), SPLIT, TrainingSchedule(epochs=9, eval_every=2), told, checkpoints, workers)
     newest = checkpoints.newest()
     assert newest is not None and newest.epoch == 5, "evaluated or not"
+
+
+CHANGES: dict[str, Callable[[Checkpoint], Checkpoint]] = {
+    "training version 0": lambda c: replace(c, meta={**c.meta, "training": 0}),
+    "training version None": lambda c: replace(c, meta={k: v for k, v in c.meta.items() if k != "training"}),
+    "best.gain": lambda c: replace(c, meta={**c.meta, "best": {**c.meta["best"], "gain": 1.0}}),
+    "best.diverged": lambda c: replace(c, meta={**c.meta, "best": {}}),
+    "seconds": lambda c: replace(c, meta={k: v for k, v in c.meta.items() if k != "seconds"}),
+    "model/": lambda c: replace(c, tensors={n.replace("model/", "model/net."): t for n, t in c.tensors.items()}),
+    "expected": lambda c: replace(c, tensors={n: t.repeat(2) if t.ndim == 1 else t for n, t in c.tensors.items()}),
+    "float64": lambda c: replace(c, tensors={n: t.double() for n, t in c.tensors.items()}),
+    "moment": lambda c: replace(c, tensors={n: t[:-1] if "exp_avg" in n else t for n, t in c.tensors.items()}),
+    "average/": lambda c: replace(c, tensors={n: t for n, t in c.tensors.items() if "average" not in n}),
+}
+
+
+@pytest.mark.parametrize("named", CHANGES)
+def test_a_checkpoint_of_another_version_is_set_aside_by_name(
+    named: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Training goes on from the one before it, or from its start, to what it would have been."""
+    schedule = TrainingSchedule(epochs=3, eval_every=1)
+    right = fit(build(ema=0.9), SPLIT, schedule, Told())
+    checkpoints, (first, newest) = Checkpoints(str(tmp_path)), states(schedule)
+    checkpoints.save(CHANGES[named](newest))
+    assert fit(build(ema=0.9), SPLIT, schedule, from_start := Told(), checkpoints) == right
+    assert 1 in from_start.seen and named in caplog.text and f"{tmp_path}/epoch-000002" in caplog.text
+    checkpoints.clear()
+    checkpoints.save(first)
+    checkpoints.save(CHANGES[named](newest))
+    assert fit(build(ema=0.9), SPLIT, schedule, from_before := Told(), checkpoints) == right
+    assert min(from_before.seen) == 2
+
+
+@cache
+def states(schedule: TrainingSchedule) -> list[Checkpoint]:
+    """The states after the first two epochs of a training."""
+    kept: list[Checkpoint] = []
+
+    class Keep(Checkpoints):
+        def save(self, checkpoint: Checkpoint) -> None:
+            kept.append(replace(checkpoint, tensors={n: t.clone() for n, t in checkpoint.tensors.items()}))
+
+    fit(build(ema=0.9), SPLIT, schedule, Told(), Keep("nowhere"))
+    return kept[:2]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,8 @@ class Checkpoint:
 class Checkpoints:
     """The newest `keep` checkpoints of one training run in a folder: a path or a URI such as s3://bucket/prefix.
 
-    The checksum is part of the name, so that a file is either whole under its name or recognised as damaged; a damaged
-    newest one is passed over for the one before it.
+    The checksum is part of the name, so that a file is either whole under its name or recognised as damaged; a newest
+    one that is damaged, or of another kind of training, is passed over for the one before it.
     """
 
     def __init__(self, folder: str, keep: int = 2) -> None:
@@ -56,13 +57,22 @@ class Checkpoints:
         for old in [path for path in self._paths() if not path.endswith(name)][self.keep - 1 :]:
             self.files.delete_file(old)
 
-    def newest(self) -> Checkpoint | None:
-        """The newest sound checkpoint; None when there is none."""
+    def newest(self, check: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
+        """The newest sound checkpoint for which `check` raises no ValueError; None when there is none.
+
+        Each that is passed over is named with the reason.
+        """
         for path in self._paths():
             try:
-                return self._read(path)
+                found = self._read(path)
+                check(found)
+                return found
             except (OSError, ValueError, SafetensorError) as error:
-                logger.warning("checkpoint %s is damaged, the one before it is used: %s", path, error)
+                logger.warning(
+                    "checkpoint %s is set aside, training goes on from the one before it or from its start: %s",
+                    path,
+                    error,
+                )
         return None
 
     def clear(self) -> None:

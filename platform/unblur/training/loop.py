@@ -18,10 +18,12 @@ from torch import Tensor
 from unblur.data.dataset import Dataset
 from unblur.evaluation.ranking import ScoresNotFinite
 from unblur.models.base import Batch, ClosedFormRecommender, Recommender, TrainableRecommender
+from unblur.provenance import TRAINING
 from unblur.seeds import epoch_seed
 from unblur.training.artefacts import provided
 from unblur.training.checkpoints import Checkpoint, Checkpoints
 from unblur.training.ema import Average
+from unblur.training.likeness import like
 from unblur.training.parallel_efficiency import efficiency
 from unblur.training.report import Progress, Report
 from unblur.training.validation import Settings, best_of, sample, validated
@@ -246,10 +248,12 @@ class Training:
         tensors |= {f"optimizer/{i}/{name}": v.cpu() for i, state in moments.items() for name, v in state.items()}
         if self.average is not None:
             tensors |= {f"average/{name}": value.cpu() for name, value in self.average.state().items()}
-        return Checkpoint(self.epoch, tensors, {"best": asdict(self.best), "seconds": self.seconds})
+        return Checkpoint(
+            self.epoch, tensors, {"training": TRAINING, "best": asdict(self.best), "seconds": self.seconds}
+        )
 
     def _resume(self) -> None:
-        checkpoint = self.checkpoints.newest() if self.checkpoints else None
+        checkpoint = self.checkpoints.newest(like(self.state(), self.optimizer)) if self.checkpoints else None
         if checkpoint is None:
             return
         self.model.load_state_dict(_under("model/", checkpoint.tensors))
