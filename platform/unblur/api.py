@@ -134,6 +134,12 @@ def evaluate(
 
     model: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, a saved model's folder, or a Study; left out, the data's
     champion. flags: as `unblur evaluate` has them, such as `history`.
+
+    Examples:
+        >>> import unblur
+        >>> study = unblur.train("sample", model="ease", seeds=1)
+        >>> unblur.evaluate("sample", model=study).test["ndcg@10"].mean == study.test["ndcg@10"].mean
+        True
     """
     options = _options(EvaluateOptions, data, _with_model(model, flags))
     return Evaluation.of(evaluation.evaluate(options, console))
@@ -168,6 +174,14 @@ def ablate(study: str | Path, *, console: Console = SILENT, **flags: Any) -> Abl
     """Train a study's grid over seeds and sweep what needs no training; as `unblur ablate`.
 
     study: a YAML file, or the name of one in search_spaces/ablations. flags: `dataset`, `seeds`, `at_most`, ...
+
+    Examples:
+        >>> import unblur
+        >>> from pathlib import Path
+        >>> grid = "question: l2?\\ndataset: sample\\nmodel: ease\\ngrid: {l2: [1.0, 100.0]}\\nx: l2\\nseeds: 1\\n"
+        >>> _ = Path("strength.yaml").write_text(grid)
+        >>> unblur.ablate("strength.yaml").frame()["l2"].tolist()
+        [1.0, 100.0]
     """
     return AblationStudy(ablation.ablate(_made(AblateOptions, {**flags, "study": str(study)}), console))
 
@@ -176,6 +190,12 @@ def reproduce(dataset: str, *, console: Console = SILENT, **flags: Any) -> Repro
     """Train rows of the papers' tables over several seeds; as `unblur reproduce`, in a table beside the papers'.
 
     dataset: of the rows; several separated by commas. flags: `model`, `seeds`, ...
+
+    Examples:
+        >>> import unblur
+        >>> rows = unblur.reproduce("amazon_toys", model="cfg_diffrec", dry_run=True).frame()
+        >>> bool(rows["paper"].max() < 0.1)
+        True
     """
     return ReproductionStudy(reproduction.reproduce(_made(ReproduceOptions, {**flags, "dataset": dataset}), console))
 
@@ -184,6 +204,12 @@ def report(data: Data = "sample", **flags: Any) -> ReportResult:
     """Compare the finished studies of a dataset: verdict, tables and figures, from MLflow alone.
 
     flags: `protocol`, `tracking_uri`, and `output` and `markdown` for files to write.
+
+    Examples:
+        >>> import unblur
+        >>> study = unblur.train("sample", model="ease", seeds=1)
+        >>> any("ease" in sentence for sentence in unblur.report("sample").verdict)
+        True
     """
     if isinstance(data, PreparedData):
         flags = {"protocol": data.request.protocol, "storage": str(data.local)} | flags
@@ -208,7 +234,14 @@ def load_model(model: str, *, tracking_uri: str | None = None) -> ServedModel:
 def load_study(
     data: str | PreparedData, model: str, *, protocol: str = "clean", tracking_uri: str | None = None
 ) -> Study:
-    """The newest finished study of a recommender on a dataset, from MLflow."""
+    """The newest finished study of a recommender on a dataset, from MLflow.
+
+    Examples:
+        >>> import unblur
+        >>> study = unblur.train("sample", model="ease", seeds=1)
+        >>> unblur.load_study("sample", "ease").run_id == study.run_id
+        True
+    """
     experiment = data.experiment if isinstance(data, PreparedData) else f"{Path(data).stem}/{protocol}"
     return Study.load(experiment, model, tracking_uri)
 

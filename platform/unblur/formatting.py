@@ -25,6 +25,11 @@ def probability(p: float | None) -> str:
     return NONE if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
+def p_value(p: float) -> str:
+    """A p-value in a sentence: p = 0.013, p < 0.001."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
 def percent(share: float | None) -> str:
     """A difference: +3.6%."""
     return NONE if share is None else f"{share:+.1%}"

@@ -39,8 +39,8 @@ def test_importing_the_package_loads_no_library() -> None:
         unblur.tuen  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["load_data", "tune", "train", "recommend", "load_model"])
-def test_the_examples_are_true(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", unblur.FACE)
+def test_every_function_has_an_example_and_it_is_true(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     function = getattr(unblur, name)
     (example,) = doctest.DocTestFinder(recurse=False).find(function, name, globs={})
     result = doctest.DocTestRunner().run(example)

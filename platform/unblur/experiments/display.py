@@ -9,7 +9,7 @@ from unblur.evaluation.measuring import CUTOFFS, METRICS, key
 from unblur.experiments.next_steps import next_steps, pasteable, program, report_step
 from unblur.experiments.options import RunOptions
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult, write_summary
-from unblur.formatting import gigabytes, probability
+from unblur.formatting import gigabytes, p_value
 from unblur.redaction import redact
 from unblur.search.inference_grid import written
 
@@ -57,8 +57,8 @@ def _against_popularity(result: StudyResult) -> str:
     ahead = "significantly ahead of" if over.difference > 0 else "significantly behind"
     return (
         f"{ahead if over.significant else 'not significantly different from'} popularity ({least:.4f}): "
-        f"{over.difference:+.4f}, 95% interval {over.low:+.4f} to {over.high:+.4f}, p = {probability(over.p_t)} "
-        f"over {over.n:,} users".replace("p = <", "p <")
+        f"{over.difference:+.4f}, 95% interval {over.low:+.4f} to {over.high:+.4f}, {p_value(over.p_t)} "
+        f"over {over.n:,} users"
     )
 
 

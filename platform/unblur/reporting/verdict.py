@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from unblur import models
 from unblur.data.openings import sentence
 from unblur.evaluation.significance import CONFIDENCE, welch
-from unblur.formatting import counted, duration, shown
+from unblur.formatting import counted, duration, p_value, shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.tracking import names
@@ -91,7 +91,7 @@ def _coverage(guided: StudyRuns, plain: StudyRuns) -> str:
     if not all(COVERAGE in study.tests for study in (guided, plain)):
         return ""
     p = welch(guided.tests[COVERAGE], plain.tests[COVERAGE])
-    known = "" if p is None else f" (over seeds p {_p(p)})"
+    known = "" if p is None else f" (over seeds {p_value(p)})"
     return f"; {shown(COVERAGE)} goes from {plain.test(COVERAGE):.3f} to {guided.test(COVERAGE):.3f}{known}"
 
 
@@ -122,10 +122,10 @@ def _evidence(board: Leaderboard, one: Row, other: Row) -> str:
         return "not tested, because per-user results are missing"
     if not comparison.significant:
         least = comparison.detectable / other.mean if other.mean else float("inf")
-        return f"not significant (p {_p(comparison.p_holm)}; these users would show {least:.1%} or more)"
+        return f"not significant ({p_value(comparison.p_holm)}; these users would show {least:.1%} or more)"
     if _within_seeds(board, one.model, other.model):
-        return f"significant over users (p {_p(comparison.p_holm)}) but within the spread of seeds"
-    return f"significant (p {_p(comparison.p_holm)})"
+        return f"significant over users ({p_value(comparison.p_holm)}) but within the spread of seeds"
+    return f"significant ({p_value(comparison.p_holm)})"
 
 
 def _history(studies: Sequence[StudyRuns]) -> str:
@@ -197,10 +197,6 @@ def _champion(studies: Sequence[StudyRuns]) -> list[str]:
 
 def _percent(one: Row, other: Row) -> str:
     return f"{abs(one.mean - other.mean) / other.mean:.1%}" if other.mean else f"{abs(one.mean - other.mean):.4f}"
-
-
-def _p(p: float) -> str:
-    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def _and(names: Sequence[str]) -> str:
