@@ -194,7 +194,7 @@ def reproduce(dataset: str, *, console: Console = SILENT, **flags: Any) -> Repro
     Examples:
         >>> import unblur
         >>> rows = unblur.reproduce("amazon_toys", model="cfg_diffrec", dry_run=True).frame()
-        >>> bool(rows["paper"].max() < 0.1)
+        >>> bool(rows["paper_value"].max() < 0.1)
         True
     """
     return ReproductionStudy(reproduction.reproduce(_made(ReproduceOptions, {**flags, "dataset": dataset}), console))

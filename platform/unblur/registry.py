@@ -118,7 +118,7 @@ def _walk(spec: Any, prefix: str) -> Iterator[ModuleInfo]:
 
 
 def _importer(name: str) -> Callable[[], ModuleType]:
-    return lambda: import_module(name)
+    return cache(lambda: import_module(name))  # a search space of many choices asks ten thousand times
 
 
 def _constant(value: T) -> Callable[[], T]:

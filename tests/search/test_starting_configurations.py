@@ -1,5 +1,6 @@
 """Starting configurations favour no model: whoever weighs interactions by their age starts with the same weights."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ RECENCY = [("linear", "w_min", 1.0), ("linear", "w_min", 0.3), ("geometric", "ga
 FILES = {name: file for name, file in named("search_spaces").items() if issubclass(config_class(name), RecencyConfig)}
 
 
+@cache
 def space(file: Path) -> SearchSpace:
     return load_space(file, config_class(file.stem))
 

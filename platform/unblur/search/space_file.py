@@ -87,15 +87,19 @@ def _check_enqueued(file: Document, space: SearchSpace, config_class: type[BaseM
 
 
 def _corners(space: SearchSpace) -> Iterator[dict[str, Any]]:
-    """The extremes of every two parameters, and of every two ranges for each value of each choice."""
-    choices: list[dict[str, Any]] = [
-        {name: value} for name, p in space.parameters.items() if isinstance(p, Choice) for value in p.values
-    ]
+    """The extremes of every two parameters, and of every two ranges beside each value of each choice."""
     for (first, a), (second, b) in itertools.combinations(space.parameters.items(), 2):
         ranges = not isinstance(a, Choice) and not isinstance(b, Choice)
         for x, y in itertools.product(a.corners, b.corners):
-            for choice in choices if ranges and choices else [{}]:
-                yield _activated(space, {**choice, first: x, second: y})
+            for beside in _all_choices(space) if ranges else [{}]:
+                yield {**beside, **_activated(space, {first: x, second: y})}
+
+
+def _all_choices(space: SearchSpace) -> list[dict[str, Any]]:
+    """Values for all choices at once, as often as it takes for each value of each to come up."""
+    choices = {name: p.values for name, p in space.parameters.items() if isinstance(p, Choice)}
+    rounds = max(map(len, choices.values()), default=1)
+    return [{name: values[i % len(values)] for name, values in choices.items()} for i in range(rounds)]
 
 
 def _activated(space: SearchSpace, forced: dict[str, Any]) -> dict[str, Any]:
