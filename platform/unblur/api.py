@@ -208,7 +208,7 @@ def report(data: Data = "sample", **flags: Any) -> ReportResult:
     Examples:
         >>> import unblur
         >>> study = unblur.train("sample", model="ease", seeds=1)
-        >>> any("ease" in sentence for sentence in unblur.report("sample").verdict)
+        >>> "ease" in set(unblur.report("sample").frame()["model"])
         True
     """
     if isinstance(data, PreparedData):

@@ -1,6 +1,8 @@
 """Ablations on a real local Ray cluster: every cell once, resumable, and the test set opened only when asked."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -114,27 +116,50 @@ def files(home: Path, name: str) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in (home / "unblur-runs" / "ablations").rglob(name)}
 
 
-def test_every_cell_is_trained_once_and_tested_once_and_only_when_asked(home: Path) -> None:
-    assert "none is timed yet" in run(dry_run=True)
-    assert not files(home, "*")
-    assert "1 cells are left" in run(at_most=1)
-    first = files(home, "outcome.json")
-    assert len(first) == 1 and "by the mean of the 1 timed" in run()
-    outcomes = files(home, "outcome.json")
-    assert len(outcomes) == 2 and first.items() < outcomes.items()
-    assert files(home, "test.json") == {}
+@dataclass
+class Walk:
+    """What was told and what there was after each start of one ablation."""
 
-    told = run(final=True)
-    tested = files(home, "test.json")
-    assert "testing 2 cells" in told and len(tested) == 2 and files(home, "outcome.json") == outcomes
-    assert "testing 0 cells" in run(final=True) and files(home, "test.json") == tested
+    home: Path
+    told: list[str] = field(default_factory=list)
+    outcomes: list[dict[Path, int]] = field(default_factory=list)
+    tests: list[dict[Path, int]] = field(default_factory=list)
+    parents: list[Any] = field(default_factory=list)
 
-    frame = pd.read_csv("out.csv")
+    def start(self, **options: Any) -> None:
+        self.told.append(run(**options))
+        self.outcomes.append(files(self.home, "outcome.json"))
+        self.tests.append(files(self.home, "test.json"))
+        self.parents += children("ablation").values()
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Iterator[Walk]:
+    """An ablation told, begun, finished, tested, and asked for once more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home := tmp_path_factory.mktemp("ablation"))
+        (home / "small.yaml").write_text(yaml.safe_dump(STUDY))
+        walk = Walk(home)
+        for options in ({"dry_run": True}, {"at_most": 1}, {}, {"final": True}, {"final": True}):
+            walk.start(**options)
+        yield walk
+
+
+def test_every_cell_is_trained_once_and_tested_once_and_only_when_asked(walk: Walk) -> None:
+    dry, first, whole, tested, again = walk.told
+    assert "none is timed yet" in dry and "1 cells are left" in first and "by the mean of the 1 timed" in whole
+    assert "testing 2 cells" in tested and "testing 0 cells" in again
+    nothing, one, both, *later = walk.outcomes
+    assert (len(nothing), len(one), len(both)) == (0, 1, 2) and one.items() < both.items() and later == [both, both]
+    *none, opened, same = walk.tests
+    assert none == [{}, {}, {}] and len(opened) == 2 and same == opened
+
+    frame = pd.read_csv(walk.home / "out.csv")
     counts = frame.groupby(["part", "p_uncond"]).size().to_dict()
     assert counts == {("valid", 0.0): 1, ("valid", 0.3): 3, ("test", 0.0): 1, ("test", 0.3): 3}
-    page = Path("out.html").read_text()
+    page = (walk.home / "out.html").read_text()
     assert "Does guidance help?" in page and "On validation" in page and "On test" in page
-    _are_the_stored_models_own(home, frame)
+    _are_the_stored_models_own(walk.home, frame)
 
 
 def _are_the_stored_models_own(home: Path, frame: pd.DataFrame) -> None:
@@ -148,42 +173,21 @@ def _are_the_stored_models_own(home: Path, frame: pd.DataFrame) -> None:
             assert validate(model, dataset).metrics()["ndcg_at_10"] == pytest.approx(row.ndcg_at_10, rel=1e-6)
 
 
-def test_a_longer_sweep_trains_nothing_again(home: Path) -> None:
-    run()
-    outcomes = files(home, "outcome.json")
-    (home / "small.yaml").write_text(yaml.safe_dump({**STUDY, "inference": {"guidance_scale": [1.0, 2.0, 3.0]}}))
-    run()
-    assert files(home, "outcome.json") == outcomes
-    assert pd.read_csv("out.csv").groupby("p_uncond").guidance_scale.apply(list).to_dict() == {
-        0.0: [1.0],
-        0.3: [1.0, 2.0, 3.0],
-    }
-
-
-def test_a_cell_that_cannot_be_trained_does_not_keep_the_others_from_it(home: Path) -> None:
-    (home / "small.yaml").write_text(yaml.safe_dump({**STUDY, "grid": {"lr": [1e30, 0.01]}}))
-    told = run()
-    assert "lr 1e+30, seed 0 failed: the " in told and len(files(home, "outcome.json")) == 1
-
-
 def children(kind: str) -> dict[int, Any]:
     client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
-    found = client.search_runs([client.get_experiment_by_name("sample/clean").experiment_id])
+    found = client.search_runs([each.experiment_id for each in client.search_experiments()])
     return {int(run.data.tags["unblur.number"]): run for run in found if run.data.tags["unblur.kind"] == kind}
 
 
-def test_mlflow_has_a_run_for_each_cell_and_no_cell_twice(home: Path) -> None:
-    run(at_most=1)
-    (parent,) = children("ablation").values()
-    assert parent.info.status == "KILLED" and "1 cells are left" in parent.data.tags["unblur.reason"]
-    run(final=True)
-    (same,) = children("ablation").values()
-    assert same.info.run_id == parent.info.run_id and same.info.status == "FINISHED"
-    cells, frame = children("cell"), pd.read_csv("out.csv")
+def test_mlflow_has_a_run_for_each_cell_and_no_cell_twice(walk: Walk) -> None:
+    begun, *_, same = walk.parents
+    assert begun.info.status == "KILLED" and "1 cells are left" in begun.data.tags["unblur.reason"]
+    assert same.info.run_id == begun.info.run_id and same.info.status == "FINISHED" and len(children("ablation")) == 1
+    cells, frame = children("cell"), pd.read_csv(walk.home / "out.csv")
     assert sorted(cells) == [0, 1]
-    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+    client = MlflowClient(f"sqlite:///{walk.home}/mlflow.db")
     for cell in cells.values():
-        assert cell.info.status == "FINISHED" and cell.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert cell.info.status == "FINISHED" and cell.data.tags["mlflow.parentRunId"] == same.info.run_id
         mine = frame[frame.p_uncond == float(cell.data.params["p_uncond"])]
         best = mine[mine.part == "valid"].sort_values("ndcg_at_10").iloc[-1]
         tested = mine[(mine.part == "test") & (mine.guidance_scale == best.guidance_scale)].iloc[0]
@@ -194,6 +198,23 @@ def test_mlflow_has_a_run_for_each_cell_and_no_cell_twice(home: Path) -> None:
         assert [point.step for point in curve] == [1, 2]
     winner = max(cells.values(), key=lambda cell: cell.data.metrics["swept/ndcg_at_10"])
     assert same.data.metrics["test/ndcg_at_10"] == pytest.approx(winner.data.metrics["test/ndcg_at_10"])
+
+
+def test_a_longer_sweep_trains_nothing_again(walk: Walk) -> None:
+    longer = {**STUDY, "inference": {"guidance_scale": [1.0, 2.0, 3.0]}}
+    (walk.home / "small.yaml").write_text(yaml.safe_dump(longer))
+    walk.start()
+    assert walk.outcomes[-1] == walk.outcomes[-2]
+    assert pd.read_csv("out.csv").query("part == 'valid'").groupby("p_uncond").guidance_scale.apply(list).to_dict() == {
+        0.0: [1.0],
+        0.3: [1.0, 2.0, 3.0],
+    }
+
+
+def test_a_cell_that_cannot_be_trained_does_not_keep_the_others_from_it(home: Path) -> None:
+    (home / "small.yaml").write_text(yaml.safe_dump({**STUDY, "grid": {"lr": [1e30, 0.01]}}))
+    told = run()
+    assert "lr 1e+30, seed 0 failed: the " in told and len(files(home, "outcome.json")) == 1
 
 
 def test_two_drivers_of_one_ablation_exclude_each_other(home: Path) -> None:

@@ -31,6 +31,7 @@ finally:
         (["--metric", "ndgc@10"], "unknown metric 'ndgc@10'. Did you mean 'ndcg@10'?"),
         (["--model", "cfg_difrec"], "unknown model 'cfg_difrec'. Did you mean 'cfg_diffrec'?"),
         (["--model", "ease,popularty"], "unknown model 'popularty'. Did you mean 'popularity'?"),
+        (["--dataset", "amazon_toyz"], "unknown dataset 'amazon_toyz'. Did you mean 'amazon_toys'?"),
         (["--epochs", "0"], "--epochs"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.helpers.jobs import Run, here
+from tests.helpers.jobs import here
 
 from unblur.data.request import DataRequest
 from unblur.documents import configured
@@ -122,12 +122,6 @@ def test_a_config_file_that_is_none(content: str) -> None:
     Path("c.yaml").write_text(content)
     with pytest.raises(UserError, match=r"c\.yaml"):
         configured(ModelConfig, [], Path("c.yaml"))
-
-
-def test_the_process_exits_with_2_and_one_message(run: Run, tmp_path: Path) -> None:
-    done = run(tmp_path, "tune", "--dataset", "nope")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("flags", [["--trials", "0"], ["--no-such-flag"]])

@@ -206,8 +206,8 @@ def test_check_of_a_ray_that_is_not_there(tmp_path: Path) -> None:
     assert os.environ.get("RAY_ADDRESS") is None
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "head:port"])
-def test_check_of_a_ray_address_that_is_none(address: str, tmp_path: Path) -> None:
+def test_check_of_a_ray_address_that_is_none(tmp_path: Path) -> None:
+    address = "http://127.0.0.1:8265"
     where = {**environment(), "RAY_ADDRESS": address}
     done = subprocess.run(command("tune", "--check"), cwd=tmp_path, env=where, capture_output=True, text=True)
     assert f"WRONG  Ray: RAY_ADDRESS={address} is no address of a Ray cluster" in done.stdout

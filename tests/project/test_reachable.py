@@ -157,7 +157,7 @@ FLAGS = {
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A folder with the grown package, where nothing of the checkout is at hand."""
-    shutil.copytree(ROOT / "platform" / "unblur", tmp_path / "unblur", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "platform" / "unblur", tmp_path / "unblur")
     for name, text in ADDED.items():
         with (tmp_path / "unblur" / name).open("a") as file:
             file.write(f"\n{text}")

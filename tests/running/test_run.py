@@ -96,91 +96,70 @@ def test_a_finished_search_needs_no_ray(tmp_path: Path) -> None:
     assert len(study.records()) == 3
 
 
-def test_failures_are_recorded_with_their_reason_and_the_search_goes_on(study: Study) -> None:
+def test_what_fails_is_tried_again_and_recorded_with_its_reason_and_the_search_goes_on(
+    study: Study, tmp_path: Path
+) -> None:
+    folder = str(tmp_path)
+    raises, dies = {2: 99, 5: 1}, {6: 2, 7: 99}
+
     def fragile(config: dict[str, Any]) -> None:
+        number = config["number"]
+        with (Path(folder) / f"attempts-{number}").open("a") as file:
+            file.write(".")
+            attempts = file.tell()
         report(Progress(1, {"ndcg_at_10": 0.1}))
-        match config["number"]:
+        if attempts <= dies.get(number, 0):
+            os._exit(1)
+        if attempts <= raises.get(number, 0):
+            raise RuntimeError("boom")
+        match number:
             case 0:
                 report(Progress(2, {"ndcg_at_10": float("nan")}))
             case 1:
                 report(Finished("out of memory: batch of 400"))
-            case 2:
-                raise RuntimeError("boom")
             case 3:
                 return
             case 4:
                 report(Finished(diverged="the loss became nan in epoch 2"))
                 return
         report(Progress(2, {"ndcg_at_10": 0.2}))
+        report(Finished())
 
     ear = Ear()
-    run_tasks(fragile, trials(study, 6), slots=1, resources=CPU, listeners=[ear])
+    run_tasks(fragile, trials(study, 9), slots=1, resources=CPU, listeners=[ear])
     records = study.records()
-    assert [r.state for r in records] == ["failed"] * 3 + ["complete"] * 3
+    failed = [r.number for r in records if r.state == "failed"]
+    assert failed == [0, 1, 2, 7] and {r.state for r in records if r.number not in failed} == {"complete"}
     assert records[0].reason == "ndcg_at_10 became nan at epoch 2" and records[0].values == {1: 0.1}
     assert records[1].reason == "out of memory: batch of 400"
     first, _, rest = str(records[2].reason).partition("\n")
     assert first == "RuntimeError: boom" and "in fragile" in rest, "the traceback is kept"
-    assert [r.value for r in records[3:]] == [0.1, 0.1, 0.2]
-    told = [h[3] for h in ear.heard if h[0] == "ended"]
-    assert told == [r.reason for r in records[:4]] + ["the loss became nan in epoch 2", None]
+    assert "actor is dead" in str(records[7].reason).partition("\n")[0]
+    assert [r.value for r in records if r.state == "complete"] == [0.1, 0.1, 0.2, 0.2, 0.2]
+    told = {h[1]: h[3] for h in ear.heard if h[0] == "ended"}
+    assert told == {**{r.number: r.reason for r in records}, 4: "the loss became nan in epoch 2"}
+    attempts = [len((tmp_path / f"attempts-{number}").read_text()) for number in range(9)]
+    assert attempts == [1, 1, 2, 1, 1, 2, 3, 3, 1], "code once more, a process twice"
+    assert [h[1] for h in ear.heard if h[0] == "started"] == list(range(9)), "once, however often it is begun again"
 
 
-def test_a_trial_whose_process_dies_is_begun_again(study: Study, tmp_path: Path) -> None:
-    folder = str(tmp_path)
-
-    def mortal(config: dict[str, Any]) -> None:
-        attempts = Path(folder) / f"attempts-{config['number']}"
-        attempts.write_text((attempts.read_text() if attempts.exists() else "") + ".")
-        report(Progress(1, {"ndcg_at_10": 0.1}))
-        dies = {0: 0, 1: 2, 2: 99}.get(config["number"], 0)
-        if len(attempts.read_text()) <= dies:
-            os._exit(1)
-        report(Progress(2, {"ndcg_at_10": 0.2}))
-        report(Finished())
-
-    ear = Ear()
-    run_tasks(mortal, trials(study, 4), slots=1, resources=CPU, listeners=[ear])
-    records = study.records()
-    assert [r.state for r in records] == ["complete", "complete", "failed", "complete"]
-    assert "actor is dead" in str(records[2].reason).partition("\n")[0]
-    assert [(tmp_path / f"attempts-{n}").read_text() for n in range(4)] == [".", "...", "...", "."]
-    assert [h[1] for h in ear.heard if h[0] == "started"] == [0, 1, 2, 3], "once, however often it is begun again"
-
-
-def test_code_that_fails_is_tried_once_more(study: Study, tmp_path: Path) -> None:
-    folder = str(tmp_path)
-
-    def flawed(config: dict[str, Any]) -> None:
-        attempts = Path(folder) / f"attempts-{config['number']}"
-        attempts.write_text((attempts.read_text() if attempts.exists() else "") + ".")
-        report(Progress(1, {"ndcg_at_10": 0.1}))
-        if len(attempts.read_text()) <= {0: 1, 1: 99}.get(config["number"], 0):
-            raise RuntimeError("boom")
-        report(Progress(2, {"ndcg_at_10": 0.2}))
-        report(Finished())
-
-    run_tasks(flawed, trials(study, 3), slots=1, resources=CPU)
-    assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
-    assert [(tmp_path / f"attempts-{n}").read_text() for n in range(3)] == ["..", "..", "."]
-
-
-@pytest.mark.parametrize("stopped", [False, True])
-def test_a_trial_that_hangs_is_failed_and_its_process_killed(study: Study, tmp_path: Path, stopped: bool) -> None:
+def test_trials_that_hang_are_failed_and_their_processes_killed(study: Study, tmp_path: Path) -> None:
     folder = str(tmp_path)
 
     def hanging(config: dict[str, Any]) -> None:
         report(Progress(1, {"ndcg_at_10": 0.1}))
-        if config["number"] == 1:
-            (Path(folder) / "pid").write_text(str(os.getpid()))
-            if stopped:  # then not even Python runs in it
+        if config["number"] in (1, 2):
+            (Path(folder) / f"pid-{config['number']}").write_text(str(os.getpid()))
+            if config["number"] == 2:  # then not even Python runs in it
                 os.kill(os.getpid(), signal.SIGSTOP)
             time.sleep(10_000)
 
-    run_tasks(hanging, trials(study, 3), slots=1, resources=CPU, timeout=5)
-    assert [r.state for r in study.records()] == ["complete", "failed", "complete"]
-    assert study.records()[1].reason == "no report for 5 s (--trial-timeout)"
-    wait_for_the_end(int((tmp_path / "pid").read_text()))
+    run_tasks(hanging, trials(study, 4), slots=1, resources=CPU, timeout=5)
+    records = study.records()
+    assert [r.state for r in records] == ["complete", "failed", "failed", "complete"]
+    for number in (1, 2):
+        assert records[number].reason == "no report for 5 s (--trial-timeout)"
+        wait_for_the_end(int((tmp_path / f"pid-{number}").read_text()))
 
 
 def wait_for_the_end(process: int, seconds: float = 30) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from unblur.data.dataset import HistoryName
-from unblur.data.presets import history_of
+from unblur.data.presets import history_of, resolve
 from unblur.data.request import DataRequest
 from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.experiments.early import check_names
@@ -45,10 +45,20 @@ class StorageFlags(DataPlaces):
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
 
 
-class DataFlags(Options):
-    """On which data a model is trained and tested, and what it sees at the test."""
+class RequestFlags(Options):
+    """Which data; an unknown name is refused before anything heavy is loaded."""
 
     data: DataRequest = Field(default_factory=DataRequest)
+
+    @model_validator(mode="after")
+    def _known_data(self) -> Self:
+        resolve(self.data)
+        return self
+
+
+class DataFlags(RequestFlags):
+    """On which data a model is trained and tested, and what it sees at the test."""
+
     history: HistoryName | None = None
     """What a model sees of a user at the test; candidates are the same [train+valid with leave_one_out, else train]."""
 
@@ -213,16 +223,13 @@ class EvaluateOptions(DataFlags, StorageFlags):
     """Write the metrics to this file as JSON."""
 
 
-class PrepareOptions(DataPlaces):
+class PrepareOptions(RequestFlags, DataPlaces):
     """Finds or downloads a dataset, filters and splits it, and says what was done."""
 
-    data: DataRequest = Field(default_factory=DataRequest)
 
-
-class RecommendOptions(StorageFlags):
+class RecommendOptions(RequestFlags, StorageFlags):
     """Recommends items to users of a dataset by a registered or saved model, which must have been trained on it."""
 
-    data: DataRequest = Field(default_factory=DataRequest)
     history: HistoryName = "train+valid"
     """What the model sees of a user; items of neither part are recommended."""
     model: str | None = None
