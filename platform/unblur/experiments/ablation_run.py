@@ -25,6 +25,7 @@ from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData
 from unblur.experiments.progress import Progress
 from unblur.experiments.recording import ParentRun, recorded
+from unblur.experiments.storage_id import storage_id
 from unblur.running.execution import Execution
 from unblur.running.task_list import TaskList
 from unblur.running.work import Assignment
@@ -90,7 +91,7 @@ class AblationRun:
         definition = study.model_dump(mode="json", exclude={"question", "figure", "seeds", "x"})
         digest = sha256(json.dumps([definition, data.digest], sort_keys=True).encode()).hexdigest()[:12]
         parent = ParentRun(
-            study=f"ablation-{study.name}-{digest}",
+            study=f"ablation-{study.name}-{digest}-{storage_id(self.root)}",
             name=f"ablation {study.name}",
             model=study.model,
             params={name: value for name, value in definition.items() if name not in {"name", "parameters"}},

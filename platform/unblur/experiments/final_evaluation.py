@@ -18,14 +18,16 @@ from unblur.evaluation.significance import Comparison, compare
 from unblur.experiments.champion import challenge, mean_per_user
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.prepared import PreparedData
-from unblur.experiments.recording import Recorder
+from unblur.experiments.recording import Recorder, final_name, with_reports
 from unblur.files import download, under
 from unblur.running.execution import Execution
 from unblur.running.task_list import TaskList
 from unblur.running.work import Listener
 from unblur.tracking import names
 from unblur.tracking.registry import register
+from unblur.tracking.runs import Record
 from unblur.tracking.tracker import Tracker
+from unblur.training.record import State
 from unblur.training.task import MODEL
 
 
@@ -73,9 +75,10 @@ class FinalEvaluation:
     def train(self, execution: Execution, dataset: Dataset, listeners: Sequence[Listener]) -> None:
         """Train what is not trained yet; RunFailed when a final run fails."""
         source = self.runs.trainings()
-        record = Recorder(self.tracker, "final", self.runs.schedule.metric)
+        record = Recorder(self.tracker, "final", self.runs.schedule.metric, self.runs.reports)
         execution.run(source, {"": dataset}, [*listeners, record])
         _all_done(source, "final runs")
+        self.tracker.reconcile(final_record(self.runs, number) for number in self.runs.numbers)
 
     def test(self, execution: Execution) -> FinalResult:
         """Test, record and register; each model is tested once. RunFailed when a test fails."""
@@ -184,6 +187,27 @@ class FinalEvaluation:
                 },
                 lambda: mean_per_user(saved, dataset),
             )
+
+
+def final_record(runs: FinalRuns, number: int) -> Record:
+    """What a trained final run left, for MLflow to agree with: its outcome, and what is kept of its reports."""
+    outcome, metric = runs.outcome(number) or {}, runs.schedule.metric
+    best = {names.valid(name): value for name, value in outcome.get("metrics", {}).items()}
+    chosen, diverged = outcome.get("inference"), outcome.get("diverged")
+    record = Record(
+        "final",
+        number,
+        runs.params,
+        State.COMPLETE,
+        {outcome["epoch"]: {**best, names.best(metric): outcome["value"]}},
+        name=final_name(number),
+        tags={
+            **names.final_tags(number),
+            **({names.INFERENCE: chosen} if chosen else {}),
+            **({names.DIVERGED: diverged} if diverged else {}),
+        },
+    )
+    return with_reports(record, runs.reports.of(number))
 
 
 def told_of(error: Exception) -> str:

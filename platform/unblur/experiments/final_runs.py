@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unblur.data.dataset import HistoryName
+from unblur.experiments.kept_reports import KeptReports
 from unblur.experiments.test_once import PopularityTest, TestRun
 from unblur.files import filesystem, read_json, under
 from unblur.models.files import CONFIG, WEIGHTS
@@ -51,6 +52,11 @@ class FinalRuns:
         if not all(found.is_file for found in files.get_file_info([f"{model}/{name}" for name in (CONFIG, WEIGHTS)])):
             return None
         return read_json(under(self.home(number), OUTCOME))
+
+    @property
+    def reports(self) -> KeptReports:
+        """What the runs reported."""
+        return KeptReports(under(self.folder, "reports"), "final")
 
     def trainings(self) -> TaskList:
         """The trainings as a source of tasks."""

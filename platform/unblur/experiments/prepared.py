@@ -32,6 +32,8 @@ class PreparedData:
     """What a model sees of a user at the test."""
     data_dir: Path | None = None
     """The folder of raw files that was named."""
+    root: str = ""
+    """Of the storage: absolute path or URI."""
 
     @property
     def name(self) -> str:
@@ -87,7 +89,7 @@ def prepare_data(
         console.print(line, markup=False)
     seen = history or history_of(request)
     dataset = ordered_as_seen(load_dataset(prepared.folder), seen, console)
-    return PreparedData(request, dataset, prepared.facts, local, seen, data_dir)
+    return PreparedData(request, dataset, prepared.facts, local, seen, data_dir, root)
 
 
 def ordered_as_seen(dataset: Dataset, history: HistoryName, console: Console) -> Dataset:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.console import Console
 from unblur import provenance
 from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import command
+from unblur.experiments.kept_reports import KeptReports, Reports
 from unblur.experiments.prepared import PreparedData
 from unblur.signals import closing
 from unblur.tracking import names
@@ -24,50 +25,67 @@ FORCED_SECONDS = 2.0
 
 
 class Recorder:
-    """A listener that logs trials, final runs or cells as child runs; `metric` is the one that decides."""
+    """A listener that logs trials, final runs or cells as child runs; `metric` is the one that decides.
 
-    def __init__(self, tracker: Tracker, kind: Kind, metric: str) -> None:
-        self.tracker, self.kind, self.metric = tracker, kind, metric
+    kept: where a copy of what they report is kept, if anywhere.
+    """
+
+    def __init__(self, tracker: Tracker, kind: Kind, metric: str, kept: KeptReports | None = None) -> None:
+        self.tracker, self.kind, self.metric, self.kept = tracker, kind, metric, kept
         self._noted: dict[int, dict[str, Any]] = {}
 
     def started(self, number: int, params: dict[str, Any]) -> None:
         self.tracker.start(self.kind, number, params, self.name(number))
         if self.kind == "final":
             self.tracker.note("final", number, names.final_tags(number))
+        if self.kept:
+            self.kept.begin(number)
 
     def progressed(self, number: int, progress: Progress) -> None:
-        self.tracker.log(self.kind, number, progress.epoch, names.of_progress(progress, self.metric))
-        chosen = dict(progress.inference)
+        metrics, chosen = names.of_progress(progress, self.metric), dict(progress.inference)
+        self.tracker.log(self.kind, number, progress.epoch, metrics)
+        if self.kept:
+            self.kept.add(number, progress.epoch, metrics, {names.INFERENCE: chosen} if chosen else {})
         if chosen and chosen != self._noted.get(number):
             self._noted[number] = chosen
             self.tracker.note(self.kind, number, {names.INFERENCE: chosen})
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
-        if state == State.COMPLETE and reason:
-            self.tracker.note(self.kind, number, {names.DIVERGED: reason})
+        tags = {names.DIVERGED: reason} if state == State.COMPLETE and reason else {}
+        if tags:
+            self.tracker.note(self.kind, number, tags)
+        if self.kept:
+            self.kept.end(number, tags)
         self.tracker.end(self.kind, number, state, None if state == State.COMPLETE else reason)
 
     def name(self, number: int) -> str | None:
         """The run's name as people see it, unless its kind and number are enough."""
-        if self.kind != "final":
-            return None
-        tags = names.final_tags(number)
-        return f"final run of trial {tags[names.CONFIGURATION]:04d}, seed {tags[names.SEED]}"
+        return final_name(number) if self.kind == "final" else None
 
 
-def as_record(trial: TrialRecord, metric: str) -> Record:
-    """What the study knows of a trial, for MLflow to agree with."""
-    metrics = {epoch: {names.valid(metric): value} for epoch, value in trial.values.items()}
+def final_name(number: int) -> str:
+    """The name of a final run as people see it."""
+    tags = names.final_tags(number)
+    return f"final run of trial {tags[names.CONFIGURATION]:04d}, seed {tags[names.SEED]}"
+
+
+def as_record(trial: TrialRecord, metric: str, kept: Reports | None = None) -> Record:
+    """What the study knows of a trial, and what is kept of its reports, for MLflow to agree with."""
+    known = {epoch: {names.valid(metric): value} for epoch, value in trial.values.items()}
     if trial.value is not None:
-        metrics[max(metrics)][names.best(metric)] = trial.value
-    return Record(
-        kind="trial",
-        number=trial.number,
-        params=trial.params,
-        state=trial.state,
-        metrics=metrics,
-        reason=trial.reason,
-    )
+        known[max(known)][names.best(metric)] = trial.value
+    record = Record("trial", trial.number, trial.params, trial.state, known, trial.reason)
+    return with_reports(record, kept)
+
+
+def with_reports(record: Record, kept: Reports | None) -> Record:
+    """A record with what is kept of the run's reports; where they differ, the record is the truth."""
+    if kept is None:
+        return record
+    epochs = sorted({*kept.metrics, *record.metrics})
+    metrics = {epoch: {**kept.metrics.get(epoch, {}), **record.metrics.get(epoch, {})} for epoch in epochs}
+    tags = {**kept.tags, **record.tags}
+    return replace(record, metrics=metrics, tags=tags, times=kept.times, begun=kept.begun, ended=kept.ended)
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,8 @@ class ParentRun:
     params: Mapping[str, Any]
     kind: Literal["study", "ablation"] = "study"
     tags: Mapping[str, str] = field(default_factory=dict)
+    begun: int | None = None
+    """When it began (ms since 1970), where that was not in this start."""
 
 
 @contextmanager
@@ -95,7 +115,7 @@ def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Conso
         names.COMMAND: command(),
         **parent.tags,
     }
-    tracker.open_study(parent.study, parent.name, tags, parent.params, data.logged(), kind=parent.kind)
+    tracker.open_study(parent.study, parent.name, tags, parent.params, data.logged(), parent.kind, parent.begun)
     version, commit = tracker.begun_by
     if version != provenance.version():
         text = f"resuming a study begun by version {version or 'unknown'}{f' (commit {commit})' if commit else ''}"

@@ -7,6 +7,7 @@ from unblur.experiments.artefacts import addresses, needed
 from unblur.experiments.context import Session
 from unblur.experiments.forecast import sampled
 from unblur.experiments.prepared import PreparedData
+from unblur.experiments.storage_id import storage_id
 from unblur.models import config_class
 from unblur.search.identity import StudyIdentity, left_to_defaults
 from unblur.search.space import Parameter, SearchSpace
@@ -77,8 +78,8 @@ def lost_trials(store: Store, data: PreparedData, study: Study) -> set[int]:
 
 
 def tracked(study: str, data: PreparedData) -> str:
-    """The name by which MLflow knows a study: the same search on other data of that name is another one."""
-    return f"{study}-{data.digest[:8]}"
+    """The name by which MLflow knows a study: the same search on other data or in another storage is another one."""
+    return f"{study}-{data.digest[:8]}-{storage_id(data.root)}"
 
 
 def _runs(store: Store, data: PreparedData, study: str, tags: dict[str, str]) -> list[Found]:

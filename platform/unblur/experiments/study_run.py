@@ -16,6 +16,7 @@ from unblur.experiments.context import Session, ray_cluster
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.forecast import announce, estimates, plan_execution, sampled
+from unblur.experiments.kept_reports import KeptReports, Reports
 from unblur.experiments.namesakes import namesakes
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
@@ -67,10 +68,12 @@ class StudyRun:
             execution = NOTHING
             if _searched_on(study, options) or not is_over(self._best_runs(study), self.session.data):
                 execution = self._plan(cluster)
-            tracker = stack.enter_context(self._recorded(study.name, "search"))
+            kept = self._trial_reports(study)
+            tracker = stack.enter_context(self._recorded(study.name, "search", kept.of(0)))
             self._say(f"study {study.name} in {shown(url)}: {_counts(study)}")
             agree(tracker, self.session.data, study, self.console)
-            tracker.reconcile(as_record(record, self.identity.metric) for record in study.records())
+            metric = self.identity.metric
+            tracker.reconcile(as_record(each, metric, kept.of(each.number)) for each in study.records())
             self._search(study, options, execution, tracker)
             searched = time.monotonic()
             runs = self._best_runs(study)
@@ -93,7 +96,7 @@ class StudyRun:
             return None
         runs = self._runs(name, 0, self.identity.space.fixed)
         execution = NOTHING if is_over(runs, self.session.data) else self._plan(cluster)
-        with self._recorded(name, "training") as tracker:
+        with self._recorded(name, "training", runs.reports.of(runs.numbers[0])) as tracker:
             final = self._evaluate(runs, execution, tracker)
         best = Best(None, runs.params, max(final.valid))
         trials = dict.fromkeys(ENDED, 0)
@@ -136,7 +139,7 @@ class StudyRun:
         with self._progress("trial", options.trials, study.records()) as progress:
             listeners: list[Listener] = [
                 progress,
-                Recorder(tracker, "trial", schedule.metric),
+                Recorder(tracker, "trial", schedule.metric, self._trial_reports(study)),
                 DeleteCheckpoints(source.folder),
             ]
             with searching(study, options.trials, options.time_budget) as (clock, seconds):
@@ -146,6 +149,9 @@ class StudyRun:
         best = study.best()
         found = f"; best trial {best.number}: {options.metric} {best.value:.4f} on validation" if best else ""
         self._say(f"search: {_counts(study)}{found}")
+
+    def _trial_reports(self, study: Study) -> KeptReports:
+        return KeptReports(under(self.session.home(study.name), "trials", "reports"), "trial")
 
     def _dataset(self, execution: Execution) -> Dataset:
         """The data with the artefacts that trainings share."""
@@ -197,7 +203,8 @@ class StudyRun:
             title=title,
         )
 
-    def _recorded(self, study: str, purpose: str) -> Any:
+    def _recorded(self, study: str, purpose: str, first: Reports | None) -> Any:
+        """The tracker; first: what is kept of the study's first run, if it has begun."""
         data = self.session.data
         parent = ParentRun(
             study=tracked(study, data),
@@ -205,6 +212,7 @@ class StudyRun:
             model=self.identity.model,
             tags={names.PURPOSE: purpose, **self._starts(purpose)},
             params={key: value for key, value in self.identity.model_dump(mode="json").items() if key != "space"},
+            begun=first.begun if first else None,
         )
         return recorded(self.session.store, data, parent, self.console)
 

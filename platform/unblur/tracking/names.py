@@ -9,6 +9,8 @@ from unblur.training.report import Progress
 # Tags of every run
 STUDY = "unblur.study"
 """The study that a run belongs to: the same for its parent and all children."""
+PARENT = "mlflow.parentRunId"
+"""MLflow's own, of children."""
 KIND = "unblur.kind"
 """`study` or `ablation` (parents), `trial`, `final` or `cell`; SUPERSEDED once its number was given again."""
 SUPERSEDED = "superseded"

@@ -19,7 +19,8 @@ Kind = Literal["study", "trial", "final", "ablation", "cell"]
 class Record:
     """One trial, final run or cell as the study's own record has it, which is the truth.
 
-    metrics: by epoch, by name (`valid/ndcg_at_10`).
+    metrics: by epoch, by name (`valid/ndcg_at_10`). What MLflow has lost is given the times (ms since 1970) that are
+    known: when an epoch was reported, when the run began and ended.
     """
 
     kind: Kind
@@ -28,6 +29,12 @@ class Record:
     state: State
     metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     reason: str | None = None
+    name: str | None = None
+    """As people see it, unless its kind and number are enough."""
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    times: Mapping[int, int] = field(default_factory=dict)
+    begun: int | None = None
+    ended: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Run:
     reason: str = ""
     params: set[str] = field(default_factory=set)
     last: dict[str, tuple[int, float]] = field(default_factory=dict)  # metric -> newest (epoch, value)
+    tags: set[str] = field(default_factory=set)
+    parent: str = ""
     version: str = field(default_factory=provenance.version)
     commit: str = field(default_factory=lambda: provenance.commit() or "")
     """By which it was begun."""
@@ -83,6 +92,8 @@ def from_mlflow(found: Any) -> Run:
         status=found.info.status,
         reason=tags.get(names.REASON, ""),
         params=set(found.data.params),
+        tags=set(tags),
+        parent=tags.get(names.PARENT, ""),
         version=tags.get(names.VERSION, ""),
         commit=tags.get(names.COMMIT, ""),
         last={metric.key: (metric.step, metric.value) for metric in data.metrics},

@@ -41,14 +41,18 @@ class Tracker:
         params: Mapping[str, Any],
         dataset: LoggedDataset,
         kind: Kind = "study",
+        begun: int | None = None,
     ) -> str:
-        """Find the study's runs, or make its parent run; returns the parent's id. Raises UserError."""
+        """Find the study's runs, or make its parent run; returns the parent's id. Raises UserError.
+
+        begun: when the study began (ms since 1970), where it is older than this start.
+        """
         notes = {names.DATASET_DIGEST: dataset.digest, "mlflow.note.content": name}
         self._writer = writer = Writer(self.store, self.experiment_id, study_id)
         with self.store.explained():
             self._study = study = writer.find(kind, 0) or Run(kind, 0)
             if study.id is None:
-                writer.create(study, None, name, _now())
+                writer.create(study, None, name, begun or _now())
             if study.status != names.STATUS[State.COMPLETE]:  # what is finished stays so until there is a new result
                 writer.running(study)
             writer.tags(study, {**tags, **notes})
@@ -72,19 +76,22 @@ class Tracker:
             run.status = "RUNNING"
             self._put(run, self._writer.running)
 
-    def log(self, kind: Kind, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """The metrics of one epoch; those logged before, in this process or an earlier one, are left out."""
+    def log(self, kind: Kind, number: int, epoch: int, metrics: Mapping[str, float], when: int | None = None) -> None:
+        """The metrics of one epoch; those logged before, in this process or an earlier one, are left out.
+
+        when: ms since 1970 [now].
+        """
         run = self._ensure(kind, number)
         news = run.news(epoch, metrics)
         good = finite(news)
         if good:
-            self._put(run, self._writer.metrics, good, epoch, _now())
+            self._put(run, self._writer.metrics, good, epoch, when or _now())
         if bad := sorted(news.keys() - good.keys()):
             self._put(run, self._writer.tags, {names.NOT_FINITE: f"{', '.join(bad)} at epoch {epoch}"})
 
     def note(self, kind: Kind, number: int, tags: Mapping[str, Any]) -> None:
         """Set tags of a trial, final run or cell."""
-        self._put(self._ensure(kind, number), self._writer.tags, dict(tags))
+        self._tag(self._ensure(kind, number), tags)
 
     def end(self, kind: Kind, number: int, state: State, reason: str | None = None) -> None:
         """A trial, final run or cell has ended; a reason of several lines (a traceback) is kept as `reason.txt`."""
@@ -96,13 +103,15 @@ class Tracker:
         To be called before anything runs: what the record has as running was interrupted.
         """
         for record in records:
-            run = self._ensure(record.kind, record.number, record.params)
+            run = self._ensure(record.kind, record.number, record.params, record.name, record.begun)
             for epoch in sorted(record.metrics):
-                self.log(record.kind, record.number, epoch, record.metrics[epoch])
+                self.log(record.kind, record.number, epoch, record.metrics[epoch], record.times.get(epoch))
+            if lost := {tag: value for tag, value in record.tags.items() if tag not in run.tags}:
+                self._tag(run, lost)
             interrupted = record.state == State.RUNNING
             state, reason = (State.INTERRUPTED, DIED) if interrupted else (record.state, record.reason)
             if run.status != names.STATUS[state]:
-                self._end(run, state, reason)
+                self._end(run, state, reason, record.ended)
 
     def supersede(self, kind: Kind, numbers: Iterable[int]) -> None:
         """Set runs aside whose numbers are given again: they stay, under a kind that nobody looks for."""
@@ -160,21 +169,32 @@ class Tracker:
         """Deliver what is left, at most `timeout` seconds; then None, or a sentence on what did not arrive."""
         return self._delivery.close(timeout)
 
-    def _ensure(self, kind: Kind, number: int, params: Mapping[str, Any] | None = None, name: str | None = None) -> Run:
+    def _ensure(
+        self,
+        kind: Kind,
+        number: int,
+        params: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        begun: int | None = None,
+    ) -> Run:
         run = self._runs.get((kind, number))
         if run is None:
             run = self._runs[kind, number] = Run(kind, number)
-            self._put(run, self._writer.create, self._study, name or run.name, _now())
+            self._put(run, self._writer.create, self._study, name or run.name, begun or _now())
         if missing := self._missing(run, params or {}):
             self._put(run, self._writer.params, missing)
         return run
+
+    def _tag(self, run: Run, tags: Mapping[str, Any]) -> None:
+        run.tags |= tags.keys()
+        self._put(run, self._writer.tags, dict(tags))
 
     def _missing(self, run: Run, params: Mapping[str, Any]) -> dict[str, str]:
         missing = {key: text(value) for key, value in params.items() if key not in run.params}
         run.params |= missing.keys()
         return missing
 
-    def _end(self, run: Run, state: State, reason: str | None) -> None:
+    def _end(self, run: Run, state: State, reason: str | None, when: int | None = None) -> None:
         run.status = names.STATUS[state]
         lines = redact(reason or "").strip().splitlines() or [""]
         if run.reason != lines[-1]:  # also when an interrupted study has ended well after all
@@ -182,7 +202,7 @@ class Tracker:
             self._put(run, self._writer.tags, {names.REASON: run.reason})
         if len(lines) > 1:
             self._put(run, self._writer.file, "reason.txt", "\n".join(lines))
-        self._put(run, self._writer.ended, run.status, _now())
+        self._put(run, self._writer.ended, run.status, when or _now())
 
     def _put(self, run: Run, act: Callable[..., None], *arguments: Any) -> None:
         self._delivery.put(run.name, lambda again: act(run, *arguments, again=again))

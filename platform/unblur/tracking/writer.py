@@ -25,8 +25,15 @@ class Writer:
         return from_mlflow(found[0]) if found else None
 
     def children(self, parent: Run) -> Iterator[Run]:
-        """All child runs, oldest first."""
-        wanted = {names.STUDY: self._study, "mlflow.parentRunId": parent.id or ""}
+        """All child runs, oldest first; also those whose parent was deleted, which get the present one."""
+        for run in self._all():
+            if run.kind != parent.kind:
+                if run.parent != parent.id:
+                    self.tags(run, {names.PARENT: parent.id})
+                yield run
+
+    def _all(self) -> Iterator[Run]:
+        wanted = {names.STUDY: self._study}
         order, token = ["attributes.start_time ASC"], None
         while True:
             page = self._client.search_runs(
@@ -46,7 +53,7 @@ class Writer:
         tags = {names.STUDY: self._study, names.KIND: run.kind, names.NUMBER: str(run.number)}
         tags |= {names.VERSION: run.version, names.COMMIT: run.commit}
         if parent is not None:
-            tags["mlflow.parentRunId"] = parent.id or ""
+            tags[names.PARENT] = parent.id or ""
         made = self._client.create_run(self._experiment, start_time=when, tags=tags, run_name=name)
         run.id = made.info.run_id
 
