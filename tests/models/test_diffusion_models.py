@@ -68,7 +68,7 @@ def test_bad_configurations_say_what_would_be_right(params: dict, message: str) 
     ],
 )
 def test_every_option_learns(params: dict[str, Any]) -> None:
-    model = trained("cfg_diffrec", SPLIT, epochs=60, **{"dropout": 0.2, **params})
+    model = trained("cfg_diffrec", SPLIT, epochs=40, **{"dropout": 0.2, **params})
     assert validate(model, SPLIT).metrics()["recall_at_5"] > 4 * CHANCE
 
 
