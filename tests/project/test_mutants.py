@@ -26,6 +26,10 @@ def test_there_is_a_table_for_each_area_that_must_not_lie() -> None:
     assert len({(m.file, m.text, m.instead) for file in FILES for m in mutants.read(file)}) == areas.total()
 
 
+def test_every_bug_belongs_to_the_present_code() -> None:
+    assert [fault for file in FILES for each in mutants.read(file) for fault in mutants.stale(each)] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
