@@ -252,7 +252,7 @@ def _options(kind: type[Asked], data: Data, flags: Mapping[str, Any]) -> Asked:
     others = {name: value for name, value in flags.items() if name not in asked}
     if isinstance(data, PreparedData):
         if asked:
-            raise UserError(f"{', '.join(asked)}: the data are prepared already; say so to load_data")
+            raise UserError(f"{', '.join(asked)}: the data are prepared already; give this to load_data")
         places = {"storage": str(data.local), "data_dir": data.data_dir}
         return _made(kind, {**places, **others, "data": data.request})
     request = DataRequest(dataset=_source(data, others.get("storage", "./unblur-runs")), **asked)
@@ -272,11 +272,11 @@ def _with_model(model: str | Study | None, flags: Mapping[str, Any]) -> dict[str
     if not isinstance(model, Study):
         return {**flags, "model": model}
     if model.model_uri is None:
-        raise UserError(f"{model.name} is not registered: it can only score users that it was trained on")
+        raise UserError(f"{model.name} is not registered: it can only score users that it was trained on. Name another")
     return {"tracking_uri": model.tracking_uri, **flags, "model": model.model_uri}
 
 
 def _begun(result: T | None) -> T:
     if result is None:
-        raise UserError("dry_run has no result: it is for the command line")
+        raise UserError("dry_run has no result: leave it out here, it is for the command line")
     return result

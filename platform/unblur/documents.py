@@ -213,9 +213,9 @@ def read(file: Path, name: str = "") -> Document:
         with file.open("rb") as stream:
             text = stream.read(MAX_BYTES + 1).decode()
     except OSError as error:
-        raise UserError(f"{name}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{name}: cannot be read: {error.strerror}; name a file that you may read") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{name}: is no text in UTF-8: {error.reason} at byte {error.start}") from None
+        raise UserError(f"{name}: is no text in UTF-8: {error.reason} at byte {error.start}; expected YAML") from None
     return Document(name, text)
 
 

@@ -90,7 +90,7 @@ def write_output(file: Path, text: str, flag: str) -> None:
     try:
         write_text(file, text)
     except OSError as error:
-        raise UserError(f"{flag} {file} cannot be written: {error.strerror}") from None
+        raise UserError(f"{flag} {file} cannot be written: {error.strerror}; name another file") from None
 
 
 def write_json(place: str | Path, content: Any) -> None:

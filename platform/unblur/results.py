@@ -86,7 +86,9 @@ class Study:
     def model(self) -> ServedModel:
         """The registered model, of the seed that was best on validation. UserError where none is registered."""
         if self.model_uri is None:
-            raise UserError(f"{self.name} is not registered: it can only score users that it was trained on")
+            raise UserError(
+                f"{self.name} is not registered: it can only score users that it was trained on. Name another"
+            )
         return served(connect(self.tracking_uri), self.model_uri)
 
     def frame(self) -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""The jobs as a person runs them: a process of their own, on a small file of interactions."""
+"""The jobs as a person runs them: a process of their own, on a small file of interactions.
+
+Every end of a command that is run through `run` or `here` is checked: there is a way out, and no traceback.
+"""
 
 import io
 import os
@@ -14,6 +17,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers import ROOT
+from tests.helpers.remedies import assert_mendable
 from unblur import cli
 
 SPACE = """
@@ -72,9 +76,11 @@ def run() -> Run:
     """Run a job in a folder until it ends."""
 
     def run(folder: Path, job: str, *flags: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             command(job, *flags), cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout
         )
+        assert_mendable(done.returncode, done.stdout, done.stderr)
+        return done
 
     return run
 
@@ -93,6 +99,7 @@ def here(folder: Path, job: str, *flags: object) -> subprocess.CompletedProcess[
             cli.main(job)
         except SystemExit as end:
             status = int(end.code or 0)
+    assert_mendable(status, out.getvalue(), err.getvalue())
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 

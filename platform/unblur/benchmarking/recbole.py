@@ -48,7 +48,9 @@ class RecBole:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise RunFailed(f"RecBole's process ended with status {self.process.wait()}; its own messages are above")
+            raise RunFailed(
+                f"RecBole's process ended with status {self.process.wait()}; correct what its own messages above say"
+            )
         return json.loads(answer)
 
 

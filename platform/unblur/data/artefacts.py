@@ -83,7 +83,7 @@ class ItemEmbeddings:
         return np.asarray(embeddings, dtype=np.float32)
 
     def _unreadable(self, error: Exception) -> UserError:
-        return UserError(f"item_embeddings = {self.source}: not svd, lightgcn or a readable .npy file: {error}")
+        return UserError(f"item_embeddings = {self.source}: expected svd, lightgcn or a readable .npy file: {error}")
 
 
 def _svd(dataset: Dataset, seed: int) -> Array:

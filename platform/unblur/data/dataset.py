@@ -15,6 +15,8 @@ Ranks = NDArray[np.int32]
 WeightForm = Literal["linear", "exponential", "geometric"]
 HistoryName = Literal["train", "train+valid"]
 """The parts that a model sees of a user when it is tested."""
+WITH_ORDER = "use data with times, or another model"
+"""The way out where something needs an order that the data do not have."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class History:
             return self.matrix
         if self.rank is None:
             what = "gamma weighs" if form == "geometric" else "w_min and w_max weigh"
-            raise UserError(f"{what} interactions by time, and this dataset has no order in time")
+            raise UserError(f"{what} interactions by time, and this dataset has no order in time: {WITH_ORDER}")
         lengths = np.diff(self.matrix.indptr)
         if form == "geometric":
             weights = np.power(gamma, np.repeat(lengths, lengths) - 1 - self.rank)
@@ -83,7 +85,9 @@ class History:
         if self.events is not None:
             return self.events
         if self.rank is None:
-            raise UserError("this model reads histories in their order, and this dataset has no order in time")
+            raise UserError(
+                f"this model reads histories in their order, and this dataset has no order in time: {WITH_ORDER}"
+            )
         return Sequences.ordered(self.matrix, self.rank)
 
     def sequences(self, length: int) -> tuple[Ints, Ints]:

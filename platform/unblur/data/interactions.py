@@ -86,7 +86,7 @@ def build(
     number noted; `--strict` refuses it. Raises UserError, naming the line by `where`.
     """
     if raw.empty:
-        raise UserError(f"{file}: holds no interactions")
+        raise UserError(f"{file}: holds no interactions, expected a row for each")
     encoded = dense if dense_ids else encode
     user, users = encoded(raw.user, where, "user")
     item, items = encoded(raw.item, where, "item")

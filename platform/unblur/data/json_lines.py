@@ -28,7 +28,7 @@ def read(file: Path, fields: Fields) -> pd.DataFrame:
         for block in _blocks(stream):
             tables.append(_parse(file, block, sum(table.num_rows for table in tables), fields))
     if not tables:
-        raise UserError(f"{file}: is empty")
+        raise UserError(f"{file}: is empty, expected one JSON object per line")
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame
 

@@ -101,7 +101,10 @@ def _facts(data: Interactions, everything: Interactions, source_digest: str) -> 
     counts = dict(zip(("train", "valid", "test", "disliked"), sizes, strict=True))
     for part, count in counts.items():
         if count == 0 and part != "disliked":
-            raise UserError(f"{data.file}: nothing is left for {part}: its users have too few interactions")
+            raise UserError(
+                f"{data.file}: nothing is left for {part}: its users have too few interactions; use more data, other "
+                "--ratios or a lower --min-rating"
+            )
     return Facts(
         users=len(data.users),
         items=len(data.items),
@@ -131,7 +134,7 @@ def digest_of(files: tuple[Path, ...]) -> str:
             with file.open("rb") as stream:
                 total.update(hashlib.file_digest(stream, "sha256").digest())
         except OSError as error:
-            raise UserError(f"{file}: cannot be read ({error})") from error
+            raise UserError(f"{file}: cannot be read ({error.strerror}); name a file that you may read") from error
     return total.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Bytes out of plain, gzip and zip files, columns out of text; every error names the file and the line."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -67,16 +68,19 @@ def contents(file: Path, member: str = "") -> bytes:
     with opened(file, member) as stream:
         data = stream.read()
     if not data.strip():
-        raise UserError(f"{file}: is empty")
+        raise UserError(f"{file}: is empty, expected lines of data")
     return data
 
 
 def header(file: Path, data: bytes, delimiter: str) -> list[str]:
     """The column names on the first line of a CSV or TSV file."""
     line = data.split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in line.rstrip(b"\r"):
+        raise UserError(f"{file}: lines end with CR alone, expected LF or CR LF")
+    check_utf8(file, line)
     try:
         return next(csv.reader([line.decode().strip("\r")], delimiter=delimiter), [])
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise UserError(f"{file}:1: the header cannot be read ({error}); expected column names") from error
 
 
@@ -123,7 +127,10 @@ def delimited(
     except pa.ArrowException as error:
         raise _unparsable(file, bad, len(names), rows, error) from error
     if rows is not None and table.num_rows != len(rows) - skip:
-        raise UserError(f"{file}: two readings of its quotes differ: {table.num_rows} rows and {len(rows) - skip}")
+        raise UserError(
+            f"{file}: two readings of its quotes differ: {table.num_rows} rows and {len(rows) - skip}; expected "
+            'quotes as in "a ""word"" in it"'
+        )
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -154,7 +161,7 @@ def _unparsable(
         found = f"{bad[0].actual_columns} columns in {bad[0].text[:80]!r}"
         line = bad[0].number if rows is None else rows[bad[0].number - 1]
         return UserError(f"{file}:{line}: found {found}, expected {columns}")
-    return UserError(f"{file}: is not the text it should be ({error})")
+    return UserError(f"{file}: is not the text it should be ({error}), expected {columns} columns in each line")
 
 
 def check_utf8(file: Path, data: bytes) -> None:
@@ -162,5 +169,6 @@ def check_utf8(file: Path, data: bytes) -> None:
         data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{data[error.start]:02x}"
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        found = "UTF-16" if utf16 else f"byte 0x{data[error.start]:02x}"
         raise UserError(f"{file}:{line}: found {found}, expected UTF-8 text") from error

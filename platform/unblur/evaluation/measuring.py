@@ -48,7 +48,7 @@ def parse_metric(name: str) -> str:
     metric, at, k = name.partition("@")
     if at and metric in METRICS and k in map(str, CUTOFFS):
         if _descriptive(metric):
-            raise UserError(f"{name} describes recommendations, more of it is not better: it cannot be what decides")
+            raise UserError(f"{name} describes recommendations, more of it is not better: name another to decide")
         return key(metric, int(k))
     raise unknown("metric", name, objectives())
 

@@ -35,7 +35,9 @@ def check(options: SearchOptions, console: Console) -> None:
             line = f"WRONG  {name}: {error}"
         console.print(line, markup=False)
     if wrong:
-        raise UserError(f"{wrong} of {len(services)} services cannot be used")
+        raise UserError(
+            f"{wrong} of {len(services)} services cannot be used: correct the settings that are named above"
+        )
 
 
 def _storage(options: SearchOptions) -> str:

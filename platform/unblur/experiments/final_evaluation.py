@@ -228,4 +228,6 @@ def is_over(runs: FinalRuns, data: PreparedData) -> bool:
 def _all_done(source: TaskList, what: str) -> None:
     if missing := source.missing():
         reason = next(iter(source.failures.values()), "it was stopped").splitlines()[0]
-        raise RunFailed(f"{len(missing)} of {len(source.assignments)} {what} failed: {reason}")
+        raise RunFailed(
+            f"{len(missing)} of {len(source.assignments)} {what} failed: {reason}. The same command tries again"
+        )

@@ -27,7 +27,9 @@ class ReproductionResult:
     def check(self) -> None:
         """RunFailed when a row failed."""
         if failed := [row.preset.name for row in self.rows if row.state == "failed"]:
-            raise RunFailed(f"{len(failed)} of {len(self.rows)} rows failed: {', '.join(failed)}")
+            raise RunFailed(
+                f"{len(failed)} of {len(self.rows)} rows failed: {', '.join(failed)}; the same command tries again"
+            )
 
 
 Listener = Callable[[ReproductionResult], None]

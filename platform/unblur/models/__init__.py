@@ -51,4 +51,4 @@ def name_in(folder: Path) -> str:
     try:
         return json.loads((folder / "config.json").read_text())["model"]  # type: ignore[no-any-return]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder} holds no saved model: {error}") from None
+        raise UserError(f"{folder} holds no saved model: {error}; name the folder of one") from None

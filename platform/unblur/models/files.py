@@ -41,12 +41,14 @@ def load_model(folder: Path, config_class: type[C]) -> tuple[C, dict[str, Tensor
         extra = json.loads((folder / CONFIG).read_text())
         name = extra.pop("model")
         if name != name_of(config_class):
-            raise UserError(f"{folder} holds a model of kind {name!r}, not {name_of(config_class)!r}")
+            raise UserError(f"{folder} holds a model of kind {name!r}, expected {name_of(config_class)!r}")
         config = config_class.model_validate(extra.pop("config"))
     except FileNotFoundError:
-        raise UserError(f"{folder} holds no saved model: {CONFIG} is missing") from None
+        raise UserError(f"{folder} holds no saved model: {CONFIG} is missing; name the folder of one") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{folder / CONFIG} is not the configuration of such a model: {error}") from error
+        raise UserError(
+            f"{folder / CONFIG} is not the configuration of such a model: {error}; train it again"
+        ) from error
     return config, load_tensors(folder / WEIGHTS), extra
 
 
@@ -60,7 +62,7 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(file)
     except FileNotFoundError:
-        raise UserError(f"the saved model is incomplete: {file} is missing") from None
+        raise UserError(f"the saved model is incomplete: {file} is missing; put it back, or train it again") from None
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file} is damaged: {error}. Save or train the model again.") from error
     return tensors

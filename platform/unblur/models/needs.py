@@ -4,7 +4,7 @@ A Config field says so by its metadata, `Annotated[float, Needs(ORDER, neutral=1
 follow from that. What a whole part or model needs is its Config's `NEEDS`.
 """
 
-from unblur.data.dataset import Dataset
+from unblur.data.dataset import WITH_ORDER, Dataset
 from unblur.errors import UserError
 from unblur.models.base import ModelConfig
 from unblur.parts import ORDER, RATINGS, Needs
@@ -12,7 +12,7 @@ from unblur.parts import ORDER, RATINGS, Needs
 REASONS = {ORDER: "the data have no order in time", RATINGS: "the data know no ratings too low for a hit"}
 
 REFUSALS = {
-    ORDER: "an order in time, and these data have none",
+    ORDER: f"an order in time, and these data have none: {WITH_ORDER}",
     RATINGS: (
         "ratings too low for a hit, and these data have none: either they hold no ratings or no order in time, or "
         "every interaction counts as a hit (--min-rating 4 changes that)"

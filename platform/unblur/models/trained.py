@@ -65,5 +65,5 @@ class Trained(TrainableRecommender[C]):
             model = cls(config, **extra)  # type: ignore[arg-type]  # config_class is the C of each model
             model.load_state_dict(tensors)
         except (RuntimeError, TypeError) as error:
-            raise UserError(f"{folder} holds another kind of model: {error}") from error
+            raise UserError(f"{folder} holds another kind of model: {error}; train it again") from error
         return model.eval()

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 
-from unblur.data.dataset import History
+from unblur.data.dataset import WITH_ORDER, History
 from unblur.errors import UserError
 from unblur.pairings import Pairs, partial
 from unblur.parts import ORDER
@@ -34,7 +34,9 @@ class Pairing(partial.Pairing):
 
     def divide(self, history: History, rng: np.random.Generator) -> Pairs:
         if history.rank is None:
-            raise UserError("pairing = earlier_later cuts histories in time, and this dataset has no order in time")
+            raise UserError(
+                f"pairing = earlier_later cuts histories in time, and this dataset has no order in time: {WITH_ORDER}"
+            )
         lengths = np.diff(history.matrix.indptr)
         # of a single item all is earlier
         cuts = np.repeat(1 + (rng.random(len(lengths)) * (lengths - 1)).astype(np.int32), lengths)

@@ -90,7 +90,7 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
         yield made_once(text, {"connect_args": connection(parsed), "pool_pre_ping": True})
     except (SQLAlchemyError, ImportError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        raise UserError(f"cannot open the study in {shown(url)} ({setting}): {reason_of(error)}") from None
+        raise UserError(f"cannot open the study in {shown(url)}: {reason_of(error)}. Correct {setting}") from None
 
 
 @contextmanager

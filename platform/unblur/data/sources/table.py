@@ -13,7 +13,7 @@ from unblur.data.interactions import Interactions, build
 from unblur.data.numeric import times
 from unblur.data.reading import Lines, Where, contents, delimited, header, lines_of, opened, quoted_rows
 from unblur.data.request import DataRequest
-from unblur.errors import UserError
+from unblur.errors import UserError, shorten
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
@@ -21,9 +21,9 @@ SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     """User, item and, where there are such columns, rating (any scale, empty = unknown) and time."""
     (file,) = files
-    if not file.name.endswith(SUFFIXES):
+    if not file.name.lower().endswith(SUFFIXES):
         raise UserError(f"{file}: has no known ending, expected one of {', '.join(SUFFIXES)}")
-    raw, where, notes = _parquet(file, request) if file.suffix == ".parquet" else _text(file, request)
+    raw, where, notes = _parquet(file, request) if file.suffix.lower() == ".parquet" else _text(file, request)
     if "timestamp" in raw:
         raw["timestamp"] = times(raw.timestamp, where, "time")
     data = build(raw, file, where, request, unknown_ratings=True)
@@ -33,7 +33,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
 
 def _text(file: Path, request: DataRequest) -> tuple[pd.DataFrame, Where, list[str]]:
     data = contents(file)
-    delimiter = "\t" if ".tsv" in file.suffixes else ","
+    delimiter = "\t" if ".tsv" in file.name.lower() else ","
     names = header(file, data, delimiter)
     columns = _columns(file, names, request)
     rows, notes = _rows(file, data, delimiter)
@@ -112,18 +112,37 @@ def _columns(file: Path, names: list[str], request: DataRequest) -> dict[str, st
             flag = "--time-column" if ours == "timestamp" else f"--{ours}-column"
             raise UserError(f"{file}: has no column {name!r}; {_way_out(names, flag)}")
     if len(set(chosen.values())) < len(chosen):
-        raise UserError(f"{file}: one column is asked to be two things: {chosen}")
+        raise UserError(f"{file}: one column is asked to be two things: {chosen}; name a column for each")
     if twice := [name for name in chosen.values() if names.count(name) > 1]:
-        raise UserError(f"{file}:1: the header names a column twice: {', '.join(twice)}")
+        raise UserError(f"{file}:1: the header names a column twice: {', '.join(twice)}; remove or rename one of them")
     return chosen
 
 
+DELIMITERS = ("::", ";", "\t", ",", "|")
+
+
 def _way_out(names: list[str], flag: str) -> str:
-    """Another delimiter than the ending promises makes one column of all."""
-    found = next((mark for mark in ";\t,|" if len(names) == 1 and mark in names[0]), "")
+    """What a wrong column most probably is: another delimiter than the ending promises, no header, spaces around."""
+    shown = shorten(", ".join(names))
+    if len(names) <= 2 and names[0].lower().startswith("sep="):
+        return f"the first line is {names[0]!r}, expected the names of the columns: remove it"
+    found = next((mark for mark in DELIMITERS if len(names) == 1 and mark in names[0]), "")
     if found:
-        return f"the delimiter is {found!r}, expected ',' in .csv and a tab in .tsv: {names[0]}"
-    return f"name one with {flag}: {', '.join(names)}"
+        return f"the delimiter is {found!r}, expected ',' in .csv and a tab in .tsv: {shown}"
+    if any(_is_number(name) for name in names if name):
+        return f"the first line is data, expected the names of the columns (user,item,rating,timestamp): {shown}"
+    spaced = [name for name in names if name != name.strip()]
+    if spaced:
+        return f"names begin or end with a space, {spaced[0]!r}; remove it, or name one as it is with {flag}: {shown}"
+    return f"name one with {flag}: {shown}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def example(folder: Path) -> Sequence[Path]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from unblur.data.dataset import Dataset, History
+from unblur.data.dataset import WITH_ORDER, Dataset, History
 from unblur.errors import UserError
 from unblur.models.base import Operations
 from unblur.models.closed_form._linear import BLOCK, Floats, precision
@@ -64,14 +64,14 @@ def directed_sums(history: History, earlier: Decay, later: Decay, cuts: int, wit
         total[items] += t.sum(axis=0)
         count += len(s)
     if not count:
-        raise UserError("no user has two interactions, so nothing is known of what follows what")
+        raise UserError("no user has two interactions, so nothing is known of what follows what: name another model")
     return Sums(ss, st, tt, total, count)
 
 
 def sequences(history: History) -> Iterator[NDArray[np.int32]]:
     """The items of each user with at least two, oldest first; UserError where the history has no order."""
     if history.rank is None:
-        raise UserError("this model learns what follows what, and this dataset has no order in time")
+        raise UserError(f"this model learns what follows what, and this dataset has no order in time: {WITH_ORDER}")
     indptr = history.matrix.indptr
     ordered = np.empty_like(history.matrix.indices)
     ordered[np.repeat(indptr[:-1], np.diff(indptr)) + history.rank] = history.matrix.indices

@@ -54,7 +54,7 @@ class Stored(ClosedFormRecommender[C]):
             model = cls(config, **extra)  # type: ignore[arg-type]  # config_class is the C of each model
             model.restore(tensors)
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{folder} holds another kind of model: {error}") from error
+            raise UserError(f"{folder} holds another kind of model: {error}; train it again") from error
         return model
 
 

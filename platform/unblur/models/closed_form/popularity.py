@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from unblur.data.dataset import Dataset, History
+from unblur.data.dataset import WITH_ORDER, Dataset, History
 from unblur.errors import UserError
 from unblur.models.base import ModelConfig, Operations
 from unblur.models.closed_form._linear import Stored
@@ -35,7 +35,7 @@ class Model(Stored[Config]):
     def _recent(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Which entries of train are counted: of n the last ceil(n * recent_share)."""
         if dataset.train_rank is None:
-            raise UserError("recent_share counts the most recent interactions, and this dataset has no order in time")
+            raise UserError(f"recent_share counts what is recent, and this dataset has no order in time: {WITH_ORDER}")
         lengths = np.diff(dataset.train.indptr)
         old = lengths - np.ceil(lengths * self.config.recent_share)
         return np.asarray(dataset.train_rank >= np.repeat(old, lengths))
