@@ -37,7 +37,7 @@ def local_ray() -> Iterator[None]:
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     import ray
 
-    from unblur.experiments.context import WORKERS_ENVIRONMENT
+    from unblur.running.cluster import WORKERS_ENVIRONMENT
 
     already = ray.is_initialized()
     if not already:

@@ -1,8 +1,9 @@
 """Signals: Ctrl-C and SIGTERM stop a run cleanly at first, at once the second time, and within seconds in any case.
 
-A signal may reach Ray's processes too (a process group, a container, Slurm, systemd), and without them a clean stop
-waits for ever. A thread that hears of signals without the main thread's help then closes what is open and ends the
-process.
+A signal may reach other processes too (a process group, a container, Slurm, systemd). Those of Ray that a driver begins
+are made deaf to it, since without them a clean stop waits for ever and Ray's library may end the driver. Where a clean
+stop does wait (Ray's processes are another's, or dead), a thread that hears of signals without the main thread's help
+closes what is open and ends the process.
 """
 
 import logging
@@ -92,6 +93,16 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
     """With Ray's own handler a job that is told to end (`ray job stop`) would exit without closing its runs."""
     with _handled((signal.SIGTERM,), signal.default_int_handler):
         yield
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are begun in the block do not hear SIGTERM: who began them ends them otherwise."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -32,13 +32,40 @@ def driver_and_group(driver: subprocess.Popen[str]) -> None:
     os.killpg(driver.pid, signal.SIGTERM)
 
 
+def every_process(driver: subprocess.Popen[str]) -> None:
+    """A control group (systemd, a container that is stopped): the driver, then all that it has begun."""
+    for each in [driver.pid, *below(driver.pid)]:
+        os.kill(each, signal.SIGTERM)
+
+
+def every_process_the_driver_last(driver: subprocess.Popen[str]) -> None:
+    """The order is the kernel's: Ray may have had its signal long before the driver."""
+    for each in below(driver.pid):
+        os.kill(each, signal.SIGTERM)
+    time.sleep(0.5)
+    driver.terminate()
+
+
+def below(process: int) -> list[int]:
+    """All descendants, the nearest first."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = dict(tuple(map(int, line.split())) for line in listed.splitlines())
+    found = [process]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
 def states(folder: Path) -> list[str]:
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     found = mlflow.search_runs(search_all_experiments=True, output_format="list")
     return sorted(f"{run.data.tags['unblur.kind']} {run.info.status}" for run in found)
 
 
-@pytest.mark.parametrize("stop", [driver_alone, process_group, driver_and_group])
+WAYS = [driver_alone, process_group, driver_and_group, every_process, every_process_the_driver_last]
+
+
+@pytest.mark.parametrize("stop", WAYS)
 def test_sigterm(
     stop: Stop, tmp_path: Path, run: Run, data_flags: list[str], space: Path, fault: Callable[[str], Fault]
 ) -> None:

@@ -11,11 +11,11 @@ from ray.util import placement_group_table
 
 from unblur import cli
 from unblur.data.request import DataRequest
-from unblur.experiments.context import WORKERS_ENVIRONMENT
 from unblur.experiments.options import SearchOptions, TrainOptions
 from unblur.experiments.train import train
 from unblur.experiments.tune import tune
 from unblur.running import gpus
+from unblur.running.cluster import WORKERS_ENVIRONMENT
 
 SPACE = """
 model: cfg_diffrec

@@ -196,7 +196,7 @@ def test_check_of_a_read_only_path(tmp_path: Path, local_ray: None) -> None:
 
 
 def test_check_of_a_ray_that_is_not_there(tmp_path: Path) -> None:
-    from unblur.experiments.context import _try_address
+    from unblur.running.cluster import _try_address
 
     address = f"127.0.0.1:{closed_port()}"
     with pytest.raises(UserError, match=f"no Ray cluster answers at {address}.*RAY_ADDRESS"):

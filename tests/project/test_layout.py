@@ -65,3 +65,9 @@ def test_the_cluster_file_is_what_ray_expects() -> None:
     validate_config(prepare_config(config))
     assert config["available_node_types"]["gpu_spot"]["min_workers"] == 0
     assert "InstanceMarketOptions" not in config["available_node_types"]["head"]["node_config"]
+
+
+def test_the_documents_name_tests_that_are_there() -> None:
+    files = [ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]
+    named = {name for file in files for name in re.findall(r"`(tests/[\w/]+\.py)", file.read_text())}
+    assert len(named) > 20 and not [name for name in named if not (ROOT / name).is_file()]

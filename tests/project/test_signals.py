@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from unblur.signals import deaf_children
+
 PROGRAM = """
 import ctypes, signal, sys, time
 from unblur import signals
@@ -87,3 +89,11 @@ def test_without_a_signal_nothing_is_ended() -> None:
     code += "import time; time.sleep(0.3); print('still here')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "still here\n", "")
+
+
+def test_processes_begun_where_nobody_hears_sigterm_do_not_and_others_do() -> None:
+    told = "import signal; print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    asked = [sys.executable, "-c", told]
+    with deaf_children():
+        inside = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert (inside, subprocess.run(asked, capture_output=True, text=True, check=True).stdout) == ("True\n", "False\n")

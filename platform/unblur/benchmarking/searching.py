@@ -13,7 +13,7 @@ from unblur.benchmarking.implementations import timed
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.result import Search, SearchRun
 from unblur.data.dataset import Dataset
-from unblur.experiments.context import asked_for, open_session, ray_cluster, study_url
+from unblur.experiments.context import asked_for, open_session, study_url
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.recording import ParentRun, Recorder, recorded
 from unblur.experiments.search_trials import SearchTrials
@@ -21,6 +21,7 @@ from unblur.experiments.study_opening import identity_of
 from unblur.files import under
 from unblur.models.diffusion import diffrec
 from unblur.running.cleanup import DeleteCheckpoints
+from unblur.running.cluster import ray_cluster
 from unblur.running.execution import Execution
 from unblur.running.work import Listener
 from unblur.search.space import Choice, SearchSpace

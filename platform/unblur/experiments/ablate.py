@@ -13,13 +13,14 @@ from unblur.experiments.ablation import Ablation, load_ablation
 from unblur.experiments.ablation_run import ARTEFACT_SEED, AblationResult, AblationRun, Datasets, Listener
 from unblur.experiments.artefacts import addresses, needed
 from unblur.experiments.cells import CellRun, cell_run
-from unblur.experiments.context import SILENT, absolute, check_writable, ray_cluster
+from unblur.experiments.context import SILENT, absolute, check_writable
 from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData, prepare_data
 from unblur.files import under
 from unblur.models import configure
 from unblur.models.needs import refuse_unmet
 from unblur.resources import named
+from unblur.running.cluster import ray_cluster
 from unblur.search.lock import locked
 from unblur.seeds import derive
 from unblur.tracking.client import connect

@@ -8,9 +8,10 @@ import optuna
 from rich.console import Console
 
 from unblur.errors import UserError
-from unblur.experiments.context import absolute, asked_for, check_writable, ray_cluster, study_url
+from unblur.experiments.context import absolute, asked_for, check_writable, study_url
 from unblur.experiments.options import SearchOptions
 from unblur.redaction import redact
+from unblur.running.cluster import ray_cluster
 from unblur.running.resources import cluster_nodes, concurrency
 from unblur.search.lock import driving
 from unblur.search.storage import open_storage, shown

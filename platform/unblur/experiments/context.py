@@ -3,19 +3,14 @@
 import logging
 import os
 import shlex
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import ray
 from pyarrow import fs
 from rich.console import Console
 
-from unblur import environment
 from unblur.errors import UserError
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.options import ClusterFlags, RunOptions, SearchOptions
@@ -24,16 +19,10 @@ from unblur.files import filesystem, under
 from unblur.redaction import redact
 from unblur.running.resources import Resources
 from unblur.search.storage import local_url
-from unblur.signals import sigterm_as_ctrl_c
 from unblur.tracking.client import Store, connect
 from unblur.training.loop import TrainingSchedule
 
 log = logging.getLogger(__name__)
-
-WORKERS_ENVIRONMENT = {
-    "env_vars": environment.RAY_WORKERS,
-    "worker_process_setup_hook": "unblur.running.own_cluster.know_own_cluster",
-}
 
 
 @dataclass(frozen=True)
@@ -140,51 +129,3 @@ def check_summary(file: Path) -> None:
 def command() -> str:
     """The command line of this run, as it can be typed again; nothing secret in it."""
     return shlex.join(["python", *map(redact, sys.argv)])  # before they are quoted: a quote would split a password
-
-
-@contextmanager
-def ray_cluster() -> Iterator[None]:
-    """Join the cluster that RAY_ADDRESS or a running head names, or start one on this machine for as long as needed."""
-    with environment.variables({}, defaults=environment.RAY):
-        mine = not ray.is_initialized()
-        if mine:
-            log.info("starting Ray, or joining the cluster that is there")
-            _join(os.environ.get("RAY_ADDRESS", ""))
-        try:
-            with sigterm_as_ctrl_c():
-                yield
-        finally:
-            if mine:
-                ray.shutdown()
-
-
-def _join(address: str) -> None:
-    _try_address(address)
-    try:
-        ray.init(log_to_driver=False, logging_level="error", runtime_env=WORKERS_ENVIRONMENT)
-    except ValueError as error:  # an address that is none
-        raise UserError(
-            f"RAY_ADDRESS={address} is no address of a Ray cluster: {str(error).partition('. ')[0]}. Give HOST:PORT of "
-            "its head (6379), auto, or unset it for a cluster on this machine; a dashboard's http:// address is for "
-            "`ray job submit`."
-        ) from None
-    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
-        raise UserError(
-            f"the Ray cluster {f'at {address} ' if address else ''}cannot be joined: {str(error).partition('. ')[0]}. "
-            "If it asks for a token (ray start with RAY_AUTH_MODE=token), set RAY_AUTH_MODE=token here too and give "
-            "its token in RAY_AUTH_TOKEN or ~/.ray/auth_token; RAY_ADDRESS names another cluster."
-        ) from None
-
-
-def _try_address(address: str) -> None:
-    """Knock at the cluster's door: Ray itself waits two minutes, and then ends the process."""
-    host, colon, port = address.rpartition(":")
-    if not colon or "://" in address or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise UserError(
-            f"no Ray cluster answers at {address} ({error.strerror or error}). Correct RAY_ADDRESS, start one there "
-            "(ray start --head), or unset it for a cluster on this machine."
-        ) from None

@@ -10,11 +10,12 @@ from unblur.data import download
 from unblur.data.presets import resolve
 from unblur.data.request import DataRequest
 from unblur.errors import RunFailed, UserError
-from unblur.experiments.context import SILENT, absolute, check_writable, ray_cluster
+from unblur.experiments.context import SILENT, absolute, check_writable
 from unblur.experiments.options import ClusterFlags, ReproduceOptions, RunOptions, StorageFlags
 from unblur.experiments.paper_rows import Preset, Reproduction, load_presets
 from unblur.experiments.train import train_configuration
 from unblur.resources import named
+from unblur.running.cluster import ray_cluster
 from unblur.tracking.client import connect
 
 

@@ -12,7 +12,7 @@ from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
 from unblur.experiments.artefacts import needed, with_shared_artefacts
 from unblur.experiments.champion import expect_champion
-from unblur.experiments.context import Session, ray_cluster
+from unblur.experiments.context import Session
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.forecast import announce, estimates, plan_execution, sampled
@@ -28,6 +28,7 @@ from unblur.experiments.time_budget import left, searching
 from unblur.files import under, write_text
 from unblur.models import model_class
 from unblur.running.cleanup import DeleteCheckpoints, delete_leftovers
+from unblur.running.cluster import ray_cluster
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
 from unblur.running.work import Listener

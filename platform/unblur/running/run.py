@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from ray import tune
 
 from unblur import environment
+from unblur.running.leftovers import in_use
 from unblur.running.scheduler import TrialScheduler
 from unblur.running.tune_hooks import SourceScheduler, SourceSearcher, SourceStopper, TrialWatch
 from unblur.running.work import Listener, TaskSource
@@ -110,7 +112,8 @@ def _scratch() -> Iterator[str]:
     """A folder for Tune's own files: nothing in them is needed after the run."""
     folder = tempfile.mkdtemp(prefix="unblur-tune-")
     try:
-        yield folder
+        with in_use(Path(folder)):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,149 @@
+"""The Ray cluster of a run: the one that is there, or one on this machine that lasts as long as the run."""
+
+import logging
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import ray
+from ray._private import ray_constants, services, worker
+
+from unblur import environment
+from unblur.errors import UserError
+from unblur.running.leftovers import in_use, sweep
+from unblur.signals import deaf_children, sigterm_as_ctrl_c
+
+log = logging.getLogger(__name__)
+
+WORKERS_ENVIRONMENT = {
+    "env_vars": environment.RAY_WORKERS,
+    "worker_process_setup_hook": "unblur.running.own_cluster.know_own_cluster",
+}
+STARTS = 2
+"""Times that a cluster on this machine is started: on a busy one Ray gives up after half a minute."""
+TIMED_OUT = "timed out during startup"
+
+
+@contextmanager
+def ray_cluster() -> Iterator[None]:
+    """Join the cluster that RAY_ADDRESS or a running head names, or start one on this machine for as long as needed."""
+    with environment.variables({}, defaults=environment.RAY), ExitStack() as stack:
+        if not ray.is_initialized():
+            log.info("starting Ray, or joining the cluster that is there")
+            stack.enter_context(_joined(os.environ.get("RAY_ADDRESS", "")))
+        stack.enter_context(sigterm_as_ctrl_c())
+        yield
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
+    _try_address(address)
+    with ExitStack() as stack:
+        alone = not _named(address)
+        if alone:
+            stack.enter_context(_on_loopback())
+        stack.callback(_leave)
+        session = Path(_connected(address, STARTS if alone else 1))
+        if alone:
+            sweep([*session.parent.glob("session_*"), *Path(tempfile.gettempdir()).glob("unblur-tune-*")])
+            stack.enter_context(in_use(session))
+        yield
+
+
+def _named(address: str) -> bool:
+    """Whether there is a cluster to join."""
+    try:
+        return services.canonicalize_bootstrap_address(address or None) is not None
+    except ValueError:  # it is told when it is tried
+        return True
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """What is begun in the block listens on this machine alone; Ray has that for systems where it forms no clusters."""
+    quiet = {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}
+    if sys.platform == "linux":
+        quiet["GLOO_SOCKET_IFNAME"] = "lo"
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with environment.variables(quiet):
+        ray_constants.ENABLE_RAY_CLUSTER = False  # this process has read its environment already
+        try:
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _connected(address: str, times: int) -> str:
+    """The session's folder. UserError when the cluster cannot be joined or started."""
+    try:
+        # otherwise a SIGTERM to all processes ends Ray before the driver, and Ray's library then ends the driver
+        with deaf_children():
+            begun = ray.init(log_to_driver=False, logging_level="error", runtime_env=WORKERS_ENVIRONMENT)
+        return str(begun.address_info["session_dir"])
+    except SystemExit:  # Ray's own handler of SIGTERM, until ours is there again
+        raise KeyboardInterrupt from None
+    except ValueError as error:  # an address that is none
+        raise UserError(
+            f"RAY_ADDRESS={address} is no address of a Ray cluster: {str(error).partition('. ')[0]}. Give HOST:PORT of "
+            "its head (6379), auto, or unset it for a cluster on this machine; a dashboard's http:// address is for "
+            "`ray job submit`."
+        ) from None
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        raise UserError(
+            f"the Ray cluster {f'at {address} ' if address else ''}cannot be joined: {str(error).partition('. ')[0]}. "
+            "If it asks for a token (ray start with RAY_AUTH_MODE=token), set RAY_AUTH_MODE=token here too and give "
+            "its token in RAY_AUTH_TOKEN or ~/.ray/auth_token; RAY_ADDRESS names another cluster."
+        ) from None
+    except OSError as error:
+        if "AF_UNIX path length" not in str(error):
+            raise
+        raise UserError(
+            f"TMPDIR={tempfile.gettempdir()}: the path is too long for Ray's sockets below it; set RAY_TMPDIR, or "
+            "TMPDIR, to a folder with a short one, such as /tmp"
+        ) from None
+    except Exception as error:  # Ray has no class of its own for it
+        if TIMED_OUT not in str(error):
+            raise
+    if times > 1:
+        log.info("Ray did not start in time, as happens on a busy machine: once more")
+        return _connected(address, times - 1)
+    raise UserError(
+        "Ray did not start within half a minute, twice: the machine is too busy or short of memory. Try again when "
+        "it is less so, or name a cluster that runs with RAY_ADDRESS."
+    )
+
+
+def _try_address(address: str) -> None:
+    """Knock at the cluster's door: Ray itself waits two minutes, and then ends the process."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}). Correct RAY_ADDRESS, start one there "
+            "(ray start --head), or unset it for a cluster on this machine."
+        ) from None
+
+
+def _leave() -> None:
+    """Disconnect, and end the cluster if it is this run's: its processes are deaf to anything gentle.
+
+    Ray would wait a second for each of them, and leave those that the raylet, its daemon, had begun to themselves.
+    """
+    import psutil  # Ray's own, which lies among its files
+
+    node, begun = worker._global_node, []
+    for process in [info.process for infos in node.all_processes.values() for info in infos] if node else ():
+        process.terminate = process.kill
+        with suppress(psutil.Error):
+            begun += psutil.Process(process.pid).children(recursive=True)
+    ray.shutdown()
+    for each in begun:
+        with suppress(psutil.Error):
+            each.kill()

@@ -1,0 +1,103 @@
+"""A cluster on this machine: who hears it, who ends it, what it leaves. And a cluster that cannot be had."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from unblur.errors import UserError
+from unblur.running import cluster
+from unblur.running.leftovers import LOCK
+
+JOB = """
+import os, signal, time
+import psutil  # once `ray` is imported
+from unblur.running.cluster import ray_cluster
+
+def listening(process):
+    return [c.laddr.ip for c in process.net_connections(kind="inet") if c.status == "LISTEN"]
+
+with ray_cluster():
+    everyone = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    print("daemons:", {each.name() for each in everyone} >= {"gcs_server", "raylet"})
+    addresses = {ip for each in everyone for ip in listening(each)}
+    print("heard beyond this machine:", addresses - {"127.0.0.1", "::ffff:127.0.0.1", "::1"})
+    for each in everyone[:0:-1]:
+        each.terminate()
+    time.sleep(0.5)
+    print("worked on:", ray.get(ray.remote(lambda: 6 * 7).remote()))
+    session = ray._private.worker._global_node.get_session_dir_path()
+    print("in use:", os.path.exists(session + "/unblur.lock"))
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10_000)
+    except KeyboardInterrupt:
+        print("closed")
+    everyone = psutil.Process().children(recursive=True)
+print("left:", [each.name() for each in psutil.wait_procs(everyone, timeout=10)[1]])
+print("in use:", os.path.exists(session + "/unblur.lock"))
+"""
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """With a path that is short enough for sockets."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_cluster_of_ones_own(temporary: Path) -> None:
+    """It listens on loopback, outlives a SIGTERM to all processes until its driver ends it, and leaves nobody."""
+    (left := temporary / "unblur-tune-abc").mkdir()
+    (left / LOCK).touch()
+    where = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "local", "TMPDIR": str(temporary)}
+    code = f"import ray\n{JOB}"
+    done = subprocess.run([sys.executable, "-c", code], env=where, capture_output=True, text=True, timeout=600)
+    assert done.stdout.splitlines() == [
+        "daemons: True",
+        "heard beyond this machine: set()",
+        "worked on: 42",
+        "in use: True",
+        "closed",
+        "left: []",
+        "in use: False",
+    ], done.stderr
+    assert done.returncode == 0 and not left.exists(), "what a killed driver left is swept"
+
+
+def started(monkeypatch: pytest.MonkeyPatch, *answers: BaseException | str) -> Callable[[int], str]:
+    """`_connected` with a Ray that gives one answer after the other."""
+    given = iter(answers)
+
+    def init(**_: Any) -> SimpleNamespace:
+        if isinstance(answer := next(given), BaseException):
+            raise answer
+        return SimpleNamespace(address_info={"session_dir": answer})
+
+    monkeypatch.setattr(cluster.ray, "init", init)
+    return lambda times: cluster._connected("", times)
+
+
+LATE = Exception("The current node timed out during startup. This could happen because ...")
+
+
+def test_a_ray_that_does_not_start_says_why_and_is_tried_again_if_it_was_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert started(monkeypatch, LATE, "/tmp/session")(2) == "/tmp/session"
+    with pytest.raises(UserError, match="Ray did not start within half a minute, twice: the machine is too busy"):
+        started(monkeypatch, LATE, LATE)(2)
+    with pytest.raises(UserError, match=r"TMPDIR=.* set RAY_TMPDIR, or TMPDIR, to a folder with a short one"):
+        started(monkeypatch, OSError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes"))(2)
+    with pytest.raises(OSError, match="a fault of another kind"):
+        started(monkeypatch, OSError("a fault of another kind"))(2)
+
+
+def test_sigterm_while_ray_starts_is_an_interruption_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray has a handler of its own by then, which exits with the signal's number."""
+    with pytest.raises(KeyboardInterrupt):
+        started(monkeypatch, SystemExit(15))(2)
