@@ -55,9 +55,9 @@ def test_every_model_got_the_same_budget(compared: tuple[Path, str]) -> None:
     assert list(found) == MODELS
     for each in found.values():
         assert sum(each["trials"].values()) == TRIALS
-        assert len(each["test"]["ndcg_at_10"]["values"]) == SEEDS
+        assert len(each["test"]["ndcg_at_10"]["values"]) == 1, "whatever is asked for: nothing in them is random"
     kinds = runs(folder).groupby(["tags.unblur.kind"]).size()
-    assert kinds.to_dict() == {"study": 2, "trial": 2 * TRIALS, "final": 2 * SEEDS}
+    assert kinds.to_dict() == {"study": 2, "trial": 2 * TRIALS, "final": 2}
 
 
 def test_the_runs_tell_what_the_report_and_the_compare_view_need(compared: tuple[Path, str]) -> None:
@@ -86,7 +86,7 @@ def test_the_table_at_the_end_is_that_of_the_summary(compared: tuple[Path, str])
     for model, each in summary(folder).items():
         test = each["test"]["ndcg_at_10"]
         row = next(line for line in told.splitlines() if line.startswith(f"│ {model} "))
-        assert f"{test['mean']:.4f} ± {test['std']:.4f}" in row
+        assert f"{test['mean']:.4f}" in row
 
 
 def test_the_report_compares_them(compared: tuple[Path, str], run_here: Run) -> None:

@@ -67,13 +67,13 @@ def test_a_script_of_ten_lines(
 
 
 def test_a_study_is_found_again_with_its_trials_and_figures() -> None:
-    made = unblur.tune("sample", model=["item_knn"], trials=3, seeds=2)
+    made = unblur.tune("sample", model=["item_knn"], trials=2, seeds=1)  # that of the example
     study, found = made.best, unblur.load_study("sample", "item_knn")
-    assert found.test["ndcg@10"].values == study.test["ndcg@10"].values and len(study.test["ndcg@10"].values) == 2
+    assert found.test["ndcg@10"].values == study.test["ndcg@10"].values
     assert found.best.params == study.best.params and found.model_uri == study.model_uri
     assert found.best.value == pytest.approx(study.best.value)
     trials = found.trials()
-    assert len(trials) == 3 and trials["value"].max() == pytest.approx(study.best.value)
+    assert len(trials) == 2 and trials["value"].max() == pytest.approx(study.best.value)
     assert len(study.plot_search().data) and study.frame()["ndcg@10"].tolist() == list(study.test["ndcg@10"].values)
     report = unblur.report("sample")
     assert "item_knn" in set(report.frame()["model"]) and len(report.plot_leaderboard().data)

@@ -10,6 +10,7 @@ from unblur.experiments.next_steps import next_steps, pasteable, program, report
 from unblur.experiments.options import RunOptions
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult, write_summary
 from unblur.formatting import gigabytes, p_value
+from unblur.models import model_class
 from unblur.redaction import redact
 from unblur.search.inference_grid import written
 
@@ -27,8 +28,7 @@ def show_study(result: StudyResult, options: RunOptions, console: Console) -> No
     if result.best.enqueued:
         text = f"trial {result.best.number} is one of the space's own starting configurations"
         console.print(text, markup=False)
-    over = f"over {len(values.values)} seeds" if len(values.values) > 1 else "with one seed"
-    text = f"test {result.metric}: {values} {over}, history {result.history}"
+    text = f"test {result.metric}: {values} {_seeds(result)}, history {result.history}"
     console.print(text, markup=False, style="bold")
     console.print(_against_popularity(result), markup=False)
     console.print(f"best configuration: {written(result.best.params)}", markup=False)
@@ -47,6 +47,13 @@ def show_study(result: StudyResult, options: RunOptions, console: Console) -> No
     for step in next_steps(result, options):
         console.print(f"  {step}", markup=False, soft_wrap=True)
     console.print(f"  {to_look(result.tracking_uri)}", markup=False, soft_wrap=True)
+
+
+def _seeds(result: StudyResult) -> str:
+    if not model_class(result.model).RANDOM:
+        return "fitted once, since nothing in it is random"
+    count = len(result.test[result.metric].values)
+    return f"over {count} seeds" if count > 1 else "with one seed"
 
 
 def _against_popularity(result: StudyResult) -> str:

@@ -175,7 +175,7 @@ class StudyRun:
             model=self.identity.model,
             params=params,
             seed=self.identity.seed,
-            seeds=self.session.options.seeds,
+            seeds=self.session.options.seeds if model_class(self.identity.model).RANDOM else 1,
             schedule=self.session.schedule,
             grid=tuple(grid(self.identity.model, self.identity.swept, params)),
         )

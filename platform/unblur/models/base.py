@@ -71,6 +71,8 @@ class Recommender(ABC, Generic[C]):
     """Scores come from embeddings of the users that were trained on, so a history alone cannot be served."""
     DIFFUSION: ClassVar[bool] = False
     """Whether reports count it among the diffusion models or among the baselines."""
+    RANDOM: ClassVar[bool] = False
+    """Whether another seed may make another model; where none can, one final run is all there is."""
     UNGUIDED: ClassVar[str | None] = None
     """Of a guided model: the unguided one that it is held against."""
 
@@ -147,6 +149,8 @@ class Batch:
 
 class TrainableRecommender(Recommender[T], nn.Module):
     """A model that the training loop trains by gradient. `forward(examples) -> (b,) losses`, one per example."""
+
+    RANDOM = True
 
     @abstractmethod
     def forward(self, examples: Any) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from unblur import models
 from unblur.data.openings import sentence
 from unblur.evaluation.significance import CONFIDENCE, welch
-from unblur.formatting import counted, duration, p_value, shown
+from unblur.formatting import duration, p_value, shown
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.tracking import names
@@ -19,6 +19,11 @@ SIMILAR = 1.1  # budgets within 10% count as equal
 def is_diffusion(model: str) -> bool:
     """Whether a model of this version is one; MLflow may hold others."""
     return model in models.RECOMMENDERS and models.model_class(model).DIFFUSION
+
+
+def _random(model: str) -> bool:
+    """Whether seeds can make a difference; of a model that this version does not have they may."""
+    return model not in models.RECOMMENDERS or models.model_class(model).RANDOM
 
 
 def guided_pairs(board: Leaderboard) -> list[tuple[Row, Row]]:
@@ -177,16 +182,21 @@ def _settings(studies: Sequence[StudyRuns]) -> list[str]:
 
 
 def _sizes(board: Leaderboard) -> list[str]:
-    seeds = {row.model: len(row.values) for row in board.rows}
-    counts = sorted(set(seeds.values()))
-    found = [f"{counted(counts[0], 'seed')} per model."]
-    if counts[0] == 1:
-        found[0] += " A single seed may be luck: whether another would turn the order is not known."
-    if len(counts) > 1:
-        found = [f"Seeds differ: {', '.join(f'{model} {count}' for model, count in seeds.items())}."]
+    found = _seeds({row.model: len(row.values) for row in board.rows if _random(row.model)})
+    if fixed := [row.model for row in board.rows if not _random(row.model)]:
+        found.append(f"Fitted once, since nothing in them is random: {_and(fixed)}.")
     if board.n_pairs:
         found.append(f"Tests are over {board.n_users:,} users whom all models have in common.")
     return found
+
+
+def _seeds(seeds: dict[str, int]) -> list[str]:
+    counts = sorted(set(seeds.values()))
+    if len(counts) > 1:
+        return [f"Seeds differ: {', '.join(f'{model} {count}' for model, count in seeds.items())}."]
+    if counts == [1]:
+        return ["1 seed per model. A single seed may be luck: whether another would turn the order is not known."]
+    return [f"{counts[0]} seeds per model."] if counts else []
 
 
 def _champion(studies: Sequence[StudyRuns]) -> list[str]:

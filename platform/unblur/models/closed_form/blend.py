@@ -52,6 +52,7 @@ class Config(ModelConfig):
 
 class Model(Stored[Config]):
     config_class = Config
+    RANDOM = True  # a part may be
 
     def __init__(self, config: Config, n_users: int, n_items: int, seed: int = 0) -> None:
         super().__init__(config, n_users, n_items, seed)

@@ -26,6 +26,7 @@ class Config(RecencyConfig):
 
 class Model(Stored[Config]):
     config_class = Config
+    RANDOM = True  # the spectrum is found from random vectors
 
     normalized: csr_matrix  # (n_users, n_items): D_users^-1/2 x D_items^-1/2
     to_factors: NDArray[np.float32]  # (n_items, factors): D_items^-1/2 V

@@ -33,6 +33,7 @@ class Model(Stored[Config]):
     """Users are folded in: their factors are solved for from the history that `score` is given."""
 
     config_class = Config
+    RANDOM = True  # where the factors start
 
     def fit(self, dataset: Dataset) -> None:
         self.solver = self._solver()
