@@ -13,6 +13,8 @@ from unblur.diffusion.samplers import SAMPLERS
 from unblur.diffusion.sampling import plain_chain, reverse_steps, thinned
 from unblur.diffusion.schedules import (
     SCHEDULES,
+    binomial,
+    cosine,
     linear_variance,
     linear_variance_exact,
     log_variance,
@@ -49,6 +51,18 @@ def test_log_variance_has_as_many_steps_in_every_decade() -> None:
     expected = 0.5e-3 * torch.tensor([1, factor, factor**2, factor**3], dtype=torch.float64)
     torch.testing.assert_close(variances, expected, rtol=1e-9, atol=0)
     assert float(log_variance(1, 0.5, 1e-3, 0.999)) == pytest.approx(0.5e-3)
+
+
+def test_cosine_is_nichol_and_dhariwals_with_its_offset() -> None:
+    """Improved DDPM, eq. 17: f(t) = cos^2((t/T + s) / (1 + s) pi/2), s = 0.008."""
+    variances = 1 - torch.cumprod(1 - cosine(4, 0.5, 0.01, 0.4), 0)
+    expected = [0.2 * math.sin((t / 4 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(1, 5)]
+    assert variances.tolist() == pytest.approx(expected)
+
+
+def test_binomial_forgets_an_equal_share_of_the_signal_with_every_step() -> None:
+    """Sohl-Dickstein et al. 2015, section 2.4.1: beta_t = 1 / (T - t + 1)."""
+    assert binomial(4, 0.5, 0.01, 0.4).tolist() == pytest.approx([0.2 / 4, 0.2 / 3, 0.2 / 2, 0.2])
 
 
 HALF = torch.tensor(0.5), torch.tensor(0.75)
@@ -174,6 +188,14 @@ def test_thinned_steps_ascend_and_keep_the_ends(T: int, count: int) -> None:
     steps = thinned(T, count)
     assert len(steps) == min(T, count) and steps[-1] == T - 1
     assert steps == sorted(set(steps)) and (count == 1 or steps[0] == 0)
+
+
+def test_a_network_of_the_noise_pays_for_its_noise_and_at_the_first_step_for_half_of_x_0() -> None:
+    x_0, noise, output, x_0_hat = torch.randn(4, 2, 9).unbind(0)
+    error = Objective(Config(), PREDICTIONS.get("eps")())
+    found = error(Denoised(x_0, x_0, noise, torch.tensor([0, 3]), output, x_0_hat), x_0)
+    expected = [(x_0_hat - x_0)[0].square().mean() / 2, (output - noise)[1].square().mean()]
+    torch.testing.assert_close(found, torch.stack(expected))
 
 
 def test_the_squared_error_has_the_gradients_of_its_definition() -> None:

@@ -28,6 +28,14 @@ def test_uniform_until_every_step_has_ten_then_by_root_mean_square() -> None:
     torch.testing.assert_close(sampler.probabilities(), torch.tensor([0.75, 0.25]) * 0.999 + 0.0005)
 
 
+def test_a_step_of_unequal_losses_weighs_by_their_root_mean_square() -> None:
+    sampler = StepSampler(2, importance=True)
+    sampler.record(torch.zeros(KEPT, dtype=torch.int64), torch.tensor([0.0, 2.0]).repeat(KEPT // 2))
+    sampler.record(torch.ones(KEPT, dtype=torch.int64), torch.ones(KEPT))
+    expected = torch.tensor([2**0.5, 1.0]) / (1 + 2**0.5) * 0.999 + 0.0005
+    torch.testing.assert_close(sampler.probabilities(), expected)
+
+
 def test_the_divided_loss_has_the_mean_of_uniform_sampling() -> None:
     torch.manual_seed(0)
     sampler, losses = StepSampler(3, importance=True), torch.tensor([1.0, 2.0, 5.0])

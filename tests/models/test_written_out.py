@@ -5,6 +5,7 @@ decoded. Nothing of the project's diffusion is used; random numbers are drawn in
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,8 @@ class WrittenOut:
         partial[x != 0] = x[x != 0] * kept
         return partial * (torch.rand(len(x)) >= GUIDED["p_uncond"])[:, None]
 
-    def scores(self, x: Tensor, T_prime: int, noise: Tensor) -> Tensor:
-        """From x_{T'} through all T reverse steps, each with the posterior's mean (eq. 8, 10)."""
+    def scores(self, x: Tensor, T_prime: int, noise: Tensor, drawn: Callable[[int], Tensor] | None = None) -> Tensor:
+        """From x_{T'} through all T reverse steps, each with the posterior's mean (eq. 8, 10), or a draw from it."""
         z = self.encode(x)[0] if self.latent else x
         if T_prime:
             z = self.noised(z, torch.full((len(x),), T_prime - 1), noise)
@@ -166,6 +167,8 @@ class WrittenOut:
             of_x0 = ahead.sqrt() * (1 - now / ahead) / (1 - now)
             of_xt = (now / ahead).sqrt() * (1 - ahead) / (1 - now)
             z = of_x0.float() * predicted + of_xt.float() * z
+            if drawn is not None and step > 0:
+                z = z + ((1 - ahead) * (1 - now / ahead) / (1 - now)).sqrt().float() * drawn(step)
         return self.decode(z) if self.latent else z
 
 
@@ -215,6 +218,18 @@ def test_an_evaluation(name: str, T_prime: int) -> None:
     torch.testing.assert_close(model.score(SPLIT.history(), users), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_drawn_chains_are_averaged_and_each_start_and_step_has_noise_of_its_own() -> None:
+    model = made("cfg_diffrec", t_prime_share=3 / T, sampler="ancestral", samples=3).eval()
+    written, users = WrittenOut(model), np.arange(SPLIT.n_users)
+    chains = []
+    for first in (0, T + 1, 2 * (T + 1)):
+        start, *steps = (row_noise(3, torch.from_numpy(users), SPLIT.n_items, first + i) for i in range(T + 1))
+        with torch.no_grad():
+            chains.append(written.scores(written.rows(), 3, start, steps.__getitem__))
+    found = model.score(SPLIT.history(), users)
+    torch.testing.assert_close(found, torch.stack(chains).mean(0), rtol=1e-4, atol=1e-4)
+
+
 def test_what_is_remembered_of_a_step_is_its_loss_before_the_division_by_its_probability() -> None:
     model = made("diffrec")
     written, p = WrittenOut(model), warm(model)
@@ -253,13 +268,14 @@ class Alone(Workers):
         return values
 
 
-def test_every_worker_and_every_epoch_draws_noise_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_seed_worker_and_epoch_draws_noise_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Tensor] = []
     monkeypatch.setattr("unblur.training.loop.efficiency", lambda *_: None)
     monkeypatch.setattr(torch, "randn_like", lambda x: drawn.append(torch.randn(x.shape)) or drawn[-1].clone())
-    for rank in range(2):
-        training = Training(made("diffrec"), SPLIT, TrainingSchedule(), lambda *_: None, None, Alone(rank, 2))
+    for seed, rank in ((3, 0), (3, 1), (4, 0)):
+        (model := made("diffrec")).seed = seed
+        training = Training(model, SPLIT, TrainingSchedule(), lambda *_: None, None, Alone(rank, 2))
         training.train_epoch()
         training.train_epoch()
-    assert len(drawn) == 4 and len({noise.shape for noise in drawn}) == 1
+    assert len(drawn) == 6 and len({noise.shape for noise in drawn}) == 1
     assert all(not a.equal(b) for i, a in enumerate(drawn) for b in drawn[:i])
