@@ -6,8 +6,7 @@ where a place is used: models and their training need none (`tests/gpu` runs wit
 
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -107,17 +106,6 @@ def read_json(place: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return content
-
-
-def upload(save: Callable[[Path], Any], place: str) -> None:
-    """Call `save(folder)` with an empty folder and copy what it wrote there to `place`."""
-    from pyarrow import fs
-
-    files, root = filesystem(place)
-    with tempfile.TemporaryDirectory() as local:
-        save(Path(local))
-        files.create_dir(root, recursive=True)
-        fs.copy_files(local, root, source_filesystem=fs.LocalFileSystem(), destination_filesystem=files)
 
 
 def download(place: str, local: Path) -> Path:

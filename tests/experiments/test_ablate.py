@@ -16,7 +16,7 @@ from rich.console import Console
 from tests.helpers.synthetic import communities
 from tests.models.test_contract import trained
 
-from unblur import models
+from unblur import models, records
 from unblur.data.request import DataRequest
 from unblur.data.store import Facts, load_dataset
 from unblur.errors import RunFailed, UserError
@@ -27,7 +27,7 @@ from unblur.experiments.ablation_run import AblationResult
 from unblur.experiments.cells import projection
 from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData
-from unblur.files import under, write_json
+from unblur.files import under
 from unblur.reporting.ablation import write
 
 SPLIT = communities()
@@ -84,10 +84,10 @@ def test_the_projection_is_the_mean_of_what_is_done_times_what_is_left(tmp_path:
     runs = cell_runs(Ablation(name="s", **{**STUDY, "seeds": 4}), SPLITS, str(tmp_path))
     assert projection(runs, 2) is None
     for each, seconds in zip(runs, (100.0, 200.0, 300.0), strict=False):
-        write_json(under(each.folder, "outcome.json"), {"epoch": 1})
+        records.write(under(each.folder, "outcome.json"), {"epoch": 1}, each.training.digest)
         points = {json.dumps({"guidance_scale": scale}): {} for scale in (0.0, 1.0, 3.0)}
-        write_json(under(each.folder, "valid.json"), points)
-        write_json(under(each.folder, "timing.json"), {"seconds": seconds})
+        records.write(under(each.folder, "valid.json"), points, "valid")
+        records.write(under(each.folder, "timing.json"), {"seconds": seconds}, "timing.json")
     assert projection(runs, 2) == (5 * 200 / 2, 3)
 
 

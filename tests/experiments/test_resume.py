@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -160,3 +160,39 @@ def test_where_no_trial_was_completed_it_says_what_to_do(
 def openings(folder: Path) -> str:
     (log,) = (folder / "unblur-runs/data").glob("*/openings.jsonl")
     return log.read_text()
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def damaged(file: Path) -> None:
+    """Other bytes in the middle of it, as many as there were: what only a digest can see."""
+    data = bytearray(file.read_bytes())
+    for place in range(len(data) // 2, min(len(data) // 2 + 8, len(data))):
+        data[place] = data[place] ^ 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("hurt", [Path.unlink, emptied, damaged])
+def test_whatever_happens_to_a_file_of_a_study_its_numbers_stay_or_the_file_is_told(
+    hurt: Callable[[Path], None], again: Path, flags: list[object], tmp_path: Path
+) -> None:
+    """Each in turn: the same command makes it again, or ends with 2 and names it."""
+    right, home, kept = told(again), again / "unblur-runs", tmp_path / "kept/unblur-runs"
+    study = home / "studies/plays" / right["study"]
+    files = [path.relative_to(home) for path in study.rglob("*") if path.is_file()]
+    kinds = {each.name for each in files}
+    assert {"outcome.json", "metrics.json", "per_user.parquet", "best.yaml", "config.json"} <= kinds
+    for file in [*files, Path("study.db"), Path("study.db.bak"), Path(f"{right['study']}.lock")]:
+        hurt(home / file)
+        done = here(again, "tune", *flags)
+        assert "Traceback" not in done.stderr, f"{file}: {done.stderr}"
+        if done.returncode == 2:
+            assert file.name in done.stderr and ("--fresh" in done.stderr or "restore" in done.stderr), done.stderr
+        else:
+            assert done.returncode == 0, f"{file}: {done.stderr}"
+            assert numbers(told(again)) == numbers(right), file
+        made_again = file in files and file.name != "outcome.json"  # which says how much memory it took
+        assert not made_again or (home / file).read_bytes() == (kept / file).read_bytes(), file
+        shutil.copy(kept / file, home / file)

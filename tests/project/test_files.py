@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from unblur import records
 from unblur.errors import UserError
-from unblur.files import PARTIAL, download, read_json, replacing, under, upload, write_bytes, write_json, write_output
+from unblur.files import PARTIAL, download, read_json, replacing, under, write_bytes, write_json, write_output
 
 
 @pytest.mark.parametrize("as_uri", [False, True])
@@ -67,7 +68,7 @@ def test_a_file_that_a_flag_names(tmp_path: Path) -> None:
 
 def test_folders_go_and_come(tmp_path: Path) -> None:
     there = under(tmp_path.as_uri(), "there")
-    upload(lambda folder: (folder / "file").write_text("text"), there)
+    records.upload(lambda folder: (folder / "file").write_text("text"), there)
     assert (download(there, tmp_path / "unused") / "file").read_text() == "text"
     assert not (tmp_path / "unused").exists()
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from unblur import models
+from unblur import models, records
 from unblur.data.artefacts import Artefact, address
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
-from unblur.files import download, filesystem, under, upload
+from unblur.files import download, under
 from unblur.running.execution import Execution
 from unblur.running.task_list import TaskList
 from unblur.running.work import Assignment
@@ -21,7 +21,7 @@ from unblur.training.loop import fit_for
 from unblur.training.report import Report
 from unblur.training.workers import Workers
 
-FILE = "artefact.npy"
+FILE, MADE = "artefact.npy", "artefact.json"
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class MakeArtefact:
 
     @property
     def done(self) -> bool:
-        files, root = filesystem(under(self.folder, FILE))
-        return bool(files.get_file_info(root).is_file)
+        return records.read(under(self.folder, MADE), self.artefact.name) is not None
 
     def run(self, dataset: Dataset, report: Report, workers: Workers) -> None:
         if not self.done:
             array = make(self.artefact, dataset, self.seed, fit_for)
-            upload(lambda folder: np.save(folder / FILE, array, allow_pickle=False), self.folder)
+            saved = records.upload(lambda folder: np.save(folder / FILE, array, allow_pickle=False), self.folder)
+            records.write(under(self.folder, MADE), {}, self.artefact.name, {"": saved})
 
     def load(self) -> Any:
         with TemporaryDirectory() as scratch:

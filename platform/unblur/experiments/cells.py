@@ -9,17 +9,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from unblur import models
+from unblur import models, records
 from unblur.data.dataset import Dataset
 from unblur.data.test_set import TestSet
 from unblur.evaluation.ranking import Evaluation, final, validate
 from unblur.experiments.ablation import Cell, Measured, Part
-from unblur.files import download, read_json, under, write_json
+from unblur.files import download, under
 from unblur.models import trained_on
 from unblur.provenance import TRAINING
 from unblur.training.loop import Outcome
 from unblur.training.report import Progress, Report
-from unblur.training.task import MODEL, OUTCOME, Task
+from unblur.training.task import MODEL, Task
 from unblur.training.workers import Workers, on_best_device
 
 TIMING = "timing.json"
@@ -40,12 +40,12 @@ class CellTraining:
     def run(self, dataset: Dataset, report: Report, workers: Workers) -> Outcome | None:
         started, before = time.monotonic(), _seconds(self.folder) or 0.0
         outcome = None
-        if read_json(under(self.folder, OUTCOME)) is None:
+        if self.training.outcome is None:
             outcome = self.training.run(dataset, report, workers)
         scoring = _Scoring(self.folder, self.points, "valid", dataset)
         scoring.run(lambda model: validate(model, dataset), report, workers)
         if workers.rank == 0:
-            write_json(under(self.folder, TIMING), {"seconds": before + time.monotonic() - started})
+            records.write(under(self.folder, TIMING), {"seconds": before + time.monotonic() - started}, TIMING)
         return outcome
 
 
@@ -79,7 +79,7 @@ class _Scoring:
                 scored[key(point)] = evaluate(model).metrics()
             report(Progress(0))
         if model is not None:
-            write_json(under(self.folder, f"{self.part}.json"), scored)
+            records.write(under(self.folder, f"{self.part}.json"), scored, self.part)
 
     def _model(self) -> Any:
         with tempfile.TemporaryDirectory() as scratch:
@@ -106,7 +106,7 @@ class CellRun:
     @property
     def outcome(self) -> dict[str, Any] | None:
         """Epoch, value, validation metrics and parameter count of the finished training."""
-        return read_json(under(self.folder, OUTCOME))
+        return self.training.outcome
 
     @property
     def seconds(self) -> float | None:
@@ -153,7 +153,7 @@ def cell_run(number: int, cell: Cell, seed: int, task: Task, data: Mapping[str, 
 
 def scores(folder: str, part: Part) -> dict[str, dict[str, float]]:
     """The metrics of each point, by `key`."""
-    return read_json(under(folder, f"{part}.json")) or {}
+    return records.read(under(folder, f"{part}.json"), part) or {}
 
 
 def key(point: Point) -> str:
@@ -170,5 +170,5 @@ def projection(runs: Sequence[CellRun], slots: int) -> tuple[float, int] | None:
 
 
 def _seconds(folder: str) -> float | None:
-    timing = read_json(under(folder, TIMING))
+    timing = records.read(under(folder, TIMING), TIMING)
     return None if timing is None else float(timing["seconds"])

@@ -6,15 +6,14 @@ from typing import Any
 from unblur.data.dataset import HistoryName
 from unblur.experiments.kept_reports import KeptReports
 from unblur.experiments.test_once import PopularityTest, TestRun
-from unblur.files import filesystem, read_json, under
-from unblur.models.files import CONFIG, WEIGHTS
+from unblur.files import under
 from unblur.running.cleanup import folder_of
 from unblur.running.task_list import TaskList
 from unblur.running.work import Assignment
 from unblur.seeds import derive
 from unblur.tracking.names import PER_CONFIGURATION, final_number
 from unblur.training.loop import TrainingSchedule
-from unblur.training.task import MODEL, OUTCOME, Task
+from unblur.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,7 @@ class FinalRuns:
 
     def outcome(self, number: int) -> dict[str, Any] | None:
         """Epoch, value, validation metrics and parameter count of a finished run whose model is there."""
-        files, model = filesystem(under(self.home(number), MODEL))
-        if not all(found.is_file for found in files.get_file_info([f"{model}/{name}" for name in (CONFIG, WEIGHTS)])):
-            return None
-        return read_json(under(self.home(number), OUTCOME))
+        return self._training(number).outcome
 
     @property
     def reports(self) -> KeptReports:
@@ -64,10 +60,10 @@ class FinalRuns:
         return TaskList(assignments, lambda each: self.outcome(each.number) is not None, self.schedule.metric)
 
     def test(self, number: int, history: HistoryName) -> TestRun:
-        return TestRun(self.home(number), history)
+        return TestRun(self.home(number), history, self._training(number).digest)
 
     def popularity(self, history: HistoryName) -> PopularityTest:
-        return PopularityTest(under(self.folder, "popularity"), history)
+        return PopularityTest(under(self.folder, "popularity"), history, "popularity")
 
     def tests(self, history: HistoryName) -> TaskList:
         """The tests of the trained models, and of popularity beside them, as a source of tasks."""

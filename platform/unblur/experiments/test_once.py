@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unblur import models
+from unblur import models, records
 from unblur.data.dataset import HistoryName
 from unblur.data.test_set import TestSet
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
-from unblur.files import download, read_json, under, upload, write_json
+from unblur.files import download, under
 from unblur.models import trained_on
+from unblur.records import upload
 from unblur.training.report import Report
 from unblur.training.task import MODEL
 from unblur.training.workers import Workers, on_best_device
@@ -31,6 +32,8 @@ class TestRun:
 
     folder: str
     history: HistoryName
+    of: str
+    """What the model is (`Task.digest`): another one's results in the folder are none of its."""
 
     @property
     def home(self) -> str:
@@ -40,7 +43,7 @@ class TestRun:
     @property
     def done(self) -> bool:
         """Whether the model has had its one test; the test set stays locked."""
-        return read_json(under(self.home, METRICS)) is not None
+        return self._read() is not None
 
     def run(self, data: TestSet, report: Report, workers: Workers) -> None:
         """Test the model unless that is done: metrics, recall by popularity, users' own results."""
@@ -48,8 +51,8 @@ class TestRun:
             return
         evaluation = self._evaluation(data)
         table = _per_user(evaluation, data)
-        upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), self.home)
-        write_json(under(self.home, METRICS), _metrics(evaluation, data))  # last: who finds it finds the table too
+        saved = upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), self.home)
+        records.write(under(self.home, METRICS), _metrics(evaluation, data), self.of, {"": saved})
 
     def _evaluation(self, data: TestSet) -> Evaluation:
         with tempfile.TemporaryDirectory() as scratch:
@@ -57,7 +60,10 @@ class TestRun:
 
     def metrics(self) -> dict[str, float]:
         """The metrics of a test that is done."""
-        return read_json(under(self.home, METRICS)) or {}
+        return self._read() or {}
+
+    def _read(self) -> dict[str, float] | None:
+        return records.read(under(self.home, METRICS), self.of)
 
     def per_user(self) -> pd.DataFrame:
         """A row for each user who has something held out, as a test that is done found them."""

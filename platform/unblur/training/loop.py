@@ -248,9 +248,8 @@ class Training:
         tensors |= {f"optimizer/{i}/{name}": v.cpu() for i, state in moments.items() for name, v in state.items()}
         if self.average is not None:
             tensors |= {f"average/{name}": value.cpu() for name, value in self.average.state().items()}
-        return Checkpoint(
-            self.epoch, tensors, {"training": TRAINING, "best": asdict(self.best), "seconds": self.seconds}
-        )
+        meta = {"training": TRAINING, "best": asdict(self.best), "seconds": self.seconds}
+        return Checkpoint(self.epoch, tensors, meta)
 
     def _resume(self) -> None:
         checkpoint = self.checkpoints.newest(like(self.state(), self.optimizer)) if self.checkpoints else None

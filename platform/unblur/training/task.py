@@ -1,16 +1,20 @@
 """One training as a value: what to train, from which seed, for how long, and where its files go."""
 
+import json
 from dataclasses import asdict, replace
+from hashlib import sha256
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from unblur import models
+from unblur import models, records
 from unblur.data.dataset import Dataset
-from unblur.files import under, upload, write_json
+from unblur.files import under
 from unblur.formatting import gigabytes
 from unblur.models import trained_on
+from unblur.provenance import TRAINING
+from unblur.records import upload
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, TrainingFailed, TrainingSchedule, fit
 from unblur.training.memory import Peak, room
@@ -41,6 +45,17 @@ class Task(BaseModel):
     grid: tuple[dict[str, Any], ...] = ()
     """Settings of inference, of which each evaluation takes the best."""
 
+    @property
+    def digest(self) -> str:
+        """Of all that decides what the training of one dataset comes to."""
+        what = [TRAINING, self.model_dump(mode="json", exclude={"folder", "keep"})]
+        return sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def outcome(self) -> dict[str, Any] | None:
+        """Epoch, value, metrics, parameter count, ... of the finished training whose model lies whole in the folder."""
+        return records.read(under(self.folder, OUTCOME), self.digest)
+
     def run(self, dataset: Dataset, report: Report, workers: Workers = Workers()) -> Outcome:  # noqa: B008 - frozen
         """Train, resuming from the task's checkpoints; TrainingFailed when that cannot succeed.
 
@@ -62,10 +77,9 @@ class Task(BaseModel):
             raise TrainingFailed(f"out of memory: {str(error).splitlines()[0]}") from error
         if workers.rank == 0:
             if self.keep:
-                upload(lambda folder: trained_on.save(model, folder, dataset), under(self.folder, MODEL))
-                # last: who finds it finds the whole model
+                saved = upload(lambda folder: trained_on.save(model, folder, dataset), under(self.folder, MODEL))
                 facts = {"parameters": model.parameter_count, **peak.facts(device)}
-                write_json(under(self.folder, OUTCOME), {**asdict(outcome), **facts})
+                records.write(under(self.folder, OUTCOME), {**asdict(outcome), **facts}, self.digest, {MODEL: saved})
             checkpoints.clear()
         return outcome
 
