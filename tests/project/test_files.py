@@ -61,7 +61,7 @@ def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypa
 def test_a_file_that_a_flag_names(tmp_path: Path) -> None:
     write_output(tmp_path / "new" / "file", "text", "--output")
     assert (tmp_path / "new" / "file").read_text() == "text"
-    with pytest.raises(UserError, match=r"^--summary .*new cannot be written: Is a directory$"):
+    with pytest.raises(UserError, match=r"^--summary .*new cannot be written: Is a directory; name another file$"):
         write_output(tmp_path / "new", "text", "--summary")
     assert [each.name for each in tmp_path.iterdir()] == ["new"]
 

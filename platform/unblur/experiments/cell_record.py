@@ -6,19 +6,23 @@ from statistics import mean
 from typing import Any
 
 from unblur.experiments.cells import CellRun, key, scores
-from unblur.experiments.recording import Recorder
+from unblur.experiments.kept_reports import KeptReports
+from unblur.experiments.recording import Recorder, with_reports
+from unblur.files import under
 from unblur.tracking import names
 from unblur.tracking.runs import Record
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import State
+
+REPORTS = "reports.json"
 
 
 class CellRecord(Recorder):
     """A listener that logs cells as child runs; `swept/...` and `test/...` are of the point best on validation."""
 
     def __init__(self, tracker: Tracker, runs: Sequence[CellRun], metric: str) -> None:
-        super().__init__(tracker, "cell", metric)
         self.runs = {run.number: run for run in runs}
+        super().__init__(tracker, "cell", metric, KeptReports(lambda number: under(self.runs[number].folder, REPORTS)))
 
     def name(self, number: int) -> str | None:
         return f"cell {number:04d}: {self.runs[number]}"
@@ -35,10 +39,10 @@ class CellRecord(Recorder):
                 outcome = run.outcome or {}
                 metrics = {names.valid(name): value for name, value in outcome["metrics"].items()}
                 metrics[names.best(self.metric)] = outcome["value"]
-                self.tracker.start("cell", run.number, run.params, self.name(run.number))
-                self.tracker.reconcile(
-                    [Record("cell", run.number, run.params, State.COMPLETE, {outcome["epoch"]: metrics})]
-                )
+                name, found = self.name(run.number), {outcome["epoch"]: metrics}
+                record = Record("cell", run.number, run.params, State.COMPLETE, found, name=name)
+                kept = self.kept.of(run.number, run.params) if self.kept else None
+                self.tracker.reconcile([with_reports(record, kept)])
                 self._scores(run)
         self.tests()
 

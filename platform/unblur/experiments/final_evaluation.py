@@ -207,7 +207,7 @@ def final_record(runs: FinalRuns, number: int) -> Record:
             **({names.DIVERGED: diverged} if diverged else {}),
         },
     )
-    return with_reports(record, runs.reports.of(number))
+    return with_reports(record, runs.reports.of(number, runs.params))
 
 
 def told_of(error: Exception) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unblur.data.dataset import HistoryName
-from unblur.experiments.kept_reports import KeptReports
+from unblur.experiments.kept_reports import KeptReports, in_folder
 from unblur.experiments.test_once import PopularityTest, TestRun
 from unblur.files import under
 from unblur.running.cleanup import folder_of
@@ -52,7 +52,7 @@ class FinalRuns:
     @property
     def reports(self) -> KeptReports:
         """What the runs reported."""
-        return KeptReports(under(self.folder, "reports"), "final")
+        return in_folder(under(self.folder, "reports"), "final")
 
     def trainings(self) -> TaskList:
         """The trainings as a source of tasks."""

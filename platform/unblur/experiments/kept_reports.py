@@ -1,13 +1,17 @@
 """What trials and final runs reported, kept in the storage: MLflow is made whole from it when a run there is lost."""
 
+import json
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from unblur.files import read_json, under, write_text
+from unblur import records
+from unblur.files import under
 
 log = logging.getLogger(__name__)
 SAVE_SECONDS = 15.0
@@ -27,33 +31,39 @@ class Reports(BaseModel):
 
 @dataclass
 class KeptReports:
-    """The reports of the runs of one kind of a study, in `folder`, a file for each."""
+    """The reports of runs, a file for each; place: where that of a run's number lies.
 
-    folder: str
-    kind: Literal["trial", "final"]
+    A run is known by its number and parameters: where a number is given again, what the one before said is not its.
+    """
+
+    place: Callable[[int], str]
     _open: dict[int, Reports] = field(default_factory=dict)
+    _params: dict[int, dict[str, Any]] = field(default_factory=dict)
     _saved: dict[int, float] = field(default_factory=dict)
 
-    def of(self, number: int) -> Reports | None:
+    def of(self, number: int, params: Mapping[str, Any]) -> Reports | None:
         """What is kept of a run; None where that is nothing, or damaged: it is a copy, and the record is elsewhere."""
         try:
-            found = read_json(self._place(number))
+            found = records.read(self.place(number), _of(params))
             return None if found is None else Reports.model_validate(found)
-        except (ValueError, ValidationError, OSError):
+        except (ValidationError, OSError):
             return None
 
-    def begin(self, number: int) -> None:
+    def begin(self, number: int, params: Mapping[str, Any]) -> None:
         """A run begins, or goes on from a checkpoint."""
-        self._open[number] = self.of(number) or Reports(begun=now())
+        self._params[number] = dict(params)
+        self._open[number] = self.of(number, params) or Reports(begun=now())
         self._saved[number] = time.monotonic()
 
-    def add(self, number: int, epoch: int, metrics: dict[str, float], tags: dict[str, Any]) -> None:
-        """One report of a run."""
-        reports = self._open.setdefault(number, Reports(begun=now()))
+    def add(
+        self, number: int, epoch: int, metrics: dict[str, float], tags: dict[str, Any], at_once: bool = False
+    ) -> None:
+        """One report of a run that has begun; at_once: it may be lost otherwise, as MLflow does not take it."""
+        reports = self._open[number]
         reports.metrics[epoch] = {**reports.metrics.get(epoch, {}), **metrics}
         reports.times[epoch] = now()
         reports.tags.update(tags)
-        if time.monotonic() - self._saved.get(number, 0.0) > SAVE_SECONDS:
+        if at_once or time.monotonic() - self._saved[number] > SAVE_SECONDS:
             self._save(number, reports)
 
     def end(self, number: int, tags: dict[str, Any]) -> None:
@@ -65,12 +75,18 @@ class KeptReports:
     def _save(self, number: int, reports: Reports) -> None:
         self._saved[number] = time.monotonic()
         try:
-            write_text(self._place(number), reports.model_dump_json())
+            records.write(self.place(number), reports.model_dump(mode="json"), _of(self._params[number]))
         except OSError as error:  # no room: the run is worth more than a copy of what it said
-            log.warning("the reports of %s %d are not kept: %s", self.kind, number, error)
+            log.warning("the reports are not kept in %s: %s", self.place(number), error)
 
-    def _place(self, number: int) -> str:
-        return under(self.folder, f"{self.kind}-{number:05d}.json")
+
+def in_folder(folder: str, kind: Literal["trial", "final"]) -> KeptReports:
+    """The reports of the runs of one kind of a study, in a folder of their own."""
+    return KeptReports(lambda number: under(folder, f"{kind}-{number:05d}.json"))
+
+
+def _of(params: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(params, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def now() -> int:

@@ -39,13 +39,14 @@ class Recorder:
         if self.kind == "final":
             self.tracker.note("final", number, names.final_tags(number))
         if self.kept:
-            self.kept.begin(number)
+            self.kept.begin(number, params)
 
     def progressed(self, number: int, progress: Progress) -> None:
         metrics, chosen = names.of_progress(progress, self.metric), dict(progress.inference)
         self.tracker.log(self.kind, number, progress.epoch, metrics)
         if self.kept:
-            self.kept.add(number, progress.epoch, metrics, {names.INFERENCE: chosen} if chosen else {})
+            tags = {names.INFERENCE: chosen} if chosen else {}
+            self.kept.add(number, progress.epoch, metrics, tags, at_once=self.tracker.away)
         if chosen and chosen != self._noted.get(number):
             self._noted[number] = chosen
             self.tracker.note(self.kind, number, {names.INFERENCE: chosen})

@@ -16,7 +16,7 @@ from unblur.experiments.context import Session
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.forecast import announce, estimates, plan_execution, sampled
-from unblur.experiments.kept_reports import KeptReports, Reports
+from unblur.experiments.kept_reports import KeptReports, Reports, in_folder
 from unblur.experiments.namesakes import namesakes
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
@@ -70,11 +70,12 @@ class StudyRun:
             if _searched_on(study, options) or not is_over(self._best_runs(study), self.session.data):
                 execution = self._plan(cluster)
             kept = self._trial_reports(study)
-            tracker = stack.enter_context(self._recorded(study.name, "search", kept.of(0)))
+            first = next((kept.of(each.number, each.params) for each in study.records()), None)
+            tracker = stack.enter_context(self._recorded(study.name, "search", first))
             self._say(f"study {study.name} in {shown(url)}: {_counts(study)}")
             agree(tracker, self.session.data, study, self.console)
             metric = self.identity.metric
-            tracker.reconcile(as_record(each, metric, kept.of(each.number)) for each in study.records())
+            tracker.reconcile(as_record(each, metric, kept.of(each.number, each.params)) for each in study.records())
             self._search(study, options, execution, tracker)
             searched = time.monotonic()
             runs = self._best_runs(study)
@@ -97,7 +98,7 @@ class StudyRun:
             return None
         runs = self._runs(name, 0, self.identity.space.fixed)
         execution = NOTHING if is_over(runs, self.session.data) else self._plan(cluster)
-        with self._recorded(name, "training", runs.reports.of(runs.numbers[0])) as tracker:
+        with self._recorded(name, "training", runs.reports.of(runs.numbers[0], runs.params)) as tracker:
             final = self._evaluate(runs, execution, tracker)
         best = Best(None, runs.params, max(final.valid))
         trials = dict.fromkeys(ENDED, 0)
@@ -152,7 +153,7 @@ class StudyRun:
         self._say(f"search: {_counts(study)}{found}")
 
     def _trial_reports(self, study: Study) -> KeptReports:
-        return KeptReports(under(self.session.home(study.name), "trials", "reports"), "trial")
+        return in_folder(under(self.session.home(study.name), "trials", "reports"), "trial")
 
     def _dataset(self, execution: Execution) -> Dataset:
         """The data with the artefacts that trainings share."""

@@ -73,7 +73,8 @@ class Delivery:
         self._refused: list[str] = []
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._away = False
+        self.away = False
+        """Whether the last attempt was not answered."""
         # a daemon: a driver that dies must not wait for a server that is away
         self._thread = threading.Thread(target=self._run, name="mlflow-delivery", daemon=True)
         self._thread.start()
@@ -104,7 +105,7 @@ class Delivery:
             names = ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
             parts.append(
                 f"MLflow at {self._address} did not take {len(left)} writes in time ({names}). They are in the "
-                "study's own record: run the same command again when MLflow is back, and it brings them there."
+                "study's folder: run the same command again when MLflow is back, and it brings them there."
             )
         if self._refused:
             parts.append(f"MLflow refused {len(self._refused)} writes; the first: {self._refused[0]}.")
@@ -146,11 +147,11 @@ class Delivery:
         self._refused.append(reason)
 
     def _note_away(self) -> None:
-        if not self._away:
+        if not self.away:
             log.warning("MLflow at %s does not answer; the search goes on, its record waits", self._address)
-        self._away = True
+        self.away = True
 
     def _note_back(self) -> None:
-        if self._away:
+        if self.away:
             log.warning("MLflow at %s answers again; %d writes to deliver", self._address, len(self._pending) - 1)
-        self._away = False
+        self.away = False

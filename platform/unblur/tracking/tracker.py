@@ -161,6 +161,11 @@ class Tracker:
         self._put(self._study, self._writer.tags, {names.STATE: state})
         self._end(self._study, state, reason)
 
+    @property
+    def away(self) -> bool:
+        """Whether MLflow does not answer just now."""
+        return self._delivery.away
+
     def flush(self, timeout: float) -> bool:
         """Wait until MLflow has everything, at most `timeout` seconds; says whether it has."""
         return self._delivery.flush(timeout)
