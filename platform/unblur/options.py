@@ -1,6 +1,8 @@
 """What all jobs' options have in common."""
 
+import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -15,6 +17,8 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def __init__(self, **values: Any) -> None:
+        for name, value in values.items():
+            _refuse_address(name, value)
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -30,6 +34,15 @@ class Options(BaseModel):
             elif value != default:
                 found += [_flag(name)] if value is True else [_flag(name), str(value)]
         return found
+
+
+def _refuse_address(name: str, value: Any) -> None:
+    """UserError for an address of a bucket where a file on this machine is meant: it would be a folder called `s3:`."""
+    if isinstance(value, Path) and (found := re.match(r"([a-z][a-z0-9+.-]+):/+(.*)", str(value))):
+        raise UserError(
+            f"{_flag(name)} {'://'.join(found.groups())}: expected a path on this machine; --storage alone, and "
+            "--model for what lies there, can be in a bucket"
+        )
 
 
 def listed(names: Callable[[], Iterable[str]]) -> Any:

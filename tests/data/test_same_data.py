@@ -4,15 +4,20 @@ import csv
 import gzip
 import io
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unblur.data import reading, store
+from unblur.data.ids import vocabulary
+from unblur.data.prepare import prepare
 from unblur.data.request import DataRequest
 from unblur.data.sources import source
 from unblur.data.splits import per_user_random, per_user_time
@@ -229,6 +234,13 @@ def test_ids_in_two_spellings_and_made_up_times_are_told(tmp_path):
     ("header", "message"),
     [
         ("user;item;rating;timestamp", r"the delimiter is ';', expected ','"),
+        ("user::item::rating::timestamp", r"the delimiter is '::', expected ','"),
+        ("user|item|rating|timestamp", r"the delimiter is '\|', expected ','"),
+        ("user\titem\trating\ttimestamp", r"the delimiter is '\\t', expected ','"),
+        ("u0,i0,5,1500959037", "the first line is data, expected the names of the columns"),
+        ("sep=,", "the first line is 'sep=', expected the names of the columns: remove it"),
+        ("user, item, rating", "names begin or end with a space, ' item'; remove it, or .* --item-column"),
+        ("user,item,rating\ru,i,5\r", "mine.csv: lines end with CR alone, expected LF or CR LF"),
         ("user,item,,", None),
         ("user,item,title,title", None),
     ],
@@ -240,3 +252,54 @@ def test_headers(tmp_path, header, message):
         return
     with pytest.raises(UserError, match=message):
         load(tmp_path, "mine.csv", content)
+
+
+def test_an_ending_in_capitals_is_the_same_ending(tmp_path):
+    assert load(tmp_path, "MINE.CSV", table(["u,i,5,1"])).counts() == (1, 1, 1)
+    (tmp_path / "wide.csv").write_bytes("user,item\nu,i\n".encode("utf-16"))
+    with pytest.raises(UserError, match=r"wide.csv:1: found UTF-16, expected UTF-8 text"):
+        prepare(DataRequest(dataset=str(tmp_path / "wide.csv")), None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("user", [[1], [2]], r"column 'user' is of type list<.*, expected text or whole numbers for user"),
+        ("item", [{"a": 1}, {"a": 2}], r"column 'item' is of type struct<.*, expected text or whole numbers for item"),
+        (
+            "timestamp",
+            [timedelta(1), timedelta(2)],
+            "column 'timestamp' is of type duration.*, expected numbers, dates",
+        ),
+        ("timestamp", [float("nan"), 1.0], "row 0: time is nothing, expected a number"),
+        ("rating", ["good", "5"], "row 0: rating is 'good', expected a number"),
+        ("rating", [[1], [2]], r"column 'rating' is of type list<.*, expected numbers for rating"),
+    ],
+)
+def test_a_column_of_another_type_is_named_with_its_type(tmp_path, column, values, message):
+    columns = {"user": ["a", "b"], "item": ["x", "y"], "rating": [1.0, 2.0], "timestamp": [1, 2], column: values}
+    pq.write_table(pa.table(columns), tmp_path / "mine.parquet")
+    with pytest.raises(UserError, match=message) as told:
+        prepare(DataRequest(dataset=str(tmp_path / "mine.parquet")), None, tmp_path)
+    assert "damaged" not in str(told.value)
+
+
+def test_the_memory_of_a_vocabulary_follows_its_text():
+    """One id of 256 characters among short ones; numpy would keep all of them in its width."""
+    short = [f"user{n:05d}" for n in range(20_000)]
+    names = vocabulary([*short, "x" * 256])
+    assert names.tolist() == [*short, "x" * 256] and names.nbytes < 10 * sum(map(len, short))
+    assert vocabulary(short).dtype.kind == "U" and vocabulary([]).tolist() == []
+
+
+def test_one_long_id_changes_nothing_else(tmp_path):
+    rows = [f"{u},{i},5,{u * 20 + i}" for u in range(60) for i in range(12)]
+    long = "9" * 256
+    alone = load(tmp_path, "a.csv", table(rows))
+    beside = load(tmp_path, "b.csv", table([*rows, *(f"{long},{i},5,{i}" for i in range(12))]))
+    assert beside.users.dtype.kind == "O" and beside.users.tolist() == [*alone.users.tolist(), long]
+    kept = beside.select(beside.frame.user.to_numpy() < 60).compact()
+    assert kept.frame.equals(alone.frame) and kept.items.tolist() == alone.items.tolist()
+    digests = {store.write(per_user_time(each, "70/20/10"), tmp_path) for each in (kept, alone)}
+    assert len(digests) == 1
+    assert store.load_dataset(tmp_path / "data" / digests.pop()).users.tolist() == alone.users.tolist()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from unblur.errors import UserError
-from unblur.tracking.address import resolve
+from unblur.tracking.address import explain, resolve
 from unblur.tracking.client import Store, connect
 
 
@@ -105,6 +105,19 @@ def test_a_server_that_never_answers_is_reported_within_seconds() -> None:
         with pytest.raises(UserError, match="does not answer"):
             connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert time.monotonic() - begin < 30, "MLflow itself would try for longer"
+
+
+def test_what_mlflow_says_is_whole_and_its_command_can_be_pasted() -> None:
+    """Of a database with an older schema; its text has 363 characters."""
+    said = (
+        "Detected out-of-date database schema (found version abc, but expected def). Take a backup of your database, "
+        "then run 'mlflow db upgrade <database_uri>' to migrate your database to the latest schema. NOTE: schema "
+        "migration may result in database downtime - please consult your database's documentation for more detail."
+    )
+    told = explain("sqlite:////a b/m.db", Exception(said))
+    assert "mlflow db upgrade 'sqlite:////a b/m.db'" in told and told.endswith("for more detail.")
+    cut = explain("sqlite:///m.db", Exception("word " * 200))
+    assert "word …. Leave --tracking-uri out" in cut and len(cut) < 600
 
 
 def test_wrong_credentials_name_the_variables_to_set() -> None:

@@ -1,6 +1,7 @@
 """Raw ids: what counts as one, their order in a vocabulary, and a seeded order that means nothing."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ Names = NDArray[np.str_]
 Hashes = NDArray[np.uint64]
 
 LONGEST = 256
-"""Characters of an id: numpy keeps all ids of a vocabulary in the width of the longest."""
+"""Characters of an id."""
+SPREAD = 4
+"""Times its characters that a vocabulary may take in the width of its longest id."""
 NOTHING = ("nan", "NaN", "<NA>", "NaT", "None", "null", "NULL", "\\N", "#N/A")
 """How pandas, spreadsheets and databases write a missing value as text."""
 
@@ -30,11 +33,20 @@ def encode(ids: "pd.Series[str]", where: Where, kind: str) -> tuple[Ints, Names]
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(f"{where(row)}: {kind} {_reason(known[codes[row]] if codes[row] >= 0 else '')}")
-    names: Names = np.asarray(known, dtype=np.str_)
+    names = vocabulary(known.tolist())
     order = by_id(names)
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return place[codes], names[order]
+
+
+def vocabulary(ids: Sequence[str]) -> Names:
+    """Ids as an array. numpy keeps all in the width of the longest; one that is far longer than others makes it keep
+    Python's own strings instead, so that the memory follows the text."""
+    widths = list(map(len, ids))
+    wide = max(widths, default=0) * len(ids) > SPREAD * sum(widths)
+    names: Names = np.array(ids, dtype=object if wide else np.str_)
+    return names
 
 
 def _no_ids(known: "pd.Series[str]") -> NDArray[np.bool_]:
@@ -69,14 +81,15 @@ def by_id(names: Names) -> Ints:
     """The order that sorts `names`: by value where all are whole numbers, else by characters."""
     if not pd.Series(names).str.fullmatch("[0-9]+").all():
         return np.argsort(names, kind="stable")
-    digits = np.char.lstrip(names, "0")
-    return np.lexsort((names, digits, np.char.str_len(digits)))
+    digits = [name.lstrip("0") for name in names.tolist()]
+    found = sorted(range(len(digits)), key=lambda place: (len(digits[place]), digits[place], names[place]))
+    return np.array(found, dtype=np.int64)
 
 
 def point_zero_twins(names: Names) -> int:
     """How many ids differ from another one by `.0` alone: numbers that were written in two ways."""
-    ends = names[np.char.endswith(names, ".0")]
-    return int(np.isin(np.char.rpartition(ends, ".0")[:, 0], names).sum()) if ends.size else 0
+    known = set(names.tolist())
+    return sum(name.removesuffix(".0") in known for name in known if name.endswith(".0"))
 
 
 def mixed(one: Hashes, other: Hashes) -> Ints:

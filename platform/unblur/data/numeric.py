@@ -31,10 +31,15 @@ def numbers(
         bad &= column.notna().to_numpy()
     if bad.any():
         row = int(bad.argmax())
-        found = "nothing" if pd.isna(column.iloc[row]) else repr(column.iloc[row])
+        found = _shown(column.iloc[row])
         bounds = "a number" if np.isinf(low) else f"a number from {low:g} to {high:g}"
         raise UserError(f"{where(row)}: {name} is {found}, expected {bounds}")
     return values
+
+
+def _shown(value: object) -> str:
+    """A cell as a message shows it."""
+    return "nothing" if value is None or value != value else repr(value)
 
 
 def _parsed(column: "pd.Series[str] | pd.Series[float]") -> Values:
@@ -46,7 +51,8 @@ def _parsed(column: "pd.Series[str] | pd.Series[float]") -> Values:
 
 def times(column: "pd.Series[str] | pd.Series[float]", where: Where, name: str) -> Values:
     """Numbers if the first is one, else ISO dates, in seconds since 1970. Raises UserError, naming the line."""
-    if pd.to_numeric(column.iloc[:1], errors="coerce").notna().all():
+    numeric = column.dtype.kind in "iuf"
+    if numeric or pd.to_numeric(column.iloc[:1], errors="coerce").notna().all():
         return number_times(column, where, name)
     return seconds(column, where, name)
 
@@ -68,7 +74,7 @@ def seconds(column: "pd.Series[str] | pd.Series[float]", where: Where, name: str
     found = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
     if found.isna().any():
         row = int(found.isna().to_numpy().argmax())
-        raise UserError(f"{where(row)}: {name} is {column.iloc[row]!r}, expected a date like 2018-07-07 22:09:11")
+        raise UserError(f"{where(row)}: {name} is {_shown(column.iloc[row])}, expected a date like 2018-07-07 22:09:11")
     ticks = found.dt.tz_localize(None).to_numpy()
     whole = ticks.astype(np.int64)
     return _apart(whole, whole / PER_SECOND[np.datetime_data(ticks.dtype)[0]])

@@ -28,6 +28,12 @@ def _checked(ratios: str | None) -> str | None:
     return ratios
 
 
+def _here(dataset: str) -> str:
+    if "://" in dataset:
+        raise ValueError("expected a preset or a path on this machine; --storage alone can be in a bucket")
+    return dataset
+
+
 def _datasets() -> list[str]:
     from unblur.data.presets import PRESETS  # late: it imports this module
 
@@ -37,7 +43,7 @@ def _datasets() -> list[str]:
 class DataRequest(Options):
     """Which data to prepare, and how."""
 
-    dataset: Annotated[str, listed(_datasets)] = "sample"
+    dataset: Annotated[str, AfterValidator(_here), listed(_datasets)] = "sample"
     """A preset, or the path of a CSV, TSV or Parquet file."""
     protocol: Annotated[str, known(PROTOCOLS), listed(PROTOCOLS.described)] = "clean"
     """What is done to train and valid, the test set staying as it is."""

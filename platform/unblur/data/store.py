@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import load, save
 
 from unblur.data.dataset import Dataset
+from unblur.data.ids import vocabulary
 from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID, Interactions
 from unblur.data.order import positions, time_order
 from unblur.data.prepared_folder import (
@@ -113,8 +114,8 @@ def load_dataset(folder: Path) -> Dataset:
         valid=matrix(arrays, "valid", meta),
         train_rank=arrays.get("train_rank"),
         valid_rank=arrays.get("valid_rank"),
-        users=np.array(meta["users"], dtype=np.str_),
-        items=np.array(meta["items"], dtype=np.str_),
+        users=vocabulary(meta["users"]),
+        items=vocabulary(meta["items"]),
         digest=folder.name,
         disliked=matrix(arrays, "disliked", meta) if "disliked_indices" in arrays else None,
     )

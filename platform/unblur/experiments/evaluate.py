@@ -1,5 +1,6 @@
 """`jobs/evaluate.py`: one model, one look at the test set."""
 
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,9 @@ from unblur.experiments.options import EvaluateOptions
 from unblur.experiments.prepared import PreparedData, prepare_data
 from unblur.experiments.results import EvaluationResult, write_summary
 from unblur.experiments.test_once import evaluate_folder, popularity
+from unblur.files import download
 from unblur.models import trained_on
+from unblur.redaction import redact
 from unblur.tracking import names
 from unblur.tracking.client import connect
 from unblur.tracking.registry import load_registered
@@ -31,13 +34,27 @@ def evaluate(options: EvaluateOptions, console: Console = SILENT) -> EvaluationR
     return result
 
 
+def _fetched(place: str) -> Path:
+    """The folder of a saved model: a path, or what lies at an address in a storage, copied."""
+    if "://" not in place:
+        return Path(place)
+    try:
+        return download(place, Path(tempfile.mkdtemp(prefix="unblur-")))
+    except (OSError, ValueError) as error:  # pyarrow's errors are both
+        reason = redact(str(error).splitlines()[0])
+        raise UserError(
+            f"--model {redact(place)} cannot be read: {reason}. Name the folder of a saved model, a path or an address "
+            "as for --storage"
+        ) from None
+
+
 def find_model(model: str | None, data: PreparedData, tracking_uri: str | None) -> tuple[str, Path]:
     """Name and folder of a saved or registered model, by default the champion of the data.
 
     UserError for a registered model that was trained on other data.
     """
     if model and not model.startswith("models:/"):
-        return model, Path(model)
+        return redact(model), _fetched(model)
     registered = load_registered(connect(tracking_uri), model or data.name)
     digest = data.digest
     trained_on = registered.tags.get(names.DATASET_DIGEST, "")

@@ -1,11 +1,15 @@
 """Addresses of tracking stores: what is accepted, what may be shown, and how a failure is told."""
 
+import shlex
+import textwrap
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from unblur.errors import UserError
 from unblur.redaction import redact
 
+LONGEST = 400
+"""Characters of what a library says; it is cut between words."""
 HELP = "Leave --tracking-uri out to keep the record in ./mlflow.db."
 
 
@@ -42,7 +46,11 @@ def explain(address: str, error: Exception) -> str:
             f"--tracking-uri: the MLflow server at {address} does not answer ({_cause(reason)}). Check the address, "
             f"or start one: `mlflow server --backend-store-uri sqlite:///mlflow.db --port 5000`. {HELP}"
         )
-    return f"--tracking-uri: MLflow at {address} cannot be used: {reason[:300]}. {HELP}"
+    # a command that MLflow gives is the way out, and is whole
+    reason = reason.replace("<database_uri>", shlex.quote(address))
+    remedy = "" if "mlflow db upgrade" in reason else f" {HELP}"
+    told = textwrap.shorten(reason, LONGEST, placeholder=" …").rstrip(".")
+    return f"--tracking-uri: MLflow at {address} cannot be used: {told}.{remedy}"
 
 
 def _cause(reason: str) -> str:

@@ -70,15 +70,31 @@ def _parquet(file: Path, request: DataRequest) -> tuple[pd.DataFrame, Where, lis
         parquet = pq.ParquetFile(stream)
         columns = _columns(file, parquet.schema_arrow.names, request)
         table = parquet.read(list(columns.values()))
-        cast = {ours: _cast(table[theirs], ours, where) for ours, theirs in columns.items()}
+        cast = {ours: _typed(file, table, theirs, ours, where) for ours, theirs in columns.items()}
         return pd.DataFrame({name: column.to_pandas() for name, column in cast.items()}), where, []
+
+
+EXPECTED = {"rating": "numbers", "timestamp": "numbers, dates or text"}
+
+
+def _typed(file: Path, table: pa.Table, theirs: str, ours: str, where: Where) -> pa.ChunkedArray:
+    """The column as we read it; UserError, naming its type, where that cannot be what it is asked to be."""
+    kind = table[theirs].type
+    try:
+        if ours == "timestamp" and (pa.types.is_duration(kind) or pa.types.is_time(kind)):
+            raise pa.ArrowTypeError("no moment")
+        return _cast(table[theirs], ours, where)
+    except pa.ArrowException as error:
+        expected = EXPECTED.get(ours, "text or whole numbers")
+        raise UserError(f"{file}: the column {theirs!r} is of type {kind}, expected {expected} for {ours}") from error
 
 
 def _cast(column: pa.ChunkedArray, name: str, where: Where) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if name == "rating":
-        return column.cast(pa.float64())
+        text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        return column if text else column.cast(pa.float64())
     if name == "timestamp":
         number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         return column if number else column.cast(pa.string())
