@@ -85,6 +85,14 @@ def test_the_model_is_left_with_the_best_epochs_inference_not_the_lasts(monkeypa
     assert model.config.guidance_scale == 2.0
 
 
+def test_every_epoch_is_trained_in_training_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, modes = build(), []
+    forward = model.forward  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "forward", lambda examples: modes.append(model.training) or forward(examples))
+    fit(model, SPLIT, TrainingSchedule(epochs=2, eval_every=1), Told())
+    assert modes and all(modes)
+
+
 def test_patience_counts_epochs_since_the_best() -> None:
     told = Told()
     outcome = fit(build(lr=1e-9), SPLIT, TrainingSchedule(epochs=100, eval_every=2, patience=6), told)
@@ -127,6 +135,21 @@ def test_a_resumed_training_is_the_undisturbed_one(report: int | None, saved: in
         assert value.equal(again.state_dict()[name]), name
     for epoch, progress in resumed.seen.items():
         assert timeless(progress) == timeless(undisturbed.seen[epoch])
+
+
+def test_a_resumed_training_ends_with_the_best_weights_even_if_those_are_of_before_its_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "best_of", lambda grid, model, *_: ({}, {"ndcg_at_10": next(values)}))
+    schedule, checkpoints = TrainingSchedule(epochs=6, eval_every=2), Checkpoints(str(tmp_path))
+    values = iter([0.9, 0.5, 0.4])
+    fit(whole := build(), SPLIT, schedule, Told())
+    values = iter([0.9, 0.5, 0.4, 0.4])
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(), SPLIT, schedule, Told(die=6), checkpoints)
+    assert fit(again := build(), SPLIT, schedule, Told(), checkpoints).epoch == 2
+    for name, value in whole.state_dict().items():
+        assert value.equal(again.state_dict()[name]), name
 
 
 def test_what_ran_before_in_the_process_changes_nothing() -> None:
