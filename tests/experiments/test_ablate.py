@@ -138,6 +138,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Iterator[
     """An ablation told, begun, finished, tested, and asked for once more."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home := tmp_path_factory.mktemp("ablation"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         (home / "small.yaml").write_text(yaml.safe_dump(STUDY))
         walk = Walk(home)
         for options in ({"dry_run": True}, {"at_most": 1}, {}, {"final": True}, {"final": True}):
