@@ -153,7 +153,7 @@ class StudyRun:
         self._say(f"search: {_counts(study)}{found}")
 
     def _trial_reports(self, study: Study) -> KeptReports:
-        return in_folder(under(self.session.home(study.name), "trials", "reports"), "trial")
+        return in_folder(under(self.session.home(study.name), "reports"), "trial")
 
     def _dataset(self, execution: Execution) -> Dataset:
         """The data with the artefacts that trainings share."""
