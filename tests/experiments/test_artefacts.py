@@ -28,7 +28,7 @@ def test_the_address_follows_from_data_recipe_seed_and_the_files_bytes(tmp_path:
     np.save(file, np.zeros((SPLIT.n_items, 2)))
     found = {address(ItemEmbeddings("svd"), digest, seed) for digest in "de" for seed in (0, 1)}
     assert len(found) == 4 and address(own, "d", 0) != before
-    with pytest.raises(UserError, match=r"nowhere\.npy: not svd, lightgcn or a readable"):
+    with pytest.raises(UserError, match=r"nowhere\.npy: expected svd, lightgcn or a readable"):
         addresses([ItemEmbeddings("nowhere.npy")], "d", 0)
 
 

@@ -56,7 +56,8 @@ class AblationResult:
     def check(self) -> None:
         """RunFailed when a cell failed."""
         if self.failed:
-            raise RunFailed("\n".join(f"{name} failed: {reason}" for name, reason in self.failed.items()))
+            told = [f"{name} failed: {reason}" for name, reason in self.failed.items()]
+            raise RunFailed("\n".join([*told, "The same command tries these again"]))
 
 
 Listener = Callable[[AblationResult], None]

@@ -70,5 +70,6 @@ def with_shared_artefacts(
     source = TaskList(assignments, lambda each: tasks[each.number].done, "")
     execution.alone().run(source, {"": dataset})
     if source.failures:
-        raise RunFailed("; ".join(f"{tasks[n].artefact.name}: {reason}" for n, reason in source.failures.items()))
+        told = "; ".join(f"{tasks[n].artefact.name}: {reason}" for n, reason in source.failures.items())
+        raise RunFailed(f"{told}. The same command tries again")
     return dataset.with_artefacts({task.artefact.name: task.load() for task in tasks})
