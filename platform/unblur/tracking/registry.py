@@ -200,8 +200,8 @@ def _named(version: Any) -> str:
 def _without(store: Store, version: Any) -> str:
     """How to go on without a version whose files are gone."""
     code = (
-        f"import mlflow; mlflow.MlflowClient({store.address!r}).delete_registered_model_alias"
-        f"({version.name!r}, {CHAMPION!r})"
+        f"import mlflow; mlflow.MlflowClient({json.dumps(store.address)}).delete_registered_model_alias"
+        f"({json.dumps(version.name)}, {json.dumps(CHAMPION)})"
     )
     command = shlex.join(["python", "-c", code])
     return f"name another with --model, or, if it is the champion, take that alias from it: {command}"
