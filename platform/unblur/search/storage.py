@@ -90,7 +90,10 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
         yield made_once(text, {"connect_args": connection(parsed), "pool_pre_ping": True})
     except (SQLAlchemyError, ImportError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        raise UserError(f"cannot open the study in {shown(url)}: {reason_of(error)}. Correct {setting}") from None
+        reason = reason_of(error)
+        raise UserError(
+            f"{setting}: cannot open the study in {shown(url)}: {reason}. Name one that you may use"
+        ) from None
 
 
 @contextmanager
