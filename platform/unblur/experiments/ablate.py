@@ -1,7 +1,6 @@
 """`jobs/ablate.py`: every cell of an ablation with every seed, as tasks of the engine, recorded in MLflow."""
 
 from contextlib import ExitStack
-from hashlib import sha256
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +20,7 @@ from unblur.models import configure
 from unblur.models.needs import refuse_unmet
 from unblur.resources import named
 from unblur.running.cluster import ray_cluster
-from unblur.search.lock import locked
+from unblur.search.lock import alone
 from unblur.seeds import derive
 from unblur.tracking.client import connect
 from unblur.training.loop import TrainingSchedule
@@ -47,7 +46,7 @@ def ablate(options: AblateOptions, console: Console = SILENT, changed: Listener 
         if options.dry_run:
             console.print("dry run: nothing was started")
             return ablation.result({})
-        stack.enter_context(locked(_lock(study, datasets, root), f"ablation {study.name}"))
+        stack.enter_context(alone(f"ablation {study.name}", root, next(iter(datasets.values())).local))
         tracker = stack.enter_context(ablation.recorded(store))
         changed(ablation.result({}))
         failed = ablation.train(execution, tracker, options.at_most)
@@ -107,9 +106,3 @@ def _prepared(study: Ablation, root: str, data_dir: Path | None, console: Consol
     for cell in study.cells():
         refuse_unmet(configure(cell.model, dict(cell.params), str(cell)), datasets[cell.data].dataset)
     return datasets
-
-
-def _lock(study: Ablation, datasets: Datasets, root: str) -> Path:
-    """The file that a driver of the study holds: beside the prepared data, as a bucket knows no locks."""
-    local = next(iter(datasets.values())).local
-    return local / "locks" / f"ablation-{study.name}-{sha256(root.encode()).hexdigest()[:8]}.lock"

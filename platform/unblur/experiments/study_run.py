@@ -34,7 +34,7 @@ from unblur.running.resources import Resources
 from unblur.running.work import Listener
 from unblur.search.identity import StudyIdentity
 from unblur.search.inference_grid import grid
-from unblur.search.lock import driving
+from unblur.search.lock import alone, driving
 from unblur.search.storage import shown
 from unblur.search.study import Study
 from unblur.tracking import names
@@ -96,9 +96,12 @@ class StudyRun:
         if self.session.options.dry_run:
             self._dry(cluster)
             return None
-        runs = self._runs(name, 0, self.identity.space.fixed)
-        execution = NOTHING if is_over(runs, self.session.data) else self._plan(cluster)
-        with self._recorded(name, "training", runs.reports.of(runs.numbers[0], runs.params)) as tracker:
+        with ExitStack() as stack:
+            stack.enter_context(alone(name, self.session.root, self.session.data.local))
+            runs = self._runs(name, 0, self.identity.space.fixed)
+            execution = NOTHING if is_over(runs, self.session.data) else self._plan(cluster)
+            first = runs.reports.of(runs.numbers[0], runs.params)
+            tracker = stack.enter_context(self._recorded(name, "training", first))
             final = self._evaluate(runs, execution, tracker)
         best = Best(None, runs.params, max(final.valid))
         trials = dict.fromkeys(ENDED, 0)

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from unblur.errors import UserError
@@ -22,6 +23,15 @@ def driving(url: str, name: str) -> AbstractContextManager[Callable[[], None]]:
     if parsed.get_backend_name() == "sqlite":
         return locked(Path(str(parsed.database)).with_name(f"{name}.lock"), name)
     return leased(parsed, name, _me())
+
+
+def alone(name: str, root: str, local: Path) -> AbstractContextManager[Callable[[], None]]:
+    """Hold what has no database, `name` below the storage `root`; raises UserError when another process does.
+
+    The file lies beside the prepared data in `local`, as a bucket knows no locks.
+    """
+    mark = sha256(root.encode()).hexdigest()[:8]
+    return locked(local / "locks" / f"{name.replace(' ', '-')}-{mark}.lock", name)
 
 
 def _me() -> str:
