@@ -18,7 +18,7 @@ def legible(error: UnicodeError) -> tuple[str, int]:
     return "".join(WRITTEN.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
 
 
-codecs.register_error("unblur.legible", legible)
+codecs.register_error("unblur-legible", legible)
 
 
 class Lasting(io.TextIOWrapper):
@@ -54,5 +54,5 @@ def _lasting(stream: TextIO | None) -> TextIO:
         return Path(os.devnull).open("w", encoding="utf-8")
     if type(stream) is not io.TextIOWrapper:
         return stream
-    stream.reconfigure(errors="unblur.legible")  # for whoever has it already
-    return Lasting(stream.buffer, stream.encoding, "unblur.legible", line_buffering=stream.line_buffering)
+    stream.reconfigure(errors="unblur-legible")  # for whoever has it already
+    return Lasting(stream.buffer, stream.encoding, "unblur-legible", line_buffering=stream.line_buffering)

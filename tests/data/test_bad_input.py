@@ -134,7 +134,7 @@ def test_lightgcn_names_the_right_file(tmp_path):
 def test_parquet_of_wrong_types(tmp_path):
     file = tmp_path / "mine.parquet"
     pd.DataFrame({"user": [[1], [2]], "item": ["a", "b"]}).to_parquet(file)
-    with pytest.raises(UserError, match=r"mine.parquet: cannot be read"):
+    with pytest.raises(UserError, match=r"mine.parquet: the column 'user' is of type list"):
         source("table").load([file], DataRequest())
     pd.DataFrame({"user": ["a", None], "item": ["a", "b"]}).to_parquet(file)
     with pytest.raises(UserError, match=r"mine.parquet, row 1: user is empty"):

@@ -14,7 +14,7 @@ from unblur.training.report import Progress
 from unblur.training.task import Task
 
 SPLIT = communities()
-PARAMS = {"dims": [64], "batch_size": 32}
+PARAMS = {"dims": [128], "batch_size": 32}
 HEADERS = 1.1
 """Names and shapes beside the tensors, in so small a model."""
 

@@ -33,7 +33,7 @@ with ray_cluster():
     time.sleep(0.5)
     print("worked on:", ray.get(ray.remote(lambda: 6 * 7).remote()))
     session = ray._private.worker._global_node.get_session_dir_path()
-    print("in use:", os.path.exists(session + "/unblur.lock"))
+    print("in use:", os.path.exists(session + "/driver.lock"))
     try:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10_000)
@@ -41,7 +41,7 @@ with ray_cluster():
         print("closed")
     everyone = psutil.Process().children(recursive=True)
 print("left:", [each.name() for each in psutil.wait_procs(everyone, timeout=10)[1]])
-print("in use:", os.path.exists(session + "/unblur.lock"))
+print("in use:", os.path.exists(session + "/driver.lock"))
 """
 
 

@@ -96,7 +96,7 @@ def test_one_live_driver(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://ann:secret@127.0.0.1:1/study", r"ann:\*\*\*@127.0.0.1:1/study.*--study-url.*refused"),
+        ("postgresql://ann:secret@127.0.0.1:1/study", r"--study-url.*ann:\*\*\*@127.0.0.1:1/study.*refused"),
         ("postgresql://ann:secret@localhost:port/study", "--study-url"),
         ("postgres//ann:secret@localhost/study", "--study-url"),
         ("mysql://ann:secret@localhost/study", "--study-url"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOCK = "unblur.lock"
+LOCK = "driver.lock"
 """Held as long as the driver lives, in whatever container: the kernel lets go of it when the driver dies."""
 
 

@@ -139,6 +139,8 @@ DELIMITERS = ("::", ";", "\t", ",", "|")
 
 def _way_out(names: list[str], flag: str) -> str:
     """What a wrong column most probably is: another delimiter than the ending promises, no header, spaces around."""
+    if not names:
+        return "its first line is empty, and should name the columns"
     shown = shorten(", ".join(names))
     if len(names) <= 2 and names[0].lower().startswith("sep="):
         return f"the first line is {names[0]!r}, expected the names of the columns: remove it"
