@@ -33,9 +33,10 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# two at a time, a file each: most of a test with Ray is waiting for its processes
+# two at a time, a file each: most of a test with Ray is waiting for its processes; in their order, as those of the
+# fewest and longest tests would come last otherwise, one alone
 test: check
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

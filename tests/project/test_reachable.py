@@ -133,6 +133,8 @@ class Model(popularity.Model):
 SPACE = "model: most\nparameters: {recent_share: {type: float, low: 0.5, high: 1}}\n"
 JOB = """
 import sys
+import ray
+ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
 from unblur.cli import main
 from unblur.evaluation.measuring import keys
 

@@ -18,7 +18,7 @@ from unblur.streams import Lasting
 
 def lasting(encoding: str) -> tuple[Lasting, io.BytesIO]:
     shown = io.BytesIO()
-    return Lasting(shown, encoding, "unblur.legible"), shown
+    return Lasting(shown, encoding, "unblur-legible"), shown
 
 
 @pytest.mark.parametrize(

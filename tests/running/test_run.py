@@ -100,7 +100,7 @@ def test_what_fails_is_tried_again_and_recorded_with_its_reason_and_the_search_g
     study: Study, tmp_path: Path
 ) -> None:
     folder = str(tmp_path)
-    raises, dies = {2: 99, 5: 1}, {6: 2, 7: 99}
+    raises, dies = {2: 99, 5: 1}, {6: 1, 7: 99}
 
     def fragile(config: dict[str, Any]) -> None:
         number = config["number"]
@@ -139,7 +139,7 @@ def test_what_fails_is_tried_again_and_recorded_with_its_reason_and_the_search_g
     told = {h[1]: h[3] for h in ear.heard if h[0] == "ended"}
     assert told == {**{r.number: r.reason for r in records}, 4: "the loss became nan in epoch 2"}
     attempts = [len((tmp_path / f"attempts-{number}").read_text()) for number in range(9)]
-    assert attempts == [1, 1, 2, 1, 1, 2, 3, 3, 1], "code once more, a process twice"
+    assert attempts == [1, 1, 2, 1, 1, 2, 2, 3, 1], "code at most once more, a process twice"
     assert [h[1] for h in ear.heard if h[0] == "started"] == list(range(9)), "once, however often it is begun again"
 
 
