@@ -82,7 +82,6 @@ def run(
 
     0; 1 when the run failed; 2 for a user's mistake, found before anything began; 130 when interrupted.
     """
-    make_lasting()
     _know_secrets()
     try:
         with environment.restored(), ended_in_time(), _steps_shown():

@@ -4,6 +4,7 @@ A place is a path, or a URI such as s3://bucket/prefix?endpoint_override=... . p
 where a place is used: models and their training need none (`tests/gpu` runs without).
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -31,6 +32,17 @@ def under(place: str, *names: str) -> str:
     """The place below `place`; a URI keeps what follows its path (?endpoint_override=...) at its end."""
     path, mark, query = place.partition("?") if "://" in place else (place, "", "")
     return "/".join([path.rstrip("/"), *names]) + mark + query
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block with this folder: a lock on the folder, which leaves no file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

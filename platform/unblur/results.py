@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from unblur.errors import UserError
+from unblur.evaluation.measuring import spelled
 from unblur.experiments.ablation_run import AblationResult
 from unblur.experiments.reproduce import ReproductionResult
 from unblur.experiments.results import Best, ComparisonResult, EvaluationResult, SeedValues, StudyResult
@@ -68,10 +69,10 @@ class Study:
             name=runs.model,
             experiment=experiment,
             run_id=runs.run.id,
-            metric=_spelt(runs.metric),
+            metric=spelled(runs.metric),
             best=_best(runs),
-            test={_spelt(name): SeedValues(tuple(values)) for name, values in runs.tests.items()},
-            popularity={_spelt(name): value for name, value in least.items()},
+            test={spelled(name): SeedValues(tuple(values)) for name, values in runs.tests.items()},
+            popularity={spelled(name): value for name, value in least.items()},
             model_uri=runs.run.tags.get(names.MODEL_URI) or None,
             tracking_uri=tracking_uri,
         )
@@ -159,8 +160,8 @@ class Evaluation:
     @classmethod
     def of(cls, result: EvaluationResult) -> Self:
         """The evaluation that was just made."""
-        test = {_spelt(name): SeedValues((value,)) for name, value in result.test.items()}
-        return cls(result.model, test, {_spelt(name): value for name, value in result.popularity.items()})
+        test = {spelled(name): SeedValues((value,)) for name, value in result.test.items()}
+        return cls(result.model, test, {spelled(name): value for name, value in result.popularity.items()})
 
     def frame(self) -> pd.DataFrame:
         """A row per metric: metric, value, popularity."""
@@ -203,10 +204,6 @@ class ReproductionStudy:
     def frame(self) -> pd.DataFrame:
         """A row per row of a table and metric: the paper's figure, our mean and standard deviation, the difference."""
         return pd.DataFrame(paper_rows.records(self.result.rows))
-
-
-def _spelt(metric: str) -> str:
-    return metric.replace("_at_", "@")
 
 
 def _best(runs: StudyRuns) -> Best:

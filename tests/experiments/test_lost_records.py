@@ -1,12 +1,11 @@
 """MLflow is a copy: whatever of a study is lost there is made whole by the next start, and no other start harms it."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.in_place import engine
+from tests.helpers.in_place import finished, flags, without_ray
 from tests.helpers.jobs import data_flags, here, plays
 
 from unblur.errors import UserError
@@ -15,27 +14,8 @@ from unblur.models.closed_form import ease
 from unblur.tracking import names
 from unblur.tracking.client import Store, connect
 
-__all__ = ["data_flags", "plays"]
-
-
-@pytest.fixture(autouse=True)
-def without_ray() -> Iterator[None]:
-    with engine():
-        yield
-
-
-@pytest.fixture(scope="module")
-def flags(data_flags: list[str]) -> list[object]:
-    return [*data_flags, "--model", "ease", "--trials", 2, "--seeds", 1, "--summary", "s.json"]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, flags: list[object]) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    with engine():
-        done = here(folder, "tune", *flags)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+__all__ = ["data_flags", "finished", "flags", "plays", "without_ray"]
+pytestmark = pytest.mark.usefixtures("without_ray")
 
 
 @pytest.fixture

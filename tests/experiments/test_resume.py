@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.in_place import engine
+from tests.helpers.in_place import finished, flags, without_ray
 from tests.helpers.jobs import data_flags, here, plays
 
 import unblur
@@ -19,28 +19,8 @@ from unblur.experiments import study_opening
 from unblur.models.closed_form import ease
 from unblur.tracking.client import connect
 
-__all__ = ["data_flags", "plays"]
-
-
-@pytest.fixture(autouse=True)
-def without_ray() -> Iterator[None]:
-    with engine():
-        yield
-
-
-@pytest.fixture(scope="module")
-def flags(data_flags: list[str]) -> list[object]:
-    return [*data_flags, "--model", "ease", "--trials", 2, "--seeds", 1, "--summary", "s.json"]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, flags: list[object]) -> Path:
-    """A folder with a finished study."""
-    folder = tmp_path_factory.mktemp("finished")
-    with engine():
-        done = here(folder, "tune", *flags)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+__all__ = ["data_flags", "finished", "flags", "plays", "without_ray"]
+pytestmark = pytest.mark.usefixtures("without_ray")
 
 
 def told(folder: Path) -> dict[str, Any]:

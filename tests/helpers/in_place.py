@@ -1,12 +1,17 @@
-"""The engine without Ray: tasks one after the other in this process, through the real scheduler."""
+"""The engine without Ray: tasks one after the other in this process, through the real scheduler.
+
+With fixtures for tests of what becomes of a finished study.
+"""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.helpers.jobs import here
 from unblur.errors import UserError
 from unblur.experiments.study_run import StudyRun
 from unblur.running.execution import Execution
@@ -26,6 +31,27 @@ def engine() -> Iterator[None]:
         patch.setattr(StudyRun, "_plan", lambda *_: Execution(Resources()))
         patch.setattr(Execution, "run", _run)
         yield
+
+
+@pytest.fixture
+def without_ray() -> Iterator[None]:
+    with engine():
+        yield
+
+
+@pytest.fixture(scope="module")
+def flags(data_flags: list[str]) -> list[object]:
+    return [*data_flags, "--model", "ease", "--trials", 2, "--seeds", 1, "--summary", "s.json"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, flags: list[object]) -> Path:
+    """A folder with a finished study."""
+    folder = tmp_path_factory.mktemp("finished")
+    with engine():
+        done = here(folder, "tune", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
 def _run(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from unblur import records
 from unblur.files import under
+from unblur.tracking.runs import now
 
 log = logging.getLogger(__name__)
 SAVE_SECONDS = 15.0
@@ -87,8 +88,3 @@ def in_folder(folder: str, kind: Literal["trial", "final"]) -> KeptReports:
 
 def _of(params: Mapping[str, Any]) -> str:
     return sha256(json.dumps(params, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def now() -> int:
-    """Milliseconds since 1970, as MLflow has times."""
-    return time.time_ns() // 1_000_000

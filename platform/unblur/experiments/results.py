@@ -12,6 +12,7 @@ from scipy import stats
 
 from unblur.data.dataset import HistoryName
 from unblur.errors import RunFailed
+from unblur.evaluation.measuring import spelled
 from unblur.experiments.final_evaluation import FinalResult, best_seed
 from unblur.experiments.prepared import PreparedData
 from unblur.files import write_output
@@ -92,12 +93,12 @@ class StudyResult:
     @property
     def test(self) -> dict[str, SeedValues]:
         """Every metric on the test set by name: `ndcg@10` and what is beyond accuracy."""
-        return {name.replace("_at_", "@"): SeedValues(tuple(each)) for name, each in self.final.test.items()}
+        return {spelled(name): SeedValues(tuple(each)) for name, each in self.final.test.items()}
 
     @property
     def popularity(self) -> dict[str, float]:
         """The same metrics of recommending the most popular items."""
-        return {name.replace("_at_", "@"): value for name, value in self.final.popularity.items()}
+        return {spelled(name): value for name, value in self.final.popularity.items()}
 
     def check(self) -> None:
         """RunFailed when the model could not be registered: a study that failed otherwise has no result."""

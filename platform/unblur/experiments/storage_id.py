@@ -4,16 +4,15 @@ Each has trials and models of its own, and one that is begun, stopped or lost mu
 A storage that is moved, or reached by another path, stays the same one.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 from pyarrow import fs
 
 from unblur.errors import UserError
-from unblur.files import filesystem, read_json, under, write_json
+from unblur.files import alone_in, filesystem, read_json, under, write_json
 
 FILE = "storage.json"
 
@@ -41,10 +40,6 @@ def _alone_in(root: str) -> Iterator[None]:
     if not isinstance(files, fs.LocalFileSystem):
         yield
         return
-    os.makedirs(path, exist_ok=True)  # noqa: PTH103 - a path on a file system of pyarrow
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    Path(path).mkdir(parents=True, exist_ok=True)
+    with alone_in(Path(path)):
         yield
-    finally:
-        os.close(descriptor)

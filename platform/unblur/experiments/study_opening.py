@@ -53,7 +53,8 @@ def open_study(session: Session, identity: StudyIdentity, url: str, fresh: bool,
     study = Study.open(identity, url, fresh, lambda name: bool(_runs(store, data, name, {})))
     if study.apart:
         console.print(study.apart, markup=False)
-    if not study.records() and (lost := len(lost_trials(store, data, study))):
+    # a trial is in the study before it is there
+    if not study.records() and (lost := len(_runs(store, data, study.name, {names.KIND: "trial"}))):
         file = file_of(url)
         copy = f" (cp {backup_of(file)} {file})" if file and backup_of(file).exists() else ""
         raise UserError(
@@ -63,18 +64,12 @@ def open_study(session: Session, identity: StudyIdentity, url: str, fresh: bool,
     return study
 
 
-def agree(tracker: Tracker, data: PreparedData, study: Study, console: Console) -> None:
+def agree(tracker: Tracker, study: Study, console: Console) -> None:
     """Set the trials aside in MLflow that the study's database has lost: their numbers are given again."""
-    if lost := lost_trials(tracker.store, data, study):
+    if lost := tracker.numbers("trial") - {record.number for record in study.records()}:
         text = f"MLflow knows {len(lost)} trials that the study has not, as of an older copy: they are set aside there"
         console.print(text, markup=False)
         tracker.supersede("trial", lost)
-
-
-def lost_trials(store: Store, data: PreparedData, study: Study) -> set[int]:
-    """The numbers of trials that MLflow knows and the study does not: a trial is in the study before it is there."""
-    runs = _runs(store, data, study.name, {names.KIND: "trial"})
-    return {int(run.tags[names.NUMBER]) for run in runs} - {record.number for record in study.records()}
 
 
 def tracked(study: str, data: PreparedData) -> str:

@@ -73,7 +73,7 @@ class StudyRun:
             first = next((kept.of(each.number, each.params) for each in study.records()), None)
             tracker = stack.enter_context(self._recorded(study.name, "search", first))
             self._say(f"study {study.name} in {shown(url)}: {_counts(study)}")
-            agree(tracker, self.session.data, study, self.console)
+            agree(tracker, study, self.console)
             metric = self.identity.metric
             tracker.reconcile(as_record(each, metric, kept.of(each.number, each.params)) for each in study.records())
             self._search(study, options, execution, tracker)

@@ -1,8 +1,8 @@
 """The data that a report is asked for: a name is that of a file without its folder, so several can have it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from unblur.data.prepare import digest_of
@@ -42,17 +42,16 @@ class Asked:
     def _file(self) -> bool:
         return self.dataset not in PRESETS and Path(self.dataset).is_file()
 
+    @cached_property
+    def _digest(self) -> str:
+        """Of the file: read once, however many studies are held against it."""
+        return digest_of((Path(self.dataset),))
+
     def _mine(self, study: Found) -> bool:
         if self._file:
-            return bool(study.facts.get("source_digest", "") in ("", digest_of((Path(self.dataset),))))
-        return _dataset(study) in ("", self.dataset)
-
-
-def _dataset(study: Found) -> str:
-    """The dataset as it was typed for the search; nothing where that is not recorded."""
-    asked: dict[str, str] = json.loads(study.tags.get(names.DATA_REQUEST, "{}"))
-    return asked.get("dataset", "")
+            return study.source_digest in ("", self._digest)
+        return study.asked in ("", self.dataset)
 
 
 def _origin(study: Found) -> str:
-    return f"{_dataset(study) or study.dataset} (digest {study.tags.get(names.DATASET_DIGEST, 'unknown')[:8]})"
+    return f"{study.asked or study.dataset} (digest {study.tags.get(names.DATASET_DIGEST, 'unknown')[:8]})"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import plotly.graph_objects as go
 
-from unblur.evaluation.measuring import METRICS, keys
+from unblur.evaluation.measuring import METRICS, keys, spelled
 from unblur.files import write_output
 from unblur.formatting import counted
 from unblur.reporting import papers, plots, search_plots, tables
@@ -45,7 +45,7 @@ class ReportResult:
             {
                 "model": study.model,
                 "seed": seed,
-                **{name.replace("_at_", "@"): value for name, value in zip(study.tests, values, strict=True)},
+                **{spelled(name): value for name, value in zip(study.tests, values, strict=True)},
             }
             for study in self.evidence.studies
             for seed, values in enumerate(zip(*study.tests.values(), strict=True))

@@ -1,6 +1,5 @@
 """Where MLflow keeps the runs: one checked connection, made by the driver before any worker starts."""
 
-import fcntl
 import logging
 import os
 import re
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from unblur import environment
 from unblur.errors import UserError
+from unblur.files import alone_in
 from unblur.redaction import redact, remember
 from unblur.tracking.address import explain, resolve
 
@@ -128,7 +128,7 @@ def _open_sqlite(uri: str) -> Store:
     path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone_in(path.parent):
+        with alone_in(path.parent):  # two drivers that make the same database at once break it for good
             # a write that changes nothing: tells a read-only file, a full disk or a file of another kind
             with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as database:
                 database.execute("BEGIN IMMEDIATE")
@@ -152,17 +152,6 @@ def _try_database(uri: str) -> None:
         engine.dispose()
     except Exception as error:
         raise UserError(explain(redact(uri), error)) from None
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Two drivers that make the same database at once break it for good; a lock on its folder leaves no file."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _open(uri: str, artifacts: Path | None) -> Store:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unblur.errors import UserError
+from unblur.tracking import names
 from unblur.tracking.address import resolve
 from unblur.tracking.client import Store, connect
 
@@ -31,6 +32,16 @@ class Found:
     tags: Mapping[str, str]
     dataset: str
     facts: Mapping[str, Any]  # of the dataset: users, items, ...
+
+    @property
+    def asked(self) -> str:
+        """The dataset as it was typed for a study; nothing where that is not recorded."""
+        return str(json.loads(self.tags.get(names.DATA_REQUEST, "{}")).get("dataset", ""))
+
+    @property
+    def source_digest(self) -> str:
+        """Of the raw files; nothing where that is not recorded."""
+        return str(self.facts.get("source_digest", ""))
 
 
 def existing_store(tracking_uri: str | None) -> Store:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
@@ -13,6 +14,11 @@ from unblur.training.record import State
 
 Kind = Literal["study", "trial", "final", "ablation", "cell"]
 """A search or training with its trials and final runs; an ablation with its cells."""
+
+
+def now() -> int:
+    """Milliseconds since 1970, as MLflow has times."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The study in MLflow: a parent run, a child run per trial, final run or cell. Used by the driver, the one writer."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from unblur.redaction import redact
 from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import Delivery
-from unblur.tracking.runs import Kind, LoggedDataset, Record, Run, finite, spread, text
+from unblur.tracking.runs import Kind, LoggedDataset, Record, Run, finite, now, spread, text
 from unblur.tracking.writer import Writer
 from unblur.training.record import State
 
@@ -52,7 +51,7 @@ class Tracker:
         with self.store.explained():
             self._study = study = writer.find(kind, 0) or Run(kind, 0)
             if study.id is None:
-                writer.create(study, None, name, begun or _now())
+                writer.create(study, None, name, begun or now())
             if study.status != names.STATUS[State.COMPLETE]:  # what is finished stays so until there is a new result
                 writer.running(study)
             writer.tags(study, {**tags, **notes})
@@ -85,7 +84,7 @@ class Tracker:
         news = run.news(epoch, metrics)
         good = finite(news)
         if good:
-            self._put(run, self._writer.metrics, good, epoch, when or _now())
+            self._put(run, self._writer.metrics, good, epoch, when or now())
         if bad := sorted(news.keys() - good.keys()):
             self._put(run, self._writer.tags, {names.NOT_FINITE: f"{', '.join(bad)} at epoch {epoch}"})
 
@@ -113,6 +112,10 @@ class Tracker:
             if run.status != names.STATUS[state]:
                 self._end(run, state, reason, record.ended)
 
+    def numbers(self, kind: Kind) -> set[int]:
+        """Of the study's runs of this kind that are known."""
+        return {number for known, number in self._runs if known == kind}
+
     def supersede(self, kind: Kind, numbers: Iterable[int]) -> None:
         """Set runs aside whose numbers are given again: they stay, under a kind that nobody looks for."""
         for number in numbers:
@@ -133,7 +136,7 @@ class Tracker:
         """
         study, lists = self._study, {name: list(each) for name, each in values.items()}
         result = study.changes(finite({**spread(lists), **metrics}))
-        self._put(study, self._writer.metrics, result, 0, _now())
+        self._put(study, self._writer.metrics, result, 0, now())
         notes = {names.values(name): each for name, each in lists.items()}
         self._put(study, self._writer.tags, {**notes, names.STATE: State.COMPLETE, **(tags or {})})
         self._put(study, self._writer.file, "values.json", text(lists))
@@ -185,7 +188,7 @@ class Tracker:
         run = self._runs.get((kind, number))
         if run is None:
             run = self._runs[kind, number] = Run(kind, number)
-            self._put(run, self._writer.create, self._study, name or run.name, begun or _now())
+            self._put(run, self._writer.create, self._study, name or run.name, begun or now())
         if missing := self._missing(run, params or {}):
             self._put(run, self._writer.params, missing)
         return run
@@ -207,11 +210,7 @@ class Tracker:
             self._put(run, self._writer.tags, {names.REASON: run.reason})
         if len(lines) > 1:
             self._put(run, self._writer.file, "reason.txt", "\n".join(lines))
-        self._put(run, self._writer.ended, run.status, when or _now())
+        self._put(run, self._writer.ended, run.status, when or now())
 
     def _put(self, run: Run, act: Callable[..., None], *arguments: Any) -> None:
         self._delivery.put(run.name, lambda again: act(run, *arguments, again=again))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
