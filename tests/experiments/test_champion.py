@@ -14,7 +14,7 @@ from unblur import models
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import compare
-from unblur.experiments.champion import challenge, corrected, expect_champion, mean_per_user
+from unblur.experiments.champion import challenge, corrected, expect_champion, level, mean_per_user
 from unblur.models.base import ClosedFormRecommender
 from unblur.tracking.client import Store, connect
 from unblur.tracking.registry import challenge_number, register
@@ -69,7 +69,7 @@ def test_only_a_significantly_better_model_takes_the_title(store: Store, registe
     assert "does not become the champion" in (said := held(store, much_the_same)) and "not significant" in said
     assert "on validation, means over 1 and 1 seed(s)" in said and "challenge 2 of this dataset" in said
     worse = registered("popularity", recent_share=0.5)
-    assert "significantly worse" in (said := held(store, worse)) and "level 0.05/3 = 0.017" in said
+    assert "significantly worse" in (said := held(store, worse)) and "challenge 3 of this dataset, level 0.0042" in said
     assert champion(store) == ease
 
 
@@ -102,13 +102,20 @@ def test_what_is_held_is_the_mean_over_the_seeds(tmp_path: Path) -> None:
         np.testing.assert_allclose(values, sum(each[name] for each in found) / 3, atol=1e-7)
 
 
-def test_the_kth_challenge_is_decided_at_a_kth_of_the_level() -> None:
-    """Differences of 1.22 and -.78, 50 of each, and .22: t = .22 sqrt(101) = 2.2 on 100 degrees of freedom."""
-    d = 0.22 + np.array([1.0, -1.0] * 50 + [0.0])
+def test_the_levels_of_all_challenges_sum_to_less_than_the_level_of_one_test() -> None:
+    """1/(k (k + 1)) = 1/k - 1/(k + 1), so that the first K sum to 1 - 1/(K + 1)."""
+    sums = np.cumsum([level(number) for number in range(1, 10_001)])
+    np.testing.assert_allclose(sums, 0.05 * (1 - 1 / np.arange(2, 10_002)), rtol=1e-9)
+    assert 0.0499 < sums[-1] < 0.05
+
+
+def test_a_challenge_is_significant_below_its_level() -> None:
+    """Differences of 1.24 and -.76, 50 of each, and .24: t = .24 sqrt(101) = 2.41 on 100 degrees of freedom."""
+    d = 0.24 + np.array([1.0, -1.0] * 50 + [0.0])
     found = compare(d, np.zeros(101))
-    assert found.p_t == pytest.approx(2 * stats.t.sf(0.22 * np.sqrt(101), 100)) and 0.025 < found.p_t < 0.05
+    assert found.p_t == pytest.approx(2 * stats.t.sf(0.24 * np.sqrt(101), 100)) and level(2) < found.p_t < level(1)
     assert corrected(found, 1).significant and not corrected(found, 2).significant
-    assert corrected(found, 2).p_holm == pytest.approx(2 * found.p_t) and corrected(found, 100).p_holm == 1
+    assert corrected(found, 2).p_holm == pytest.approx(6 * found.p_t) and corrected(found, 100).p_holm == 1
 
 
 def test_a_champion_without_files_is_missed_before_anything_is_trained(

@@ -35,7 +35,8 @@ def challenge(store: Store, uri: str, name: str, metric: str) -> str:
 
     What is held against each other are users' values of `metric` on validation, means over the seeds of each, as they
     were registered; the test set has no say. The best of many seeds or searches is better on the users that it was
-    chosen by: hence the means, and the k-th challenge is decided at LEVEL / k.
+    chosen by: hence the means, and the k-th challenge is decided at LEVEL / (k (k + 1)). However many follow, these sum
+    to less than LEVEL, the chance that a champion ever falls to one that is no better.
     """
     challenger = version_of(store, uri)
     if names.CHAMPION in challenger.tags:
@@ -89,15 +90,20 @@ def _verdict(store: Store, new: Version, old: Version | None, metric: str) -> tu
     return crowned, _sentence(found, crowned, name, what, number)
 
 
+def level(number: int) -> float:
+    """Of the `number`-th challenge, from 1 on."""
+    return LEVEL / (number * (number + 1))
+
+
 def corrected(found: Comparison, number: int) -> Comparison:
-    """The comparison as the `number`-th that was made (Bonferroni): significant where p < LEVEL / number."""
-    return replace(found, p_holm=min(1.0, number * found.p_t))
+    """The comparison as the `number`-th of any number (Bonferroni, unequal): significant where p < `level(number)`."""
+    return replace(found, p_holm=min(1.0, found.p_t * LEVEL / level(number)))
 
 
 def _sentence(found: Comparison, crowned: bool, name: str, what: str, number: int) -> str:
     figures = (
         f"{found.difference:+.4f} {what} of {found.n:,} users (95% interval {found.low:+.4f} to {found.high:+.4f}, "
-        f"p = {found.p_t:.3g}; challenge {number} of this dataset, level {LEVEL:.2f}/{number} = {LEVEL / number:.2g})"
+        f"p = {found.p_t:.3g}; challenge {number} of this dataset, level {level(number):.2g})"
     )
     if crowned:
         return f"it is the champion: {figures} against the one before it, {name}"
