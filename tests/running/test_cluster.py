@@ -1,6 +1,9 @@
 """A cluster on this machine: who hears it, who ends it, what it leaves. And a cluster that cannot be had."""
 
+import logging
 import os
+import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -10,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray._private import services
 
 from unblur.errors import UserError
 from unblur.running import cluster
@@ -45,6 +49,12 @@ print("in use:", os.path.exists(session + "/driver.lock"))
 """
 
 
+def closed_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("", 0))
+        return int(bound.getsockname()[1])
+
+
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """With a path that is short enough for sockets."""
@@ -56,7 +66,10 @@ def test_a_cluster_of_ones_own(temporary: Path) -> None:
     """It listens on loopback, outlives a SIGTERM to all processes until its driver ends it, and leaves nobody."""
     (left := temporary / "unblur-tune-abc").mkdir()
     (left / LOCK).touch()
-    where = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "local", "TMPDIR": str(temporary)}
+    (temporary / "ray").mkdir()
+    (temporary / "ray/ray_current_cluster").write_text(f"127.0.0.1:{closed_port()}")  # of a head that was killed
+    where = {**os.environ, "RAY_AUTH_MODE": "disabled", "TMPDIR": str(temporary)}
+    where.pop("RAY_ADDRESS", None)
     code = f"import ray\n{JOB}"
     done = subprocess.run([sys.executable, "-c", code], env=where, capture_output=True, text=True, timeout=600)
     assert done.stdout.splitlines() == [
@@ -81,7 +94,7 @@ def started(monkeypatch: pytest.MonkeyPatch, *answers: BaseException | str) -> C
         return SimpleNamespace(address_info={"session_dir": answer})
 
     monkeypatch.setattr(cluster.ray, "init", init)
-    return lambda times: cluster._connected("", times)
+    return lambda times: cluster._connected("", True, times)
 
 
 LATE = Exception("The current node timed out during startup. This could happen because ...")
@@ -101,3 +114,35 @@ def test_sigterm_while_ray_starts_is_an_interruption_too(monkeypatch: pytest.Mon
     """Ray has a handler of its own by then, which exits with the signal's number."""
     with pytest.raises(KeyboardInterrupt):
         started(monkeypatch, SystemExit(15))(2)
+
+
+@pytest.mark.parametrize(
+    "address", ["HOST:closed", "http://127.0.0.1:8265", "ray://127.0.0.1:10001", "127.0.0.1", "auto"]
+)
+def test_a_cluster_that_was_asked_for_and_does_not_answer_is_refused(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = address.replace("HOST:closed", f"127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr(services, "find_gcs_addresses", list)  # those of other tests
+    with pytest.raises(UserError, match=f"no Ray cluster answers at {re.escape(address)} .*RAY_ADDRESS"):
+        cluster._answers(address)
+
+
+def test_a_head_that_was_killed_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its address lies where Ray looks for the cluster to join; Ray itself would wait there for minutes."""
+    caplog.set_level(logging.INFO, "unblur")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert not cluster._answers("") and not cluster._answers("local") and not caplog.text, "none was there"
+    (noted := tmp_path / "ray/ray_current_cluster").parent.mkdir()
+    for left in (place := f"127.0.0.1:{closed_port()}", "nothing of the kind", ""):
+        noted.write_text(left)
+        caplog.clear()
+        assert not cluster._answers("")
+        assert not left or (f"nobody answers at {left}" in caplog.text and "starting one for this run" in caplog.text)
+    with socket.create_server(("", int(place.partition(":")[2]))):
+        noted.write_text(place)
+        assert cluster._answers("") and not cluster._answers("local")
+        assert cluster._answers(place)

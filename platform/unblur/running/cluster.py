@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import ray
+from ray._common.utils import get_ray_address_file
 from ray._private import ray_constants, services, worker
 
 from unblur import environment
@@ -23,6 +24,8 @@ WORKERS_ENVIRONMENT = {
     "env_vars": environment.RAY_WORKERS,
     "worker_process_setup_hook": "unblur.running.own_cluster.know_own_cluster",
 }
+OWN = "local"
+"""Ray's word for a cluster of one's own, whatever else there is."""
 STARTS = 2
 """Times that a cluster on this machine is started: on a busy one Ray gives up after half a minute."""
 TIMED_OUT = "timed out during startup"
@@ -41,25 +44,52 @@ def ray_cluster() -> Iterator[None]:
 
 @contextmanager
 def _joined(address: str) -> Iterator[None]:
-    _try_address(address)
+    alone = not _answers(address)
     with ExitStack() as stack:
-        alone = not _named(address)
         if alone:
             stack.enter_context(_on_loopback())
         stack.callback(_leave)
-        session = Path(_connected(address, STARTS if alone else 1))
+        session = Path(_connected(address, alone, STARTS if alone else 1))
         if alone:
             sweep([*session.parent.glob("session_*"), *Path(tempfile.gettempdir()).glob("unblur-tune-*")])
             stack.enter_context(in_use(session))
         yield
 
 
-def _named(address: str) -> bool:
-    """Whether there is a cluster to join."""
+def _answers(address: str) -> bool:
+    """Whether there is a cluster to join; where nobody answers Ray itself waits for minutes, and says nothing.
+
+    UserError when RAY_ADDRESS asks for one. A head that was killed leaves its address in a file: this is told, and no
+    reason not to start.
+    """
+    place = address or services.find_bootstrap_address(None) or OWN
+    if place == OWN:
+        return False
+    silent = _silent(place)
+    if silent and address:
+        raise UserError(
+            f"no Ray cluster answers at {address} ({silent}). Set RAY_ADDRESS to HOST:PORT of a head that runs (ray "
+            "start --head; 6379), or unset it for a cluster on this machine; a dashboard's http:// address is for `ray "
+            "job submit`."
+        )
+    if silent:
+        log.info(
+            f"nobody answers at {place} ({silent}), where {get_ray_address_file(None)} says that a Ray cluster runs: "
+            "starting one for this run"
+        )
+    return not silent
+
+
+def _silent(place: str) -> str:
+    """Why nobody can be reached at HOST:PORT or `auto`; empty where somebody answers."""
     try:
-        return services.canonicalize_bootstrap_address(address or None) is not None
-    except ValueError:  # it is told when it is tried
-        return True
+        host, _, port = services.canonicalize_bootstrap_address(place).rpartition(":")  # where Ray will go
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except ValueError:
+        return "this is no HOST:PORT"
+    except OSError as error:
+        return error.strerror or str(error).partition(". ")[0]
+    return ""
 
 
 @contextmanager
@@ -77,21 +107,20 @@ def _on_loopback() -> Iterator[None]:
             ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-def _connected(address: str, times: int) -> str:
-    """The session's folder. UserError when the cluster cannot be joined or started."""
+def _connected(address: str, alone: bool, times: int) -> str:
+    """The session's folder, of a cluster for this run alone or of the one to join. UserError when it cannot be had."""
     try:
         # otherwise a SIGTERM to all processes ends Ray before the driver, and Ray's library then ends the driver
         with deaf_children():
-            begun = ray.init(log_to_driver=False, logging_level="error", runtime_env=WORKERS_ENVIRONMENT)
+            begun = ray.init(
+                address=OWN if alone else None,
+                log_to_driver=False,
+                logging_level="error",
+                runtime_env=WORKERS_ENVIRONMENT,
+            )
         return str(begun.address_info["session_dir"])
     except SystemExit:  # Ray's own handler of SIGTERM, until ours is there again
         raise KeyboardInterrupt from None
-    except ValueError as error:  # an address that is none
-        raise UserError(
-            f"RAY_ADDRESS={address} is no address of a Ray cluster: {str(error).partition('. ')[0]}. Give HOST:PORT of "
-            "its head (6379), auto, or unset it for a cluster on this machine; a dashboard's http:// address is for "
-            "`ray job submit`."
-        ) from None
     except (ConnectionError, ray.exceptions.AuthenticationError) as error:
         raise UserError(
             f"the Ray cluster {f'at {address} ' if address else ''}cannot be joined: {str(error).partition('. ')[0]}. "
@@ -110,25 +139,11 @@ def _connected(address: str, times: int) -> str:
             raise
     if times > 1:
         log.info("Ray did not start in time, as happens on a busy machine: once more")
-        return _connected(address, times - 1)
+        return _connected(address, alone, times - 1)
     raise UserError(
         "Ray did not start within half a minute, twice: the machine is too busy or short of memory. Try again when "
         "it is less so, or name a cluster that runs with RAY_ADDRESS."
     )
-
-
-def _try_address(address: str) -> None:
-    """Knock at the cluster's door: Ray itself waits two minutes, and then ends the process."""
-    host, colon, port = address.rpartition(":")
-    if not colon or "://" in address or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise UserError(
-            f"no Ray cluster answers at {address} ({error.strerror or error}). Correct RAY_ADDRESS, start one there "
-            "(ray start --head), or unset it for a cluster on this machine."
-        ) from None
 
 
 def _leave() -> None:
