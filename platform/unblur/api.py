@@ -19,7 +19,7 @@ from rich.console import Console
 
 from unblur import models
 from unblur.data.frames import written
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, name_of
 from unblur.errors import UserError
 from unblur.experiments import ablate as ablation
 from unblur.experiments import evaluate as evaluation
@@ -242,7 +242,7 @@ def load_study(
         >>> unblur.load_study("sample", "ease").run_id == study.run_id
         True
     """
-    experiment = data.experiment if isinstance(data, PreparedData) else f"{Path(data).stem}/{protocol}"
+    experiment = data.experiment if isinstance(data, PreparedData) else f"{name_of(data)}/{protocol}"
     return Study.load(experiment, model, tracking_uri)
 
 

@@ -17,10 +17,11 @@ from tests.helpers.mlflow_server import Server as MLflow
 from tests.helpers.remedies import assert_mendable
 from tests.search.test_postgres import BINARIES, Server, server
 
+from unblur.data import remote
 from unblur.errors import UserError
 from unblur.experiments.check import check
 from unblur.experiments.options import SearchOptions
-from unblur.files import filesystem, under
+from unblur.files import filesystem, under, write_text
 from unblur.training.checkpoints import Checkpoints
 
 __all__ = ["server"]
@@ -73,6 +74,17 @@ def test_a_search_with_nothing_on_the_disk(
     assert not (tmp_path / "unblur-runs").exists()
     again = run(tmp_path, "tune", *flags, "--trials", 2, "--summary", "t.json")
     assert again.returncode == 0 and json.loads((tmp_path / "t.json").read_text())["test"] == told["test"]
+
+
+def test_raw_data_in_a_bucket(s3: str, tmp_path: Path) -> None:
+    place = f"s3://bucket/raw/plays.csv?{s3}"
+    write_text(place, "user,item\nann,tea\n")
+    file = remote.fetched(place, tmp_path)
+    assert file.name == "plays.csv" and file.read_text() == "user,item\nann,tea\n"
+    file.write_text("kept")
+    assert remote.fetched(place, tmp_path).read_text() == "kept"
+    with pytest.raises(UserError, match=r"--dataset s3://bucket/raw/gone.csv.*: cannot be fetched: there is no such"):
+        remote.fetched(place.replace("plays", "gone"), tmp_path)
 
 
 def test_checkpoints_in_a_bucket(s3: str) -> None:

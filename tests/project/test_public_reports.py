@@ -139,8 +139,6 @@ def test_an_address_where_a_path_is_meant_makes_no_folder_of_that_name(options: 
     named = f"--{flag.replace('_', '-')} {value.replace(':///', '://')}: expected a path on this machine"
     with pytest.raises(UserError, match=re.escape(named)):
         options(**{flag: Path(value)})
-    with pytest.raises(UserError, match="expected a preset or a path on this machine"):
-        DataRequest(dataset="s3://bucket/plays.csv")
 
 
 def test_a_saved_model_is_found_by_path_and_by_address_alike(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from unblur.data import remote
 from unblur.data.presets import Download, Preset
+from unblur.data.request import is_remote
 from unblur.errors import UserError
 
 DEFAULT = Path("~/.cache/unblur")
@@ -30,11 +32,12 @@ def local_folder(storage: str) -> Path:
 def find(preset: Preset, data_dir: Path | None) -> tuple[Path, ...]:
     """The raw files of the first form that is complete, downloaded if none is and the preset knows where from.
 
-    Files that are there already are taken as they are. Raises UserError naming files, folder and page.
+    Files that are there already are taken as they are; those at an address are fetched when they have changed. Raises
+    UserError naming files, folder and page.
     """
     folder = directory(data_dir)
     for form in preset.forms:
-        files = tuple(folder / name for name in form)
+        files = tuple(remote.fetched(name, folder) if is_remote(name) else folder / name for name in form)
         if all(file.is_file() for file in files):
             return files
     if preset.download is None:
@@ -62,7 +65,7 @@ def _fetch(preset: Preset, download: Download, folder: Path) -> Path:
 
 def _missing(preset: Preset, folder: Path, reason: str) -> UserError:
     if not preset.page:  # a path
-        path = Path(preset.forms[0][0])
+        path = Path(preset.forms[0][-1])
         return UserError(f"{path}: {'is a folder, expected a file' if path.is_dir() else 'no such file'}")
     forms = " or ".join(", ".join(form) for form in preset.forms)
     return UserError(

@@ -89,7 +89,7 @@ def apply(data: Interactions, filters: Sequence[Filter]) -> Interactions:
             asked = "; ".join(map(str, filters))
             raise UserError(
                 f"{data.file}: the filters ({asked}) leave no user of {before[0]:,} users, {before[1]:,} items and "
-                f"{before[2]:,} rows before {str(each)!r}; bring more data or a lower --min-rating"
+                f"{before[2]:,} rows before {str(each)!r}; bring more data, or ask for less of them"
             )
     return data
 

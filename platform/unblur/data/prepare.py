@@ -11,7 +11,7 @@ from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
 from unblur.data.interactions import Interactions
 from unblur.data.prepared_folder import folder_of
-from unblur.data.presets import Preset, resolve, split_of
+from unblur.data.presets import Preset, filters_of, resolve, split_of
 from unblur.data.request import PROTOCOLS, SPLITS, DataRequest
 from unblur.data.sources import source
 from unblur.data.store import Facts, Record
@@ -20,6 +20,10 @@ from unblur.registry import call, takes
 
 VERSION = 3
 """Raise it when the same request over the same files comes to mean other data."""
+
+
+OWN = ("table", "described")
+"""Sources of people's own files."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,12 @@ def prepare(request: DataRequest, data_dir: Path | None, storage: Path) -> Prepa
     preset = resolve(request)
     _check_noise(request)
     files = download.find(preset, data_dir)
-    source_digest = digest_of(files)
-    asked = f"{VERSION} {request.model_dump_json()} {source_digest}"
+    digest = digest_of(raw(preset, files))
+    asked = f"{VERSION} {request.model_dump_json()} {digest_of(files)}"
     key = hashlib.sha256(asked.encode()).hexdigest()
     record = store.recall(storage, key)
     if record is None:
-        record = _make(request, preset, files, source_digest, storage)
+        record = _make(request, preset, files, digest, storage)
         store.remember(storage, key, record)
     return Prepared(request, record.digest, folder_of(storage.absolute(), record.digest), record.report, record.facts)
 
@@ -52,10 +56,10 @@ def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_
     everything = source(preset.source).load(files, request)
     threshold = _threshold(request, preset)
     rating: tuple[Filter, ...] = () if threshold is None else (MinRating(threshold),)
-    if threshold is None and everything.has_ratings and preset.source == "table":
+    if threshold is None and everything.has_ratings and preset.source in OWN:
         unused = "note: ratings are not used, every row is a hit; --min-rating sets from which one on"
         everything = replace(everything, notes=(*everything.notes, unused))
-    data = _split(request, apply(everything, rating + preset.filters))
+    data = _split(request, apply(everything, rating + filters_of(request)))
     data = _protocol(request, threshold, everything, data)
     if not takes(PROTOCOLS.get(request.protocol), "threshold"):  # else low ratings count as hits
         data = with_dislikes(everything, data, threshold)
@@ -64,7 +68,7 @@ def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_
     facts = _facts(data, everything, source_digest)
     digest = store.write(data, storage)
     notes = [*data.notes, preset.note] if preset.note else data.notes
-    report = [*_origin(everything, files, source_digest), *notes, _summary(facts)]
+    report = [*_origin(everything, raw(preset, files), source_digest), *notes, _summary(facts)]
     return Record(digest=digest, report=report, facts=facts)
 
 
@@ -124,6 +128,17 @@ def _check_noise(request: DataRequest) -> None:
         raise UserError(f"--noise-share belongs to --protocol {' or '.join(others)}, and the protocol is {name}")
     if noisy and not 0.1 <= (share or 0) <= 0.5:
         raise UserError(f"--protocol {name} needs --noise-share from 0.1 to 0.5, found {share}")
+
+
+def raw(preset: Preset, files: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The raw data among the files of a preset: what describes them is none."""
+    return tuple(file for file in files if file != preset.description)
+
+
+def source_digest(request: DataRequest, data_dir: Path | None) -> str:
+    """SHA-256 of the raw data that a request names, as in the facts of what is prepared from them."""
+    preset = resolve(request)
+    return digest_of(raw(preset, download.find(preset, data_dir)))
 
 
 def digest_of(files: tuple[Path, ...]) -> str:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unblur.data.dataset import HistoryName
+from unblur.data.description import beside, is_description, read
 from unblur.data.filters import Filter, KCore, MinCounts
-from unblur.data.request import SPLITS, DataRequest, Ties
+from unblur.data.request import SPLITS, DataRequest, FilterFlags, Ties, is_remote
 from unblur.data.sources import source, table
 from unblur.errors import UserError, unknown
 
@@ -26,12 +27,14 @@ class Preset:
     `forms`: the raw forms in which it is accepted, each a tuple of files in the data directory; the first that is
     there is taken. `filters` come after the threshold `min_rating`. `given`: train and test come with the data.
     `split`: how they are divided otherwise, where nothing else is asked for.
-    `page`: where a person gets the files. `note`: what everyone who uses it should know.
+    `page`: where a person gets the files. `description`: the one of them that says how to read the other. `note`: what
+    everyone who uses it should know.
     """
 
     source: str
     forms: tuple[tuple[str, ...], ...]
     page: str = ""
+    description: Path | None = None
     min_rating: float | None = None
     filters: tuple[Filter, ...] = ()
     given: bool = False
@@ -131,14 +134,49 @@ PRESETS = {
 
 
 def resolve(request: DataRequest) -> Preset:
-    """The preset that the request names, or one made for its path. Raises UserError for neither."""
+    """The preset that the request names, or one made for its file. Raises UserError for neither."""
     if request.dataset in PRESETS:
         _no_columns(request)
         return PRESETS[request.dataset]
+    if is_remote(request.dataset):
+        return Preset("table", ((request.dataset,),))
     path = Path(request.dataset).expanduser()
+    if is_description(request.dataset):
+        _no_columns(request)
+        return _described(path.absolute())
     if path.exists() or len(path.parts) > 1 or path.name.endswith(table.SUFFIXES):
         return Preset("table", ((str(path.absolute()),),))
     raise unknown("dataset", request.dataset, PRESETS)
+
+
+def _described(file: Path) -> Preset:
+    known = read(file)
+    flags = known.filter_flags()
+    forms = ((str(file), beside(file, known.source)),)
+    return Preset("described", forms, description=file, min_rating=flags.min_rating, filters=minimums(flags) or ())
+
+
+def minimums(flags: FilterFlags) -> tuple[Filter, ...] | None:
+    """The filters on counts that the flags ask for; None where they ask for none."""
+    if flags.k_core is not None:
+        return (KCore(flags.k_core),)
+    if (flags.min_per_user, flags.min_per_item) == (None, None):
+        return None
+    return (MinCounts(users=flags.min_per_user or 1, items=flags.min_per_item or 1),)
+
+
+def filters_of(request: DataRequest) -> tuple[Filter, ...]:
+    """The filters on counts, after the threshold: those that are asked for, else the dataset's own. Raises UserError
+    where the data come divided, since what is left would be divided otherwise."""
+    preset, asked = resolve(request), minimums(request)
+    if asked is None:
+        return preset.filters
+    if preset.given:
+        raise UserError(
+            f"--dataset {request.dataset} comes filtered and divided; leave --k-core, --min-per-user and "
+            "--min-per-item out"
+        )
+    return asked
 
 
 def split_of(request: DataRequest) -> str:
@@ -161,4 +199,6 @@ def history_of(request: DataRequest) -> HistoryName:
 def _no_columns(request: DataRequest) -> None:
     for flag in ("user", "item", "rating", "time"):
         if getattr(request, f"{flag}_column") is not None:
-            raise UserError(f"--{flag}-column belongs to a path, and --dataset {request.dataset} has its own columns")
+            raise UserError(
+                f"--{flag}-column belongs to a path; --dataset {request.dataset} says which columns are what"
+            )

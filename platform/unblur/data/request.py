@@ -1,8 +1,9 @@
 """What a person asks of the data layer; its fields are the command line's flags."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from unblur.options import Options, listed
 from unblur.registry import functions, known
@@ -28,9 +29,23 @@ def _checked(ratios: str | None) -> str | None:
     return ratios
 
 
-def _here(dataset: str) -> str:
-    if "://" in dataset:
-        raise ValueError("expected a preset or a path on this machine; --storage alone can be in a bucket")
+REMOTE = ("https", "http", "s3")
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is an address and not a path."""
+    return "://" in place
+
+
+def name_of(dataset: str) -> str:
+    """Name of a dataset, as experiments and models are called: that of a file without folder and ending."""
+    return Path(dataset.partition("?")[0] if is_remote(dataset) else dataset).stem
+
+
+def _reachable(dataset: str) -> str:
+    scheme = dataset.partition("://")[0]
+    if is_remote(dataset) and scheme not in REMOTE:
+        raise ValueError("expected a preset, a path on this machine, or an address: https://..., s3://bucket/...")
     return dataset
 
 
@@ -40,11 +55,44 @@ def _datasets() -> list[str]:
     return [*sorted(PRESETS), "or a path"]
 
 
-class DataRequest(Options):
+class ColumnFlags(Options):
+    """Which columns of a person's own file are what."""
+
+    user_column: str | None = None
+    """For a path: the column of user ids [user]."""
+    item_column: str | None = None
+    """For a path: the column of item ids [item]."""
+    rating_column: str | None = None
+    """For a path: the column of ratings, an empty cell meaning unknown [rating, if there is one]."""
+    time_column: str | None = None
+    """For a path: the column of times, numbers or ISO dates [timestamp, if there is one]."""
+
+
+class FilterFlags(Options):
+    """What is left out of the raw data."""
+
+    min_rating: float | None = None
+    """Ratings from here on are hits; left out, the dataset's own threshold."""
+    k_core: int | None = Field(None, ge=1)
+    """Keep users and items with at least so many interactions, again and again until all have; in place of the
+    dataset's own filters."""
+    min_per_user: int | None = Field(None, ge=1)
+    """Keep users with at least so many interactions, once; in place of the dataset's own filters."""
+    min_per_item: int | None = Field(None, ge=1)
+    """Then keep items with at least so many of what is left, once; in place of the dataset's own filters."""
+
+    @model_validator(mode="after")
+    def _one_minimum(self) -> Self:
+        if self.k_core is not None and (self.min_per_user, self.min_per_item) != (None, None):
+            raise ValueError("--k-core is a minimum of users and items already; leave --min-per-user and -item out")
+        return self
+
+
+class DataRequest(ColumnFlags, FilterFlags):
     """Which data to prepare, and how."""
 
-    dataset: Annotated[str, AfterValidator(_here), listed(_datasets)] = "sample"
-    """A preset, or the path of a CSV, TSV or Parquet file."""
+    dataset: Annotated[str, AfterValidator(_reachable), listed(_datasets)] = "sample"
+    """A preset; a CSV, TSV or Parquet file, as a path, https:// or s3://; or a description that `unblur data` wrote."""
     protocol: Annotated[str, known(PROTOCOLS), listed(PROTOCOLS.described)] = "clean"
     """What is done to train and valid, the test set staying as it is."""
     noise_share: float | None = None
@@ -57,17 +105,7 @@ class DataRequest(Options):
     ratios: Annotated[str | None, AfterValidator(_checked)] = None
     """Percentages of train, valid and test; with two of them, such as 80/20, valid is a tenth of train; left out,
     70/20/10."""
-    min_rating: float | None = None
-    """Ratings from here on are hits; left out, the dataset's own threshold."""
     strict: bool = False
     """Refuse a file that holds a user-item pair twice, instead of keeping the first."""
-    user_column: str | None = None
-    """For a path: the column of user ids [user]."""
-    item_column: str | None = None
-    """For a path: the column of item ids [item]."""
-    rating_column: str | None = None
-    """For a path: the column of ratings, an empty cell meaning unknown [rating, if there is one]."""
-    time_column: str | None = None
-    """For a path: the column of times, numbers or ISO dates [timestamp, if there is one]."""
     data_seed: int = Field(default=0, ge=0)
     """Seed of what is drawn in making the data: the sample, noise, random divisions, the order of equal times."""

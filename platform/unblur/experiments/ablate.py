@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, name_of
 from unblur.errors import unknown
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.ablation import Ablation, load_ablation
@@ -38,7 +38,7 @@ def ablate(options: AblateOptions, console: Console = SILENT, changed: Listener 
     check_writable(root)
     store = connect(options.tracking_uri)
     datasets = _prepared(study, root, options.data_dir, console)
-    runs = cell_runs(study, datasets, under(root, "ablations", Path(study.dataset).stem))
+    runs = cell_runs(study, datasets, under(root, "ablations", name_of(study.dataset)))
     ablation = AblationRun(study, runs, datasets, root, console, changed)
     with ExitStack() as stack:
         stack.enter_context(ray_cluster())

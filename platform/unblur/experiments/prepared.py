@@ -11,7 +11,7 @@ from unblur.data.download import local_folder
 from unblur.data.prepare import prepare
 from unblur.data.prepared_folder import folder_of
 from unblur.data.presets import history_of
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, name_of
 from unblur.data.store import Facts, load_dataset
 from unblur.data.test_set import TestSet
 from unblur.evaluation.protocol import EvaluationProtocol
@@ -38,7 +38,7 @@ class PreparedData:
     @property
     def name(self) -> str:
         """Name of the dataset, as experiments and models are called."""
-        return Path(self.request.dataset).stem
+        return name_of(self.request.dataset)
 
     @property
     def digest(self) -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from unblur.data.prepare import digest_of
+from unblur.data.prepare import source_digest
 from unblur.data.presets import PRESETS
+from unblur.data.request import DataRequest, is_remote, name_of
 from unblur.errors import UserError
 from unblur.tracking import names
 from unblur.tracking.reader import Found
@@ -21,7 +22,7 @@ class Asked:
 
     @property
     def name(self) -> str:
-        return Path(self.dataset).stem
+        return name_of(self.dataset)
 
     def only(self, studies: Sequence[Found], experiment: str) -> tuple[list[Found], list[str]]:
         """The parent runs of the data that were asked for, and a note on others; UserError when there are only such."""
@@ -36,7 +37,7 @@ class Asked:
 
     @property
     def _told(self) -> bool:
-        return self.dataset in PRESETS or self._file
+        return self.dataset in PRESETS or is_remote(self.dataset) or self._file
 
     @property
     def _file(self) -> bool:
@@ -45,7 +46,7 @@ class Asked:
     @cached_property
     def _digest(self) -> str:
         """Of the file: read once, however many studies are held against it."""
-        return digest_of((Path(self.dataset),))
+        return source_digest(DataRequest(dataset=self.dataset), None)
 
     def _mine(self, study: Found) -> bool:
         if self._file:

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from unblur.data.interactions import Interactions, build
 from unblur.data.numeric import times
-from unblur.data.reading import Lines, Where, contents, delimited, header, lines_of, opened, quoted_rows
-from unblur.data.request import DataRequest
+from unblur.data.request import ColumnFlags, DataRequest
+from unblur.data.table_format import TableFormat, by_ending, is_number
+from unblur.data.tables import columns_of, names_of
 from unblur.errors import UserError, shorten
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -22,8 +18,16 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     """User, item and, where there are such columns, rating (any scale, empty = unknown) and time."""
     (file,) = files
     if not file.name.lower().endswith(SUFFIXES):
-        raise UserError(f"{file}: has no known ending, expected one of {', '.join(SUFFIXES)}")
-    raw, where, notes = _parquet(file, request) if file.suffix.lower() == ".parquet" else _text(file, request)
+        raise UserError(
+            f"{file}: has no known ending, expected one of {', '.join(SUFFIXES)}; `unblur data` looks at any other and "
+            "describes it"
+        )
+    return read(file, by_ending(file), request, request)
+
+
+def read(file: Path, form: TableFormat, columns: ColumnFlags, request: DataRequest) -> Interactions:
+    """The interactions in a table that is written in this form. Raises UserError."""
+    raw, where, notes = columns_of(file, form, _columns(file, names_of(file, form), columns))
     if "timestamp" in raw:
         raw["timestamp"] = times(raw.timestamp, where, "time")
     data = build(raw, file, where, request, unknown_ratings=True)
@@ -31,91 +35,7 @@ def load(files: Sequence[Path], request: DataRequest) -> Interactions:
     return data if "timestamp" in raw else replace(data, no_order="name a column of times with --time-column")
 
 
-def _text(file: Path, request: DataRequest) -> tuple[pd.DataFrame, Where, list[str]]:
-    data = contents(file)
-    delimiter = "\t" if ".tsv" in file.name.lower() else ","
-    names = header(file, data, delimiter)
-    columns = _columns(file, names, request)
-    rows, notes = _rows(file, data, delimiter)
-    known = [name if name in columns.values() else f"{place}" for place, name in enumerate(names)]
-    used = list(columns.values())
-    frame = delimited(file, data, known, delimiter, skip=1, only=used, rows=rows)
-    where = lines_of(file, 2) if rows is None else (lambda row: f"{file}:{rows[row + 1]}")
-    return frame.set_axis(list(columns), axis="columns"), where, notes
-
-
-def _rows(file: Path, data: bytes, delimiter: str) -> tuple[Lines | None, list[str]]:
-    """The line of each row where there are quoted cells, and what is odd about them."""
-    if b'"' not in data:
-        return None, []
-    try:
-        rows = quoted_rows(file, data, delimiter)
-    except UserError as error:
-        if delimiter != "\t":
-            raise
-        return None, [
-            f"note: quotes are taken as letters, because {error}"
-        ]  # the bare form, in which no cell is quoted
-    broken = int((np.diff(rows) > 1).sum())
-    return rows, [f"note: {broken:,} rows go over several lines, inside quotes"] if broken else []
-
-
-def _parquet(file: Path, request: DataRequest) -> tuple[pd.DataFrame, Where, list[str]]:
-    """Ids as text, ratings as numbers, time as it is stored or, for a date, as text."""
-
-    def where(row: int) -> str:
-        return f"{file}, row {row}"
-
-    with opened(file) as stream:
-        parquet = pq.ParquetFile(stream)
-        columns = _columns(file, parquet.schema_arrow.names, request)
-        table = parquet.read(list(columns.values()))
-        cast = {ours: _typed(file, table, theirs, ours, where) for ours, theirs in columns.items()}
-        return pd.DataFrame({name: column.to_pandas() for name, column in cast.items()}), where, []
-
-
-EXPECTED = {"rating": "numbers", "timestamp": "numbers, dates or text"}
-
-
-def _typed(file: Path, table: pa.Table, theirs: str, ours: str, where: Where) -> pa.ChunkedArray:
-    """The column as we read it; UserError, naming its type, where that cannot be what it is asked to be."""
-    kind = table[theirs].type
-    try:
-        if ours == "timestamp" and (pa.types.is_duration(kind) or pa.types.is_time(kind)):
-            raise pa.ArrowTypeError("no moment")
-        return _cast(table[theirs], ours, where)
-    except pa.ArrowException as error:
-        expected = EXPECTED.get(ours, "text or whole numbers")
-        raise UserError(f"{file}: the column {theirs!r} is of type {kind}, expected {expected} for {ours}") from error
-
-
-def _cast(column: pa.ChunkedArray, name: str, where: Where) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if name == "rating":
-        text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        return column if text else column.cast(pa.float64())
-    if name == "timestamp":
-        number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-        return column if number else column.cast(pa.string())
-    return (_whole(column, name, where) if pa.types.is_floating(column.type) else column).cast(pa.string())
-
-
-def _whole(column: pa.ChunkedArray, name: str, where: Where) -> pa.ChunkedArray:
-    """Ids that are stored as floats, because of missing ones for example, as whole numbers; UserError at another."""
-    values = column.cast(pa.float64()).to_numpy()
-    missing = np.isnan(values)
-    wrong = ~missing & ((values != np.rint(values)) | (np.abs(values) >= 2**53))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise UserError(
-            f"{where(row)}: {name} is the float {float(values[row])!r}, expected an id: a whole number below 2^53, or "
-            "better a column of whole numbers or text, which keeps every digit"
-        )
-    return pa.chunked_array([pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)])
-
-
-def _columns(file: Path, names: list[str], request: DataRequest) -> dict[str, str]:
+def _columns(file: Path, names: list[str], request: ColumnFlags) -> dict[str, str]:
     """From our column names to the file's; user and item must be there, the others if a flag names them."""
     asked = {"user": request.user_column, "item": request.item_column}
     asked |= {"rating": request.rating_column, "timestamp": request.time_column}
@@ -134,6 +54,7 @@ def _columns(file: Path, names: list[str], request: DataRequest) -> dict[str, st
     return chosen
 
 
+DESCRIBE = "a description of the file, which `unblur data` writes"
 DELIMITERS = ("::", ";", "\t", ",", "|")
 
 
@@ -146,21 +67,16 @@ def _way_out(names: list[str], flag: str) -> str:
         return f"the first line is {names[0]!r}, expected the names of the columns: remove it"
     found = next((mark for mark in DELIMITERS if len(names) == 1 and mark in names[0]), "")
     if found:
-        return f"the delimiter is {found!r}, expected ',' in .csv and a tab in .tsv: {shown}"
-    if any(_is_number(name) for name in names if name):
-        return f"the first line is data, expected the names of the columns (user,item,rating,timestamp): {shown}"
+        return f"the delimiter is {found!r}, expected ',' in .csv and a tab in .tsv (or {DESCRIBE}): {shown}"
+    if any(is_number(name) for name in names if name):
+        return (
+            "the first line is data, expected the names of the columns (user,item,rating,timestamp), or "
+            f"{DESCRIBE}: {shown}"
+        )
     spaced = [name for name in names if name != name.strip()]
     if spaced:
         return f"names begin or end with a space, {spaced[0]!r}; remove it, or name one as it is with {flag}: {shown}"
     return f"name one with {flag}: {shown}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def example(folder: Path) -> Sequence[Path]:
