@@ -14,6 +14,7 @@ from unblur.evaluation.ranking import validate
 from unblur.models import configure, model_class
 from unblur.models.closed_form._directed import sequences
 from unblur.models.closed_form.gaussian_cfg import Spectrum
+from unblur.training import validation
 from unblur.training.loop import TrainingSchedule, fit
 from unblur.training.report import Progress
 
@@ -129,6 +130,30 @@ def test_a_trained_linear_denoiser_comes_to_the_closed_form(conditional: bool, v
     assert losses[1] < 1.01 * losses[0] and losses[0] < 1.02 * losses[1]
     assert losses[1] < 0.98 * untrained, "x_t says something that the mean does not"
     assert float((trained - exact).square().sum(dim=1).mean()) < 0.02 * losses[1]
+
+
+def test_one_step_is_the_guided_estimate_whatever_was_asked_before() -> None:
+    swept = model()
+    h = torch.from_numpy(swept.config.weigh(DATA.history()).toarray())
+    for start, scale in [(0.3, 2.0), (0.3, 0.0), (0.05, 2.0), (1.0, 3.0), (0.3, 1.0)]:
+        swept.infer_with({"start": start, "guidance_scale": scale})
+        expected = swept.estimate(h @ swept.directed, (1 - start) ** 0.5 * h, start)
+        assert_allclose(scores(swept, DATA), expected, atol=1e-5)
+    refitted = fitted("gaussian_cfg", dataset(seed=5), **WEIGHTS, guidance_scale=1.0, start=0.3)
+    swept.fit(dataset(seed=5))
+    assert_allclose(scores(swept, dataset(seed=5)), scores(refitted, dataset(seed=5)), atol=1e-5)
+
+
+def test_every_setting_is_tried_on_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed form is evaluated once, and some users alone cannot tell scales apart."""
+    monkeypatch.setattr(validation, "SAMPLE", 5)
+    data, asked = communities(), []
+    swept = model_class("gaussian_cfg")(configure("gaussian_cfg", {}, "test"), data.n_users, data.n_items)
+    score = swept.score
+    monkeypatch.setattr(swept, "score", lambda history, users: asked.append(len(users)) or score(history, users))
+    grid = [{"guidance_scale": scale} for scale in (1.0, 2.0, 3.0, 4.0)]
+    fit(swept, data, TrainingSchedule(), lambda _: None, grid=grid)
+    assert asked == [int((np.diff(data.valid.indptr) > 0).sum())] * len(grid)
 
 
 def test_a_sweep_leaves_the_fit_with_its_best_settings() -> None:

@@ -110,12 +110,11 @@ def test_the_best_of_the_grid_is_what_trying_each_on_everyone_finds(monkeypatch:
 
 
 def test_a_few_users_choose_who_is_tried_on_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "SAMPLE", 20)
     asked: list[int] = []
     model = trained()
     score = model.score
     monkeypatch.setattr(model, "score", lambda history, users: asked.append(len(users)) or score(history, users))
-    best_of(GRID, model, SPLIT, "ndcg_at_10", Workers())
+    best_of(GRID, model, SPLIT, "ndcg_at_10", Workers(), few=20)
     assert asked == [20] * len(GRID) + [SPLIT.n_users] * validation.FINALISTS
 
 

@@ -116,7 +116,8 @@ def _fit_at_once(
 ) -> Outcome:
     started = time.monotonic()
     model.fit(dataset)
-    settings, metrics = best_of(grid, model, dataset, schedule.metric, workers)
+    # there is this one evaluation, and a few users do not tell settings apart that lie a few percent from each other
+    settings, metrics = best_of(grid, model, dataset, schedule.metric, workers, few=None)
     facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
     report(Progress(1, metrics, metrics[schedule.metric], settings, facts))
     return Outcome(1, metrics[schedule.metric], metrics, settings)

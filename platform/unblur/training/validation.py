@@ -15,7 +15,7 @@ from unblur.models.base import Recommender, TrainableRecommender
 from unblur.training.workers import Workers
 
 SAMPLE, FINALISTS = 256, 2
-"""All settings of a grid are tried on so many users, the best of them on all that are asked for."""
+"""In each evaluation of a long training all settings of a grid are tried on so many users, the best of them on all."""
 
 Settings = Mapping[str, Any]
 Users = NDArray[np.int64]
@@ -47,21 +47,22 @@ def best_of(
     metric: str,
     workers: Workers,
     users: Users | None = None,
+    few: int | None = SAMPLE,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The settings of `grid` with the best `metric` on validation, and every metric with them; the model keeps them.
     Of an empty grid there are none, and the model scores as it is.
 
     What changes inference alone needs no training of its own, so one trained network is scored with all of it: first
-    for a few users, then the FINALISTS for all of `users` (default: everyone). A setting whose scores are not finite
-    loses; raises ScoresNotFinite when all do.
+    for `few` users, then the FINALISTS for all of `users` (default: everyone); with few = None all settings for all of
+    them. A setting whose scores are not finite loses; raises ScoresNotFinite when all do.
     """
     users = _users(dataset) if users is None else users
     if not grid:
         return {}, _metrics(model, dataset, workers, users)
     with evaluating(model):
-        if len(grid) > FINALISTS:
-            few = _drawn(users, SAMPLE)
-            values = [_tried(settings, model, dataset, workers, few).get(metric, -np.inf) for settings in grid]
+        if few is not None and len(grid) > FINALISTS:
+            first = _drawn(users, few)
+            values = [_tried(settings, model, dataset, workers, first).get(metric, -np.inf) for settings in grid]
             grid = [grid[place] for place in np.argsort(-np.array(values), kind="stable")[:FINALISTS]]
         found = [_tried(settings, model, dataset, workers, users) for settings in grid]
     best = max(range(len(grid)), key=lambda place: found[place].get(metric, -np.inf))

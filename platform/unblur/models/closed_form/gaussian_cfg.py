@@ -55,6 +55,20 @@ class Spectrum(NamedTuple):
         """x (B, n) times the matrix that has `function` (n,) for eigenvalues."""
         return (x @ self.vectors * function) @ self.vectors.T
 
+    def gain(self, v: float) -> Tensor:
+        """Eigenvalues (n,) of alpha C (alpha^2 C + v I)^-1, C being this matrix: what passes at noise variance v."""
+        return sqrt(1 - v) * self.values / ((1 - v) * self.values + v)
+
+
+class OneStep(NamedTuple):
+    """The denoisers' answers to a user's own history at one noise variance: history @ matrix (n_items, n_items)."""
+
+    variance: float
+    conditional: Tensor
+    unconditional: Tensor
+    constant: Tensor
+    """(n_items,): added without a condition."""
+
 
 class Model(Stored[Config]):
     """Guided denoiser, reverse chain, its mean as scores and draws from it, all linear in what they are given."""
@@ -67,6 +81,7 @@ class Model(Stored[Config]):
     mean: Tensor  # (n_items,): that of x_0
     left: Spectrum  # R: second moment of what B leaves of x_0
     whole: Spectrum  # covariance of x_0
+    one_step: OneStep | None = None  # the newest that scores were asked from
 
     def fit(self, dataset: Dataset) -> None:
         history = dataset.history()
@@ -77,11 +92,34 @@ class Model(Stored[Config]):
         explained = st.T @ self.directed
         self.left = spectrum(tt - explained - explained.T + self.directed.T @ (ss @ self.directed))
         self.whole = spectrum(tt - torch.outer(self.mean, self.mean))
+        self.one_step = None
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
-        """The mean of the chain's draws: every step is linear, so noise of mean 0 leaves it alone."""
-        return self._chain(history, None)
+        """The mean of the chain's draws: every step is linear, so noise of mean 0 leaves it alone.
+
+        One step is one matrix for each denoiser, so that a sweep over scales makes them once.
+        """
+        if self.config.steps > 1:
+            return self._chain(history, None)
+        if self.one_step is None or self.one_step.variance != self.config.start:
+            self.one_step = self._one_step(self.config.start)
+        _, conditional, unconditional, constant = self.one_step
+        scale = self.config.guidance_scale
+        guided = torch.lerp(unconditional, conditional, scale)
+        return torch.from_numpy(self.config.weigh(history) @ guided.numpy()) + (1 - scale) * constant
+
+    def _one_step(self, v: float) -> OneStep:
+        """D and U of a history h at x_t = alpha h, c = h: both are affine in h."""
+        alpha = sqrt(1 - v)
+        if alpha == 0:
+            return OneStep(v, self.directed, torch.zeros_like(self.directed), self.mean)
+        untold = alpha * (torch.eye(self.n_items) - self.directed)
+        conditional = self.directed + self.left.apply(untold, self.left.gain(v))
+        gain = self.whole.gain(v)
+        unconditional = (self.whole.vectors * (alpha * gain)) @ self.whole.vectors.T
+        constant = self.mean - alpha * self.whole.apply(self.mean, gain)
+        return OneStep(v, conditional, unconditional, constant)
 
     @torch.inference_mode()
     def draw(self, history: History, seed: int) -> Tensor:
@@ -122,7 +160,7 @@ class Model(Stored[Config]):
         return drawn
 
     def footprint(self, dataset: Dataset) -> int:
-        """SLIST's, the other moments and an eigendecomposition's work space."""
+        """SLIST's, the other moments and an eigendecomposition's work space, which one step's matrices reuse."""
         return directed_footprint(dataset, 9)
 
     def operations(self, dataset: Dataset) -> Operations:
@@ -155,7 +193,7 @@ def _denoised(prior: Spectrum, mean: Tensor, x: Tensor, v: float) -> Tensor:
     alpha = sqrt(1 - v)
     if alpha == 0:
         return mean
-    return mean + prior.apply(x - alpha * mean, alpha * prior.values / (alpha**2 * prior.values + v))
+    return mean + prior.apply(x - alpha * mean, prior.gain(v))
 
 
 def _less_noisy(x: Tensor, x_0: Tensor, v: float, following: float, noise: torch.Generator | None) -> Tensor:
