@@ -60,10 +60,16 @@ def numbers(summary: dict[str, Any]) -> Any:
 
 def test_another_version_goes_on_and_says_so(again: Path, flags: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     before = told(again)
+    store, begun = connect(f"sqlite:///{again}/mlflow.db"), unblur.__version__
+    for run in runs(again):
+        if run.data.tags["unblur.kind"] != "study":
+            store.client.delete_run(run.info.run_id)
     monkeypatch.setattr(unblur, "__version__", "9.9.9")
     done = here(again, "tune", *flags)
-    assert re.search(r"resuming a study begun by version 0\.\S+( \(commit \S+\))?; this is 9\.9\.9$", done.stdout, re.M)
+    assert re.search(r"resuming a study of version 0\.\S+( \(commit \S+\))?; this is 9\.9\.9$", done.stdout, re.M)
     assert numbers(told(again)) == numbers(before)
+    versions = {run.data.tags["unblur.kind"]: run.data.tags["unblur.version"] for run in runs(again)}
+    assert versions == {"study": f"{begun}, 9.9.9", "trial": begun, "final": begun}, "also of what was lost"
 
 
 def test_another_training_version_is_another_study(

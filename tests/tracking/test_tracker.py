@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import unblur
+from unblur import provenance
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Record, Run, spread, text
 from unblur.tracking.tracker import Tracker
@@ -102,6 +104,23 @@ def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, op
     assert history(store, trials[1]) == [(5, 0.05), (10, 0.1), (15, 0.15)]
     assert [trials[number].info.status for number in range(3)] == ["FINISHED", "KILLED", "RUNNING"]
     assert runs(store, "study")[0].info.status == "RUNNING"
+
+
+def test_a_run_says_which_versions_and_commits_worked_on_it(
+    store: Store, open_tracker: OpenTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newest last, each once in a row; a start that finds nothing to do has worked on nothing."""
+    starts = [("1", "a", [0, 1]), ("1", "b", [1]), ("2", None, [1, 2]), ("1", "b", [1]), ("3", "c", [])]
+    for version, commit, numbers in starts:
+        monkeypatch.setattr(unblur, "__version__", version)
+        monkeypatch.setattr(provenance, "commit", lambda commit=commit: commit)
+        tracker = open_tracker(store)
+        for number in numbers:
+            train(tracker, number, [5])
+        tracker.close()
+    found = {**runs(store, "trial"), "study": runs(store, "study")[0]}
+    tags = {key: (run.data.tags["unblur.version"], run.data.tags["unblur.commit"]) for key, run in found.items()}
+    assert tags == {0: ("1", "a"), 1: ("1, 2, 1", "a, b"), 2: ("2", ""), "study": ("1, 2, 1", "a, b")}
 
 
 def test_the_reason_of_an_interruption_does_not_outlive_it(store: Store, open_tracker: OpenTracker) -> None:

@@ -72,11 +72,11 @@ def test_all_that_was_told_is_there_after_the_next_start(
 
 def test_reports_are_those_of_these_parameters_and_whole(tmp_path: Path) -> None:
     kept = in_folder(str(tmp_path), "trial")
-    kept.begin(0, {"x": 1.0})
+    kept.begin(0, {"x": 1.0}, {"v": "1"})
     kept.add(0, 5, {"train/loss": 0.25}, {})
     kept.end(0, {"tag": "t"})
     found = kept.of(0, {"x": 1.0})
-    assert found is not None and found.metrics == {5: {"train/loss": 0.25}} and found.tags == {"tag": "t"}
+    assert found is not None and found.metrics == {5: {"train/loss": 0.25}} and found.tags == {"v": "1", "tag": "t"}
     assert kept.of(0, {"x": 2.0}) is None, "another trial was given its number"
     (file,) = tmp_path.iterdir()
     file.write_text(file.read_text().replace("0.25", "0.26"))

@@ -50,10 +50,11 @@ class KeptReports:
         except (ValidationError, OSError):
             return None
 
-    def begin(self, number: int, params: Mapping[str, Any]) -> None:
+    def begin(self, number: int, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         """A run begins, or goes on from a checkpoint."""
         self._params[number] = dict(params)
         self._open[number] = self.of(number, params) or Reports(begun=now())
+        self._open[number].tags.update(tags)
         self._saved[number] = time.monotonic()
 
     def add(

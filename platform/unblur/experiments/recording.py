@@ -39,7 +39,7 @@ class Recorder:
         if self.kind == "final":
             self.tracker.note("final", number, names.final_tags(number))
         if self.kept:
-            self.kept.begin(number, params)
+            self.kept.begin(number, params, self.tracker.tags_of_work(self.kind, number))
 
     def progressed(self, number: int, progress: Progress) -> None:
         metrics, chosen = names.of_progress(progress, self.metric), dict(progress.inference)
@@ -117,9 +117,9 @@ def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Conso
         **parent.tags,
     }
     tracker.open_study(parent.study, parent.name, tags, parent.params, data.logged(), parent.kind, parent.begun)
-    version, commit = tracker.begun_by
+    version, commit = tracker.worked_on
     if version != provenance.version():
-        text = f"resuming a study begun by version {version or 'unknown'}{f' (commit {commit})' if commit else ''}"
+        text = f"resuming a study of version {version or 'unknown'}{f' (commit {commit})' if commit else ''}"
         console.print(f"{text}; this is {provenance.version()}", markup=False)
 
     def interrupted() -> None:

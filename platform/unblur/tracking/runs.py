@@ -67,13 +67,20 @@ class Run:
     parent: str = ""
     version: str = field(default_factory=provenance.version)
     commit: str = field(default_factory=lambda: provenance.commit() or "")
-    """By which it was begun."""
+    """Of all that worked on it, newest last; see `names`."""
 
     @property
     def name(self) -> str:
         """As people see it; padded, so that MLflow's list sorts well."""
         numbered = {"trial": "trial {:04d}", "final": "final run {}", "cell": "cell {:04d}"}
         return numbered.get(self.kind, self.kind).format(self.number)
+
+    def worked_on(self) -> dict[str, str]:
+        """Those tags that change as this version and commit, too, work on it; empty if they were the last to."""
+        versions = followed(self.version, provenance.version())
+        commits = followed(self.commit, provenance.commit() or "")
+        same = (versions, commits) == (self.version, self.commit)
+        return {} if same else {names.VERSION: versions, names.COMMIT: commits}
 
     def news(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
         """Those metrics that MLflow does not have yet; remembers them as logged."""
@@ -104,6 +111,12 @@ def from_mlflow(found: Any) -> Run:
         commit=tags.get(names.COMMIT, ""),
         last={metric.key: (metric.step, metric.value) for metric in data.metrics},
     )
+
+
+def followed(so_far: str, newest: str) -> str:
+    """A list of versions or commits, with one more at its end unless that is the last already."""
+    each = so_far.split(", ") if so_far else []
+    return ", ".join(each if not newest or each[-1:] == [newest] else [*each, newest])
 
 
 def text(value: Any) -> str:

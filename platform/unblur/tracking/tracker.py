@@ -64,16 +64,23 @@ class Tracker:
         return self.parent_run_id
 
     @property
-    def begun_by(self) -> tuple[str, str]:
-        """The version and commit that began the study."""
+    def worked_on(self) -> tuple[str, str]:
+        """The versions and commits that began the study and went on with it, newest last (`0.2.0, 0.3.0`)."""
         return self._study.version, self._study.commit
 
     def start(self, kind: Kind, number: int, params: Mapping[str, Any], name: str | None = None) -> None:
         """A trial, final run or cell begins, or goes on after an interruption."""
         run = self._ensure(kind, number, params, name)
+        self._work_on(self._study)
+        self._work_on(run)
         if run.status != "RUNNING":
             run.status = "RUNNING"
             self._put(run, self._writer.running)
+
+    def tags_of_work(self, kind: Kind, number: int) -> dict[str, str]:
+        """The tags that say which versions and commits worked on a run."""
+        run = self._ensure(kind, number)
+        return {names.VERSION: run.version, names.COMMIT: run.commit}
 
     def log(self, kind: Kind, number: int, epoch: int, metrics: Mapping[str, float], when: int | None = None) -> None:
         """The metrics of one epoch; those logged before, in this process or an earlier one, are left out.
@@ -134,6 +141,7 @@ class Tracker:
 
         artifacts: folder in MLflow ("" for the top) -> file or folder here, which must stay until `close`.
         """
+        self._work_on(self._study)
         study, lists = self._study, {name: list(each) for name, each in values.items()}
         result = study.changes(finite({**spread(lists), **metrics}))
         self._put(study, self._writer.metrics, result, 0, now())
@@ -193,8 +201,13 @@ class Tracker:
             self._put(run, self._writer.params, missing)
         return run
 
+    def _work_on(self, run: Run) -> None:
+        if tags := run.worked_on():
+            self._tag(run, tags)
+
     def _tag(self, run: Run, tags: Mapping[str, Any]) -> None:
         run.tags |= tags.keys()
+        run.version, run.commit = tags.get(names.VERSION, run.version), tags.get(names.COMMIT, run.commit)
         self._put(run, self._writer.tags, dict(tags))
 
     def _missing(self, run: Run, params: Mapping[str, Any]) -> dict[str, str]:
