@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unblur.api import ablate as ablate
+    from unblur.api import describe_data as describe_data
     from unblur.api import evaluate as evaluate
     from unblur.api import load_data as load_data
     from unblur.api import load_model as load_model
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 FACE = (
+    "describe_data",
     "load_data",
     "tune",
     "train",

@@ -22,14 +22,17 @@ from unblur.data.frames import written
 from unblur.data.request import DataRequest, name_of
 from unblur.errors import UserError
 from unblur.experiments import ablate as ablation
+from unblur.experiments import describe as describing
 from unblur.experiments import evaluate as evaluation
 from unblur.experiments import recommend as recommending
 from unblur.experiments import reproduce as reproduction
 from unblur.experiments import train as training
 from unblur.experiments import tune as tuning
 from unblur.experiments.context import SILENT, absolute
+from unblur.experiments.describe import DataDescription
 from unblur.experiments.options import (
     AblateOptions,
+    DescribeOptions,
     EvaluateOptions,
     PrepareOptions,
     RecommendOptions,
@@ -51,6 +54,26 @@ from unblur.tracking.registry import served
 Data = str | Path | pd.DataFrame | PreparedData
 Asked = TypeVar("Asked", bound=Options)
 T = TypeVar("T")
+
+
+def describe_data(file: str | Path | pd.DataFrame, **flags: Any) -> DataDescription:
+    """What a file of one's own is: form, columns, counts, long tail, histories, times, ratings; as `unblur data`.
+
+    flags: `user_column` and so on for what is not to be guessed, `min_rating`, `k_core`, `titles`, `out`. The result's
+    `.file` is the description that was written, which is `data` for every other function. UserError where a column
+    cannot be guessed: the question, with the columns there are.
+
+    Examples:
+        >>> import unblur
+        >>> from pathlib import Path
+        >>> _ = Path("rated.csv").write_text("movieId;userId;stars\\n10;1;4.5\\n11;1;2.0\\n10;2;5.0\\n")
+        >>> found = unblur.describe_data("rated.csv")
+        >>> found.guess.columns.user, found.guess.form.delimiter, found.facts.total.interactions
+        ('userId', ';', 3)
+        >>> found.file.name
+        'rated.yaml'
+    """
+    return describing.describe(_made(DescribeOptions, {**flags, "file": _source(file, "./unblur-runs")}))
 
 
 def load_data(data: Data = "sample", *, console: Console = SILENT, **flags: Any) -> PreparedData:

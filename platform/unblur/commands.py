@@ -12,6 +12,7 @@ from rich.console import Console
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.experiments.options import (
     AblateOptions,
+    DescribeOptions,
     EvaluateOptions,
     PrepareOptions,
     RecommendOptions,
@@ -31,6 +32,23 @@ def tune(options: SearchOptions, console: Console) -> None:
 
     if result := tune(options, console):
         result.check()
+
+
+def data(options: DescribeOptions, console: Console) -> None:
+    """Look at a file of your own, say what it is, and write the description that --dataset takes.
+
+    Example: `unblur data ratings.csv --titles movies.csv`, then `unblur tune --dataset ratings.yaml`.
+    """
+    from unblur.experiments.describe import describe
+    from unblur.files import write_output
+    from unblur.reporting.data_page import html, lines, next_step
+
+    found = describe(options)
+    write_output(found.page, html(found), "--out")
+    for line in lines(found):
+        console.print(line, markup=False)
+    console.print(f"wrote {found.file}, and the same as a page, {found.page}", markup=False)
+    console.print(f"next: {next_step(found)}", markup=False)
 
 
 def prepare(options: PrepareOptions, console: Console) -> None:
@@ -119,6 +137,6 @@ def check(options: SearchOptions, console: Console) -> None:
 
 ALL: dict[str, Callable[[Any, Console], None]] = {
     command.__name__: command
-    for command in (tune, prepare, train, evaluate, recommend, report, ablate, reproduce, benchmark, check)
+    for command in (data, tune, prepare, train, evaluate, recommend, report, ablate, reproduce, benchmark, check)
 }
 """By their names, in the order of the overview."""

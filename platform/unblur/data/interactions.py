@@ -30,7 +30,8 @@ class Interactions:
     (int8: TRAIN, VALID, TEST, at the very end DISLIKED too; only once the data are split). Rows are sorted by user and
     time, equal times as `ties` says, so that they do not depend on the order of the source. `users`, `items`: raw ids.
     `clock`: timestamps of different users can be compared. `notes`: what was done on the way, for the report.
-    `no_order`: why there is no order in time, where a person can do something about it.
+    `repeats`: rows that were left out since their pair was there already. `no_order`: why there is no order in time,
+    where a person can do something about it.
     """
 
     frame: pd.DataFrame
@@ -40,6 +41,7 @@ class Interactions:
     clock: bool
     notes: tuple[str, ...] = ()
     no_order: str = ""
+    repeats: int = 0
     ties: Ties = "hash"
 
     @property
@@ -128,7 +130,7 @@ def _without_repeats(data: Interactions) -> Interactions:
         kept = rating.where(~again).groupby([pairs.user, pairs.item]).transform("first")
         note += f"; {int((again & rating.ne(kept) & ~(rating.isna() & kept.isna())).sum()):,} had another rating"
     found = data.select(~again, note)
-    return replace(found, frame=found.frame.reset_index(drop=True))
+    return replace(found, frame=found.frame.reset_index(drop=True), repeats=int(again.sum()))
 
 
 ENOUGH = 100

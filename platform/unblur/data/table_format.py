@@ -89,19 +89,20 @@ def found_in(file: Path) -> tuple[TableFormat, list[list[str]]]:
 
     UserError when it is no table: no delimiter cuts all lines into as many cells.
     """
-    encoding, text = _decoded(file)
-    lines = [line for line in text.splitlines() if line.strip()][:ROWS]
+    encoding, text, whole = _decoded(file)
+    every = [line for line in text.splitlines() if line.strip()]
+    lines, whole = every[:ROWS], whole and len(every) <= ROWS
     if not lines:
         raise UserError(f"{file}: is empty, expected lines of data")
     if lines[0].lstrip()[:1] in "{[":
         raise UserError(f"{file}: holds JSON, expected a table; write it as CSV or Parquet first")
-    delimiter, rows = _delimiter(file, lines)
+    delimiter, rows = _delimiter(file, lines, whole)
     header = not any(is_number(cell) or looks_dated(cell) for cell in rows[0])
     return TableFormat(delimiter=delimiter, header=header, encoding=encoding), rows
 
 
-def _decoded(file: Path) -> tuple[str, str]:
-    """Name of the encoding, and the whole lines at the head."""
+def _decoded(file: Path) -> tuple[str, str, bool]:
+    """Name of the encoding, the whole lines at the head, and whether they are all."""
     if file.suffix.lower() == ".zip":
         raise UserError(f"{file}: is an archive, expected the table in it: unpack it first")
     with opened(file) as stream:
@@ -117,11 +118,11 @@ def _decoded(file: Path) -> tuple[str, str]:
         except UnicodeError:
             continue
         text = text.removeprefix("\ufeff")
-        return encoding, text if whole else text.rpartition("\n")[0]
+        return encoding, text if whole else text.rpartition("\n")[0], whole
     raise UserError(f"{file}: begins as UTF-16 and is none, expected text")
 
 
-def _delimiter(file: Path, lines: list[str]) -> tuple[str, list[list[str]]]:
+def _delimiter(file: Path, lines: list[str], whole: bool) -> tuple[str, list[list[str]]]:
     """The mark that cuts all lines into as many cells, the most; a space only where no other does."""
     fits: dict[str, list[list[str]]] = {}
     for mark in MARKS:
@@ -129,7 +130,7 @@ def _delimiter(file: Path, lines: list[str]) -> tuple[str, list[list[str]]]:
             rows = cells(lines, mark)
         except csv.Error:
             continue
-        widths = {len(row) for row in rows[:-1] or rows}  # the head may end within a quoted cell
+        widths = {len(row) for row in (rows if whole else rows[:-1])}  # a part may end within a quoted cell
         if len(widths) == 1 and widths.pop() > 1 and (mark != " " or not fits):
             fits[mark] = rows
     if not fits:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
+import tyro
 from pydantic import Field, model_validator
 
 from unblur.data.dataset import HistoryName
 from unblur.data.presets import history_of, resolve
-from unblur.data.request import DataRequest
+from unblur.data.request import ColumnFlags, DataRequest, FilterFlags
 from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.experiments.early import check_names
 from unblur.options import Options, listed
@@ -225,6 +226,22 @@ class EvaluateOptions(DataFlags, StorageFlags):
 
 class PrepareOptions(RequestFlags, DataPlaces):
     """Finds or downloads a dataset, filters and splits it, and says what was done."""
+
+
+class DescribeOptions(ColumnFlags, FilterFlags):
+    """Looks at a file of your own, says what it is, and writes a description that every command takes as --dataset.
+
+    Example: unblur data ratings.csv --titles movies.csv, then unblur tune --dataset ratings.yaml
+    """
+
+    file: tyro.conf.Positional[str]
+    """A table as text (CSV and the like, also .gz) or Parquet: a path, https:// or s3://."""
+    titles: str | None = None
+    """A table with a title for each item, shown with recommendations."""
+    out: Path | None = None
+    """The description; its name is that of the dataset, and a page with the same lies beside it [<file>.yaml]."""
+    data_dir: Path | None = None
+    """Where what lies at an address is kept [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
 
 
 class RecommendOptions(RequestFlags, StorageFlags):
