@@ -45,6 +45,25 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def locked_by(file: Path) -> int | None:
+    """The other process that holds a lock on a file (fcntl, as SQLite's), a writer first; None where it is not told."""
+    try:
+        inode = str(file.stat().st_ino)
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return None
+    holders = {each[3]: int(each[4]) for each in locks if each[1] == "POSIX" and each[5].split(":")[2] == inode}
+    pid = holders.get("WRITE", holders.get("READ"))
+    return pid if pid and pid != os.getpid() and _has_open(pid, file) else None
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    """For certain: the number of another file system's file may be the same."""
+    with suppress(OSError):
+        return any(each.exists() and each.samefile(file) for each in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
     """A temporary path beside `file`, whose folder is made. When the block ends, what was written there is `file`.

@@ -1,7 +1,10 @@
 """The tracking store is checked before anything starts, and says what is wrong without naming a password."""
 
 import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from unblur.errors import UserError
+from unblur.tracking import client
 from unblur.tracking.address import explain, resolve
 from unblur.tracking.client import Store, connect
 
@@ -77,6 +81,32 @@ def test_a_file_of_another_kind_is_refused(content: bytes, tmp_path: Path) -> No
     (tmp_path / "mlflow.db").write_bytes(content)
     with pytest.raises(UserError, match=r"cannot write the MLflow database .*mlflow\.db.*not a database"):
         connect(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+HOLDS = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_who_keeps_a_database_locked_is_named(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that was stopped in the middle of a write, for example."""
+    monkeypatch.setattr(client, "LOCK_SECONDS", 0.1)
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / "mlflow.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout and holder.stdin
+        holder.stdout.readline()
+        who = f"mlflow.db is locked by process {holder.pid}. Let it go on .kill -CONT {holder.pid}, if it was stopped"
+        with pytest.raises(UserError, match=who):
+            connect(store.uri)
+        said = explain(store.address, Exception("(sqlite3.OperationalError) database is locked"))
+        assert re.search(who, said), "while it runs too"
+        holder.stdin.close()
+    assert "is locked by another process" in explain(store.address, Exception("database is locked"))
+    connect(store.uri)
 
 
 def test_an_unwritable_place_is_refused() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from unblur.errors import UserError
+from unblur.files import locked_by
 from unblur.redaction import redact
 
 LONGEST = 400
@@ -41,6 +42,8 @@ def explain(address: str, error: Exception) -> str:
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to an account that may write."
         )
     reason = redact(str(error)).strip().partition("\n")[0]
+    if "database is locked" in reason and address.startswith("sqlite:"):
+        return locked(database_file(address))
     if address.startswith("http") and " failed with " in reason:
         return (
             f"--tracking-uri: the MLflow server at {address} does not answer ({_cause(reason)}). Check the address, "
@@ -51,6 +54,23 @@ def explain(address: str, error: Exception) -> str:
     remedy = "" if "mlflow db upgrade" in reason else f" {HELP}"
     told = textwrap.shorten(reason, LONGEST, placeholder=" …").rstrip(".")
     return f"--tracking-uri: MLflow at {address} cannot be used: {told}.{remedy}"
+
+
+def database_file(uri: str) -> Path:
+    """The file of a resolved `sqlite:` URI."""
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0])
+
+
+def locked(file: Path) -> str:
+    """That somebody else writes to an SQLite database, who, and what to do."""
+    pid = locked_by(file)
+    who, go_on = (
+        (f"process {pid}", f"kill -CONT {pid}") if pid else ("another process", "lsof tells which; kill -CONT PID")
+    )
+    return (
+        f"--tracking-uri: the MLflow database {file} is locked by {who}. Let it go on ({go_on}, if it was stopped) or "
+        "end it; then the same command goes on."
+    )
 
 
 def _cause(reason: str) -> str:

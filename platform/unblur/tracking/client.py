@@ -16,11 +16,13 @@ from unblur import environment
 from unblur.errors import UserError
 from unblur.files import alone_in
 from unblur.redaction import redact, remember
-from unblur.tracking.address import explain, resolve
+from unblur.tracking.address import database_file, explain, locked, resolve
 
 SERVICES = {"mlflow", "sqlalchemy", "requests", "urllib3", "boto3", "botocore", "google", "azure"}
 DATABASES = {"postgresql", "mysql", "mssql"}
 FIRST_ANSWER_SECONDS = 4
+LOCK_SECONDS = 10.0
+"""For which another process may keep an SQLite database locked at a start."""
 
 
 @dataclass(frozen=True)
@@ -125,16 +127,18 @@ def connect(tracking_uri: str | None = None) -> Store:
 
 
 def _open_sqlite(uri: str) -> Store:
-    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    path = database_file(uri)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone_in(path.parent):  # two drivers that make the same database at once break it for good
             # a write that changes nothing: tells a read-only file, a full disk or a file of another kind
-            with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as database:
+            with closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as database:
                 database.execute("BEGIN IMMEDIATE")
                 database.execute("ROLLBACK")
             return _open(uri, path.parent / "mlartifacts")
     except (OSError, sqlite3.Error) as error:
+        if "database is locked" in str(error):
+            raise UserError(locked(path)) from None
         raise UserError(
             f"--tracking-uri: cannot write the MLflow database {path}: {error}. "
             "Choose a folder that you may write to: --tracking-uri sqlite:///PATH/mlflow.db."
