@@ -16,7 +16,7 @@ from tests.helpers import driver_environment
 from tests.helpers.toy_study import identity, run, table
 
 from unblur.errors import UserError
-from unblur.search.lock import driving
+from unblur.search.lock import alone, driving
 from unblur.search.storage import local_url, open_storage
 from unblur.search.study import Study
 
@@ -89,8 +89,19 @@ def test_one_live_driver(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"driven by process {holder.pid} on"), driving(url, name):
             pass
         holder.kill()
-    with driving(url, name), pytest.raises(UserError, match=str(os.getpid())), driving(url, name):
+    with driving(url, name), pytest.raises(UserError, match=f"driven by process {os.getpid()} on"), driving(url, name):
         pass
+
+
+def test_what_has_no_database_is_held_for_each_storage(tmp_path: Path) -> None:
+    with alone("ablation a", "s3://one", tmp_path), alone("ablation a", "s3://two", tmp_path):
+        with alone("ablation b", "s3://one", tmp_path):
+            pass
+        with (
+            pytest.raises(UserError, match="the study ablation a is already"),
+            alone("ablation a", "s3://one", tmp_path),
+        ):
+            pass
 
 
 @pytest.mark.parametrize(
