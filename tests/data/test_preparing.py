@@ -122,6 +122,13 @@ def test_the_report_accounts_for_every_row(table, tmp_path, request_):
     assert 240 - sum(rows) == facts.train + facts.valid + facts.test
 
 
+def test_the_source_has_the_rows_of_the_file_repeats_included(table, tmp_path):
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([*lines, *lines[1:8]]))
+    report = prepare(DataRequest(dataset=str(table)), None, tmp_path).report
+    assert report[0].endswith(f"{len(lines) - 1 + 7} rows") and report[1].startswith("duplicate pairs: 7 rows removed")
+
+
 def test_equal_times_are_in_the_order_of_the_file_or_of_the_ids(tmp_path):
     file = tmp_path / "mine.csv"
     rows = ["a,12,2", "a,9,2", "a,7,1", "a,100,2", "b,7,1", "b,9,2", "b,12,3", "b,100,4"]

@@ -154,7 +154,8 @@ def digest_of(files: tuple[Path, ...]) -> str:
 
 
 def _origin(everything: Interactions, files: tuple[Path, ...], source_digest: str) -> list[str]:
-    users, items, rows = everything.counts()
+    users, items, kept = everything.counts()
+    rows = kept + everything.repeats
     names = f"{', '.join(map(str, files))} (sha256 {source_digest[:12]})" if files else "generated"
     return [f"source {names}: {users:,} users, {items:,} items, {rows:,} rows"]
 
