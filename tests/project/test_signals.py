@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from unblur import signals
 from unblur.signals import deaf_children
 
 PROGRAM = """
@@ -43,6 +45,8 @@ def fault():
     raise OSError("MLflow is away")
 
 with signals.ended_in_time():
+    with signals.closing(lambda: print("closed twice", flush=True)):
+        pass
     with signals.closing(lambda: print("closed", flush=True)), signals.closing(fault):
         print("begun", flush=True)
         {body}()
@@ -82,6 +86,18 @@ def test_a_signal_that_comes_twice_at_once_is_one() -> None:
     """`timeout` sends it to the process and to its group."""
     status, told, _ = ended("twice_at_once", signal.SIGTERM, signal.SIGINT)
     assert told == ["stopping"] and status != 9
+
+
+def test_a_second_signal_that_comes_later_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    times, told = iter([0.0, 0.5, 1.5]), []
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    with pytest.raises(KeyboardInterrupt), signals.stopping_cleanly(lambda: told.append("stop")):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        told.append("goes on")
+        signal.raise_signal(signal.SIGINT)
+        told.append("waits")
+    assert told == ["stop", "goes on"]
 
 
 def test_without_a_signal_nothing_is_ended() -> None:

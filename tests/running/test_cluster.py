@@ -88,7 +88,8 @@ def started(monkeypatch: pytest.MonkeyPatch, *answers: BaseException | str) -> C
     """`_connected` with a Ray that gives one answer after the other."""
     given = iter(answers)
 
-    def init(**_: Any) -> SimpleNamespace:
+    def init(address: str | None, **_: Any) -> SimpleNamespace:
+        assert address == "local", "whatever address a head has left"
         if isinstance(answer := next(given), BaseException):
             raise answer
         return SimpleNamespace(address_info={"session_dir": answer})
@@ -108,6 +109,8 @@ def test_a_ray_that_does_not_start_says_why_and_is_tried_again_if_it_was_slow(mo
         started(monkeypatch, OSError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes"))(2)
     with pytest.raises(OSError, match="a fault of another kind"):
         started(monkeypatch, OSError("a fault of another kind"))(2)
+    with pytest.raises(RuntimeError, match="nothing of time"):
+        started(monkeypatch, RuntimeError("nothing of time"), "/tmp/session")(2)
 
 
 def test_sigterm_while_ray_starts_is_an_interruption_too(monkeypatch: pytest.MonkeyPatch) -> None:

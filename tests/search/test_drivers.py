@@ -9,13 +9,16 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 from tests.helpers import driver_environment
 from tests.helpers.toy_study import identity, run, table
 
 from unblur.errors import UserError
+from unblur.search import lease
 from unblur.search.lock import alone, driving
 from unblur.search.storage import local_url, open_storage
 from unblur.search.study import Study
@@ -91,6 +94,23 @@ def test_one_live_driver(tmp_path: Path) -> None:
         holder.kill()
     with driving(url, name), pytest.raises(UserError, match=f"driven by process {os.getpid()} on"), driving(url, name):
         pass
+
+
+def test_a_database_that_is_away_for_a_while_does_not_end_the_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0)
+    held, ended, beats = lease.Lease(create_engine("sqlite://"), "search", "me"), Event(), 0
+
+    def run(statement: str) -> int:
+        nonlocal beats
+        beats += 1
+        if beats == 3:
+            ended.set()
+            return 1
+        raise OperationalError(statement, {}, Exception("the server is away"))
+
+    monkeypatch.setattr(held, "run", run)
+    held.beat(ended)
+    assert beats == 3
 
 
 def test_what_has_no_database_is_held_for_each_storage(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -95,8 +96,12 @@ def test_one_live_driver(server: Server) -> None:
     busy = pytest.raises(UserError, match=f"driven by process {os.getpid()} on")
     with driving(server.url(), "a"), driving(server.url(), "b"), busy, driving(server.url(), "a"):
         pass
-    with driving(server.url(), "a"):
-        pass
+    assert holders(server, "a") == [], "it is free at once"
+
+
+def holders(server: Server, study: str) -> list[str]:
+    with psycopg.connect(server.url()) as connection:
+        return [row[0] for row in connection.execute("SELECT holder FROM unblur_lease WHERE study = %s", [study])]
 
 
 def terminate(server: Server) -> int:
@@ -122,7 +127,8 @@ def test_a_driver_that_was_not_heard_of_is_succeeded_and_stops(server: Server, m
     monkeypatch.setattr(lease, "BEAT_SECONDS", 1e6)  # as a machine that sleeps
     monkeypatch.setattr(lease, "LEASE_SECONDS", 1.0)
     first, second = (Study.open(identity(seed=12), server.url()) for _ in range(2))
-    with driving(server.url(), first.name) as first.guard:
+    with ExitStack() as stack:
+        first.guard = stack.enter_context(driving(server.url(), first.name))
         number, params = first.ask()
         monkeypatch.setattr(lease, "BEAT_SECONDS", 0.2)
         with driving(server.url(), second.name) as second.guard:
@@ -130,6 +136,8 @@ def test_a_driver_that_was_not_heard_of_is_succeeded_and_stops(server: Server, m
             for write in (lambda: first.report(number, 1, 0.1), first.ask, lambda: first.prune(number)):
                 with pytest.raises(RunFailed, match=rf"was taken over by process {os.getpid()} on .* It stops here"):
                     write()
+            stack.close()
+            assert len(holders(server, second.name)) == 1, "the first gives back nothing that it does not hold"
             second.report(number, 1, 0.7)
             assert second.complete(number).values == {1: 0.7}
 

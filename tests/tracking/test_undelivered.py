@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.helpers.toy_study import identity
 
-from unblur.experiments.kept_reports import in_folder
+from unblur import records
+from unblur.experiments.kept_reports import _of, in_folder
 from unblur.experiments.recording import Recorder, as_record
 from unblur.search.storage import local_url
 from unblur.search.study import Study
@@ -73,14 +74,42 @@ def test_all_that_was_told_is_there_after_the_next_start(
 def test_reports_are_those_of_these_parameters_and_whole(tmp_path: Path) -> None:
     kept = in_folder(str(tmp_path), "trial")
     kept.begin(0, {"x": 1.0}, {"v": "1"})
+    kept.add(0, 5, {"valid/a": 0.5}, {}, at_once=True)
+    begun = kept.of(0, {"x": 1.0})
+    kept = in_folder(str(tmp_path), "trial")  # another start, from the checkpoint of epoch 4
+    kept.begin(0, {"x": 1.0}, {"v": "1"})
     kept.add(0, 5, {"train/loss": 0.25}, {})
+    kept.add(0, 6, {"train/loss": 0.2}, {})
     kept.end(0, {"tag": "t"})
     found = kept.of(0, {"x": 1.0})
-    assert found is not None and found.metrics == {5: {"train/loss": 0.25}} and found.tags == {"v": "1", "tag": "t"}
+    assert begun is not None and begun.ended is None and found is not None and found.ended is not None
+    assert found.begun == begun.begun <= found.ended
+    assert found.metrics == {5: {"valid/a": 0.5, "train/loss": 0.25}, 6: {"train/loss": 0.2}} and found.tags == {
+        "v": "1",
+        "tag": "t",
+    }
     assert kept.of(0, {"x": 2.0}) is None, "another trial was given its number"
     (file,) = tmp_path.iterdir()
     file.write_text(file.read_text().replace("0.25", "0.26"))
     assert kept.of(0, {"x": 1.0}) is None
+    records.write(str(file), {"begun": "of another kind"}, _of({"x": 1.0}))
+    assert kept.of(0, {"x": 1.0}) is None
+
+
+def test_a_full_disk_costs_the_copy_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    kept = in_folder(str(tmp_path), "trial")
+    kept.begin(0, {}, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "write", full)
+        kept.add(0, 1, {"valid/a": 0.5}, {}, at_once=True)
+    assert "No space left on device" in caplog.text
+    kept.end(0, {})
+    assert kept.of(0, {}) is not None, "there is room again"
 
 
 def run_of(store: Store, number: int) -> Any:
