@@ -174,13 +174,15 @@ def recommend(
     model: str | Study | None = None,
     users: Sequence[str] | None = None,
     k: int = 10,
+    exclude: Sequence[str] = (),
     console: Console = SILENT,
     **flags: Any,
 ) -> pd.DataFrame:
-    """The k best unseen items of users: a table of user, item, rank (from 1) and score, best first.
+    """The k best unseen items of users: a table of user, item, title (where there are any), rank (from 1) and score.
 
-    model: as in `evaluate`. users: raw ids; left out, everyone. flags: as `unblur recommend` has them. Nothing that a
-    user has in train or valid is recommended; `history` says which of the two the model sees.
+    model: as in `evaluate`. users: raw ids; left out, everyone. exclude: items that nobody is to get. flags: as
+    `unblur recommend` has them, such as `guidance_scale` and `output`. Nothing that a user has in train or valid is
+    recommended; `history` says which of the two the model sees.
 
     Examples:
         >>> import unblur
@@ -190,7 +192,7 @@ def recommend(
         [['0', 1], ['0', 2], ['0', 3], ['1', 1], ['1', 2], ['1', 3]]
     """
     options = _options(RecommendOptions, data, {**_with_model(model, flags), "k": k})
-    return recommending.recommend(options, console, users)
+    return recommending.recommend(options, console, users, exclude)
 
 
 def ablate(study: str | Path, *, console: Console = SILENT, **flags: Any) -> AblationStudy:

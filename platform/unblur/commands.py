@@ -78,7 +78,10 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
 
 
 def recommend(options: RecommendOptions, console: Console) -> None:
-    """Recommend items to users of a dataset by a registered or saved model."""
+    """Recommend items to users of a dataset by a registered or saved model.
+
+    Example: `unblur recommend --dataset plays.yaml --k 20 --guidance-scale 2 --output recommendations.parquet`.
+    """
     from unblur.experiments.recommend import recommend
 
     found = recommend(options, console)

@@ -8,12 +8,15 @@ import pytest
 from rich.console import Console
 from tests.helpers.synthetic import communities
 
+from unblur.data.dataset import Dataset
 from unblur.data.request import DataRequest
 from unblur.errors import UserError
 from unblur.evaluation.ranking import rank
 from unblur.experiments.options import RecommendOptions
+from unblur.experiments.prepared import prepare_data
 from unblur.experiments.recommend import check_output, recommend, recommendations, write
-from unblur.models.closed_form import ease, popularity
+from unblur.models import trained_on
+from unblur.models.closed_form import ease, gaussian_cfg, popularity
 
 DATA = communities(n_users=90)
 SILENT = Console(quiet=True)
@@ -66,6 +69,50 @@ def test_fewer_where_less_is_unseen(model: ease.Model) -> None:
     assert table.groupby("user", sort=False).size().tolist() == unseen.tolist()
 
 
+def test_what_is_excluded_makes_room_for_the_next_best(model: ease.Model) -> None:
+    everything = recommendations(model, DATA, None, DATA.n_items)
+    gone = DATA.items[[3, 17]].tolist()
+    left = everything[~everything["item"].isin(gone)].groupby("user", sort=False).head(5)
+    table = recommendations(model, DATA, None, 5, exclude=gone)
+    assert table["item"].tolist() == left["item"].tolist() and not set(gone) & set(table["item"])
+    assert table["rank"].tolist() == [1, 2, 3, 4, 5] * DATA.n_users
+    with pytest.raises(UserError, match=r"--exclude: 'nothing': not among the 40 items"):
+        recommendations(model, DATA, None, 5, exclude=["nothing"])
+
+
+def test_guidance_is_turned_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A described file, a guided model in closed form: the scale changes the lists, titles stand beside the items."""
+    monkeypatch.chdir(tmp_path)
+    rows = [(f"u{u}", f"i{i}", 50 * u + i) for u in range(40) for i in range(30) if (u * i + u + i) % 3]
+    Path("plays.txt").write_text("".join(f"{u}|{i}|{t}\n" for u, i, t in rows))
+    Path("names.csv").write_text("item,title\n" + "".join(f"i{i},No. {i}\n" for i in range(1, 30)))
+    Path("plays.yaml").write_text(
+        "source: plays.txt\nformat: {delimiter: '|', header: false}\ncolumns: {user: 1, item: 2, time: 3}\n"
+        "titles: {file: names.csv, item: item, title: title}\n"
+    )
+    data = prepare_data(DataRequest(dataset="plays.yaml"), str(tmp_path / "unblur-runs"), None, SILENT).dataset
+    fitted = gaussian_cfg.Model(gaussian_cfg.Config(), data.n_users, data.n_items)
+    fitted.fit(data)
+    trained_on.save(fitted, tmp_path / "saved", data)
+    asked = {"data": DataRequest(dataset="plays.yaml"), "model": "saved", "k": 3}
+    plain, guided = (recommend(RecommendOptions(**asked, guidance_scale=scale)) for scale in (1, 3))
+    assert plain["user"].tolist() == guided["user"].tolist() and not np.allclose(plain["score"], guided["score"])
+    fitted.infer_with({"guidance_scale": 3.0})
+    assert guided["item"].tolist() == recommendations(fitted, data, None, 3)["item"].tolist()
+    assert list(guided.columns) == ["user", "item", "title", "rank", "score"]
+    told = ["" if item == "i0" else f"No. {item[1:]}" for item in guided["item"]]
+    assert guided["title"].fillna("").tolist() == told
+    trained_on.save(popularity_of(data), tmp_path / "plain", data)
+    with pytest.raises(UserError, match="--guidance-scale 2: popularity has no guidance; leave it out"):
+        recommend(RecommendOptions(**{**asked, "model": "plain"}, guidance_scale=2))
+
+
+def popularity_of(data: Dataset) -> popularity.Model:
+    fitted = popularity.Model(popularity.Config(), data.n_users, data.n_items)
+    fitted.fit(data)
+    return fitted
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_what_is_written_is_what_was_found(model: ease.Model, tmp_path: Path, form: str) -> None:
     table, file = recommendations(model, DATA, None, 2), tmp_path / "deep" / f"found.{form}"
@@ -76,16 +123,9 @@ def test_what_is_written_is_what_was_found(model: ease.Model, tmp_path: Path, fo
 
 
 def test_a_saved_model_recommends_from_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unblur.data.prepare import prepare
-    from unblur.data.store import load_dataset
-    from unblur.models import trained_on
-
     monkeypatch.chdir(tmp_path)
-    prepared = prepare(DataRequest(), None, Path("unblur-runs"))
-    data = load_dataset(prepared.folder)
-    fitted = popularity.Model(popularity.Config(), data.n_users, data.n_items)
-    fitted.fit(data)
-    trained_on.save(fitted, tmp_path / "saved", data)
+    data = prepare_data(DataRequest(), str(tmp_path / "unblur-runs"), None, SILENT).dataset
+    trained_on.save(popularity_of(data), tmp_path / "saved", data)
     user = str(data.users[5])
     found = recommend(RecommendOptions(model="saved", users=user, k=4, output=Path("found.csv")), SILENT)
     assert found["user"].tolist() == [user] * 4 and len(pd.read_csv("found.csv")) == 4

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from unblur.benchmarking import memory, searching, speed
+from unblur.benchmarking import memory, recommending, searching, speed
 from unblur.benchmarking.implementations import Contestant, Ours, Products, Textbook
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.recbole import recbole
@@ -34,6 +34,8 @@ def run(options: BenchmarkOptions, console: Console) -> None:
     training, evaluation = _speed(options, dataset, console) if options.rounds else (None, [])
     used = None if options.skip_memory else _memory(options, prepared.folder)
     search = searching.measure(options, dataset, console) if options.trials else None
+    sizes = (options.recommend_users, options.hidden, options.batch_size)
+    recommended = recommending.measure(*sizes) if options.recommend_users else None
     result = Result(
         command=shlex.join(["python", *sys.argv]),
         dataset=options.data.dataset,
@@ -49,6 +51,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
         evaluation=evaluation,
         memory=used,
         search=search,
+        recommending=recommended,
     )
     tell(result, console)
     if options.output:
@@ -118,6 +121,9 @@ def tell(result: Result, console: Console) -> None:
             console.print(f"metrics, T = {each.steps}: {name} and ours differ by at most {apart:.1e}", markup=False)
     if result.memory:
         console.print(f"peak memory above Python with torch: {result.memory.above / 2**20:.0f} MiB", markup=False)
+    if found := result.recommending:
+        what = f"recommendations, {found.model}: {found.k} of {found.items:,} items for {found.users:,} users"
+        console.print(f"{what} written in {found.seconds:.1f} s", markup=False)
     for run in result.search.runs if result.search else []:
         what = f"search, {run.concurrency} at a time: {run.per_hour:.0f} trials an hour, start-up {run.start_up:.1f} s"
         console.print(what, markup=False)

@@ -14,7 +14,7 @@ TEXTBOOK = HOME / "tests" / "textbook" / "diffrec.py"
 
 
 class BenchmarkOptions(Options):
-    """Measures training, evaluation, search and memory of DiffRec on this machine's CPU."""
+    """Measures training, evaluation, search, memory and recommendations of DiffRec on this machine's CPU."""
 
     data: DataRequest = Field(default_factory=DataRequest)
     hidden: int = Field(1000, ge=1)
@@ -42,6 +42,8 @@ class BenchmarkOptions(Options):
     """Trials of the search that is timed, once one at a time and once two; 0 leaves it out."""
     trial_seconds: float = Field(6.0, gt=0)
     """About how long a trial should take."""
+    recommend_users: int = Field(0, ge=0)
+    """Time recommendations of 20 of 10,000 items for so many made-up users; 0 leaves it out."""
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: Path = Path("unblur-runs")

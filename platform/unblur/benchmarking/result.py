@@ -81,6 +81,20 @@ class Search(Part):
     """Trials per hour of two at a time over those of one at a time."""
 
 
+class Recommending(Part):
+    """Recommendations for all users of made data, from a trained model to a Parquet file."""
+
+    model: str
+    users: int
+    items: int
+    k: int
+    rows: int
+    seconds: float
+    training: float
+    """Seconds of the epoch before, which are not in `seconds`."""
+    bytes: int
+
+
 class Machine(Part):
     """Where it was measured. No GPU is used."""
 
@@ -109,6 +123,7 @@ class Result(Part):
     evaluation: list[Evaluation] = []
     memory: Memory | None = None
     search: Search | None = None
+    recommending: Recommending | None = None
 
 
 def ratios(training: Training | None, evaluation: list[Evaluation], search: Search | None) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,9 +100,9 @@ def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: 
 
 
 def rank_with_scores(
-    model: Scorer, history: History, exclude: csr_matrix, users: Users, k: int
+    model: Scorer, history: History, exclude: csr_matrix, users: Users, k: int, never: Sequence[int] = ()
 ) -> tuple[Items, NDArray[np.float32]]:
-    """`rank`, and the scores (n, k) of the items; -inf where there is none."""
+    """`rank`, and the scores (n, k) of the items; -inf where there is none. `never`: columns that nobody gets."""
     n_items = exclude.shape[1]
     width = min(k, n_items)
     best = np.full((len(users), k), -1, dtype=np.int64)
@@ -110,6 +110,7 @@ def rank_with_scores(
     with evaluating(model):
         for block in _blocks(len(users), n_items, _free_bytes(model)):
             scores = _masked(model.score(history.rows(users[block]), users[block]), exclude[users[block]])
+            scores[:, list(never)] = -torch.inf
             values, items = top_k(scores, width)
             best[block, :width] = items.masked_fill(values.isinf(), -1).cpu().numpy()
             scored[block, :width] = values.float().cpu().numpy()

@@ -245,7 +245,10 @@ class DescribeOptions(ColumnFlags, FilterFlags):
 
 
 class RecommendOptions(RequestFlags, StorageFlags):
-    """Recommends items to users of a dataset by a registered or saved model, which must have been trained on it."""
+    """Recommends items to users of a dataset by a registered or saved model, which must have been trained on it.
+
+    Example: unblur recommend --dataset plays.yaml --k 20 --guidance-scale 2 --output recommendations.parquet
+    """
 
     history: HistoryName = "train+valid"
     """What the model sees of a user; items of neither part are recommended."""
@@ -255,5 +258,10 @@ class RecommendOptions(RequestFlags, StorageFlags):
     """Ids of users, separated by commas [all]."""
     k: int = Field(10, ge=1)
     """How many items each user gets; fewer where less is unseen."""
+    exclude: str | None = None
+    """Ids of items that nobody is to get, separated by commas."""
+    guidance_scale: float | None = Field(None, ge=0)
+    """Of a guided diffusion model, from what is popular (0) over the user's taste (1) to more of it [as it was
+    selected]."""
     output: Path | None = None
-    """Write user, item, rank and score to this .csv or .parquet file [they are printed]."""
+    """Write user, item, title where there are any, rank and score to this .csv or .parquet file [they are printed]."""

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from rich.console import Console
 
 from unblur import models
 from unblur.data.dataset import Dataset, HistoryName
-from unblur.errors import UserError
+from unblur.data.titles import titles_of
+from unblur.errors import UserError, explain
 from unblur.evaluation.ranking import Scorer, rank_with_scores
 from unblur.experiments.context import SILENT, absolute
 from unblur.experiments.evaluate import find_model
@@ -18,15 +21,22 @@ from unblur.experiments.options import RecommendOptions
 from unblur.experiments.prepared import prepare_data
 from unblur.files import replacing
 from unblur.models import trained_on
+from unblur.models.base import Recommender
 from unblur.training.workers import on_best_device
 
 FORMS = (".csv", ".parquet")
 
 
-def recommend(options: RecommendOptions, console: Console = SILENT, users: Sequence[str] | None = None) -> pd.DataFrame:
-    """Recommend as the options say, and write the output if it is named; the frame of `recommendations`.
+def recommend(
+    options: RecommendOptions,
+    console: Console = SILENT,
+    users: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Recommend as the options say, and write the output if it is named; the frame of `recommendations`, with the
+    titles of items after them where the data have any.
 
-    users: raw ids, where they are at hand as a list.
+    users, exclude: raw ids, where they are at hand as lists.
     """
     check_output(options.output)
     data = prepare_data(options.data, absolute(options.storage), options.data_dir, console)
@@ -34,7 +44,13 @@ def recommend(options: RecommendOptions, console: Console = SILENT, users: Seque
     if users is None and options.users is not None:
         users = options.users.split(",")
     model = on_best_device(trained_on.load(folder, data.dataset))
-    found = recommendations(model, data.dataset, users, options.k, options.history)
+    if options.guidance_scale is not None:
+        _guide(model, models.name_in(folder), options.guidance_scale)
+    without = options.exclude.split(",") if exclude is None and options.exclude else exclude or ()
+    titles = titles_of(options.data, options.data_dir)
+    found = recommendations(model, data.dataset, users, options.k, options.history, without)
+    if titles:
+        found.insert(2, "title", found["item"].map(titles))
     count = found["user"].nunique()
     console.print(f"{name} ({models.name_in(folder)}): {len(found):,} items for {count:,} users", markup=False)
     if options.output:
@@ -43,16 +59,24 @@ def recommend(options: RecommendOptions, console: Console = SILENT, users: Seque
 
 
 def recommendations(
-    model: Scorer, dataset: Dataset, users: Sequence[str] | None, k: int, history: HistoryName = "train+valid"
+    model: Scorer,
+    dataset: Dataset,
+    users: Sequence[str] | None,
+    k: int,
+    history: HistoryName = "train+valid",
+    exclude: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The k best unseen items of `users` (raw ids; None: all), best first: user, item, rank (from 1), score.
 
-    history: what the model sees of a user; nothing that the user has in train or valid is recommended. Users are
-    scored in blocks that fit the memory. UserError names ids that are no users of the data.
+    history: what the model sees of a user; nothing that the user has in train or valid is recommended. exclude: items
+    (raw ids) that nobody gets. Users are scored in blocks that fit the memory. UserError names ids that are not in the
+    data.
     """
-    rows = np.arange(dataset.n_users) if users is None else _rows(dataset, users)
+    rows = np.arange(dataset.n_users) if users is None else _places(users, dataset.users, "--users", "users")
     seen = dataset.history(with_valid=history == "train+valid")
-    items, scores = rank_with_scores(model, seen, (dataset.train + dataset.valid).tocsr(), rows, k)
+    never = _places(exclude, dataset.items, "--exclude", "items")
+    known = (dataset.train + dataset.valid).tocsr()
+    items, scores = rank_with_scores(model, seen, known, rows, k, never.tolist())
     row, place = np.nonzero(items >= 0)
     columns = {
         "user": dataset.users[rows[row]],
@@ -78,11 +102,22 @@ def check_output(output: Path | None) -> None:
         raise UserError(f"--output {output}: expected a name that ends in {' or '.join(FORMS)}")
 
 
-def _rows(dataset: Dataset, users: Sequence[str]) -> NDArray[np.int64]:
-    known = {user: row for row, user in enumerate(dataset.users.tolist())}
-    if unknown := [user for user in users if user not in known]:
+def _guide(model: Recommender[Any], name: str, scale: float) -> None:
+    """Score with this guidance scale from now on; UserError where the model knows none."""
+    if "guidance_scale" not in model.config.INFERENCE:
+        raise UserError(f"--guidance-scale {scale:g}: {name} has no guidance; leave it out, or name a guided model")
+    try:
+        model.infer_with({"guidance_scale": scale})
+    except ValidationError as error:
+        raise UserError(f"--guidance-scale {scale:g}: {explain(error, 'parameter', model.config.INFERENCE)}") from None
+
+
+def _places(asked: Sequence[str], names: NDArray[np.str_], flag: str, kind: str) -> NDArray[np.int64]:
+    """Where the ids that are asked for lie among `names`; UserError names those that are not there."""
+    known = {name: place for place, name in enumerate(names.tolist())}
+    if unknown := [name for name in asked if name not in known]:
         raise UserError(
-            f"--users: {', '.join(map(repr, unknown[:10]))}: not among the {len(known):,} users of the prepared data, "
+            f"{flag}: {', '.join(map(repr, unknown[:10]))}: not among the {len(known):,} {kind} of the prepared data, "
             "which leave out those with too few interactions"
         )
-    return np.array([known[user] for user in users], dtype=np.int64)
+    return np.array([known[name] for name in asked], dtype=np.int64)
