@@ -38,6 +38,7 @@ def local_ray() -> Iterator[None]:
     import ray
 
     from unblur.running.cluster import WORKERS_ENVIRONMENT
+    from unblur.running.tune_run import kept
 
     already = ray.is_initialized()
     if not already:
@@ -51,6 +52,7 @@ def local_ray() -> Iterator[None]:
             # otherwise a busy machine, which hears of a process's death late, takes it for one that cannot be reached
             _system_config={"timeout_ms_task_wait_for_death_info": 60_000},
         )
-    yield
+    with kept():
+        yield
     if not already:
         ray.shutdown()

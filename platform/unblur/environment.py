@@ -22,6 +22,8 @@ TUNE = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # Ctrl-C is ours (`signals`)
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # a thread that outlives Ray would start it again
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # the record is the study: Tune's own state is of no use after the run
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

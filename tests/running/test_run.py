@@ -77,15 +77,36 @@ def test_one_at_a_time_gives_the_record_of_a_plain_loop(study: Study, tmp_path: 
     assert first == [("started", 0), *results, ("ended", 0, "complete", None)]
 
 
-def test_two_at_a_time_reuse_their_processes(study: Study) -> None:
+def make_where() -> Callable[[dict[str, Any]], None]:
     def where(config: dict[str, Any]) -> None:
         for epoch in range(1, 5):
             report(Progress(epoch, {"ndcg_at_10": -config["number"]}, facts={"process": os.getpid()}))
 
+    return where
+
+
+def processes(ear: Ear) -> set[int]:
+    return {heard[2].facts["process"] for heard in ear.heard if heard[0] == "progressed"}
+
+
+def test_two_at_a_time_reuse_their_processes(study: Study) -> None:
     ear = Ear()
-    run_tasks(where, trials(study, 30), slots=2, resources=CPU, listeners=[ear])
+    run_tasks(make_where(), trials(study, 30), slots=2, resources=CPU, listeners=[ear])
     assert sum(study.counts().values()) == 30 and study.counts()["pruned"] > 10
-    assert len({heard[2].facts["process"] for heard in ear.heard if heard[0] == "progressed"}) <= 4
+    assert len(processes(ear)) <= 4
+
+
+def test_the_next_list_has_the_process_of_the_one_before_unless_it_died(study: Study) -> None:
+    first, second, third = Ear(), Ear(), Ear()
+    run_tasks(make_where(), trials(study, 2), slots=1, resources=CPU, listeners=[first])
+    run_tasks(make_where(), trials(study, 4), slots=1, resources=CPU, listeners=[second])
+    [process] = processes(second)
+    assert processes(first) == {process}, "with another function, and within the block of the tests' cluster"
+    os.kill(process, signal.SIGKILL)
+    wait_for_the_end(process)
+    run_tasks(make_where(), trials(study, 6), slots=1, resources=CPU, listeners=[third])
+    assert sum(study.counts().values()) == 6 and processes(third) and process not in processes(third)
+    assert study.counts()["failed"] == 0
 
 
 def test_a_finished_search_needs_no_ray(tmp_path: Path) -> None:

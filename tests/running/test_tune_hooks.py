@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from ray.tune.experiment import Trial
 
+from unblur.running.rounds import Round, Rounds
 from unblur.running.tune_hooks import STEP_SECONDS, TrialWatch
+from unblur.running.work import Assignment
 
 TIMEOUT = 15.0
 
@@ -16,11 +18,22 @@ class Watched:
 
     def __init__(self) -> None:
         self.now, self.given_up = 1000.0, []  # type: tuple[float, list[int]]
-        scheduler: Any = SimpleNamespace(hangs=lambda number, seconds: self.given_up.append(number))
-        self.watch = TrialWatch(scheduler, TIMEOUT, lambda: self.now)
+        scheduler: Any = SimpleNamespace(
+            hangs=lambda number, seconds: self.given_up.append(number),
+            next=lambda: Assignment(7, {}, None),  # type: ignore[arg-type]
+            over=False,
+            stopping=False,
+        )
+        rounds = Rounds()
+        rounds.begin(Round(scheduler, print, timeout=TIMEOUT))
+        self.watch = TrialWatch(rounds, lambda: self.now)
         nothing = SimpleNamespace(ray_actor=None)
         self.trial: Any = SimpleNamespace(
-            trial_id="a", status=Trial.RUNNING, config={"number": 7}, temporary_state=nothing
+            trial_id="a",
+            status=Trial.RUNNING,
+            config=rounds.suggest("a"),
+            temporary_state=nothing,
+            is_finished=lambda: False,
         )
         self.watch.on_trial_start(0, [], self.trial)
 

@@ -16,6 +16,7 @@ from ray._private import ray_constants, services, worker
 from unblur import environment
 from unblur.errors import UserError
 from unblur.running.leftovers import in_use, sweep
+from unblur.running.tune_run import kept
 from unblur.signals import deaf_children, sigterm_as_ctrl_c
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def ray_cluster() -> Iterator[None]:
             log.info("starting Ray, or joining the cluster that is there")
             stack.enter_context(_joined(os.environ.get("RAY_ADDRESS", "")))
         stack.enter_context(sigterm_as_ctrl_c())
+        stack.enter_context(kept())
         yield
 
 

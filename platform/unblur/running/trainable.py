@@ -1,6 +1,5 @@
 """The function that Ray runs for a task: in place in a reused actor, or on Ray Train workers of its own."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +20,12 @@ Data = Mapping[str, list["ray.ObjectRef"]]
 
 def trainable(resources: Resources, trainer: Trainer, data: Data) -> Callable[[dict[str, Any]], None]:
     """Tune's function; its config holds the `number` of a task, the `task` and the name of its `data`."""
-    return functools.partial(_in_place if trainer == "local" else _on_workers, resources, data)
+    step = _in_place if trainer == "local" else _on_workers
+
+    def run(config: dict[str, Any]) -> None:  # Tune copies what it is given, all but functions
+        step(resources, data, config)
+
+    return run
 
 
 def _in_place(resources: Resources, data: Data, config: dict[str, Any]) -> None:

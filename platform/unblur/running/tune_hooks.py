@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 
 from unblur.running.reports import from_ray
 from unblur.running.retries import fault_of
+from unblur.running.rounds import Rounds
 from unblur.running.scheduler import TrialScheduler
 
 STEP_SECONDS = 2.0
@@ -39,29 +40,23 @@ class AwakeClock:
 class _Hook:
     """Tune pickles its searcher, scheduler and callbacks into its own state; nothing of ours belongs there."""
 
-    def __init__(self, scheduler: TrialScheduler) -> None:
+    def __init__(self, rounds: Rounds) -> None:
         super().__init__()
-        self.scheduler = scheduler
+        self.rounds = rounds
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def guard(self, call: Any, *args: Any) -> Any:
-        """Call the scheduler; an exception there ends the run instead of the trial."""
-        try:
-            return call(*args)
-        except Exception as error:
-            self.scheduler.error, self.scheduler.stopping = error, True
-            return None
+    def tell(self, trial: Trial, of: Callable[[TrialScheduler], Callable[..., Any]], *args: Any) -> Any:
+        """Call the scheduler of a trial's list with its number; None where nobody wants to hear of it any more."""
+        round = self.rounds.of(trial.trial_id)
+        return round and self.rounds.guard(round, of(round.scheduler), trial.config["number"], *args)
 
 
 class SourceSearcher(_Hook, Searcher):
     def suggest(self, trial_id: str) -> Any:
-        return Searcher.FINISHED if self.scheduler.over else self.guard(self._config)
-
-    def _config(self) -> dict[str, Any] | None:
-        found = self.scheduler.next()
-        return None if found is None else {"number": found.number, "task": found.task, "data": found.data}
+        found = self.rounds.suggest(trial_id)
+        return Searcher.FINISHED if found is None and self.rounds.cut_off else found
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The scheduler and the watch see more than the searcher."""
@@ -73,21 +68,19 @@ class SourceSearcher(_Hook, Searcher):
 class SourceScheduler(_Hook, FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         report = from_ray(result)
-        stop = report is not None and self.guard(self.scheduler.report, trial.config["number"], report)
+        stop = report is not None and self.tell(trial, lambda scheduler: scheduler.report, report)
         return str(FIFOScheduler.STOP if stop else FIFOScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        self.guard(self.scheduler.returned, trial.config["number"])
+        self.tell(trial, lambda scheduler: scheduler.returned)
 
 
 class TrialWatch(_Hook, Callback):
-    """Sees how trials end in error, and that they go on reporting within `timeout` seconds."""
+    """Sees how trials end in error, and that they go on reporting within the time that their list grants."""
 
-    def __init__(
-        self, scheduler: TrialScheduler, timeout: float | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        super().__init__(scheduler)
-        self.timeout, self._awake = timeout or math.inf, AwakeClock(clock)
+    def __init__(self, rounds: Rounds, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(rounds)
+        self._awake = AwakeClock(clock)
         self._heard: dict[str, float] = {}
         """When each running trial was last heard of, by the clock above."""
         self._lost: set[str] = set()
@@ -109,16 +102,20 @@ class TrialWatch(_Hook, Callback):
             if trial.status == Trial.ERROR and trial.trial_id not in self._lost:
                 self._lost.add(trial.trial_id)
                 reason = reason_of(trial)
-                self.guard(self.scheduler.crashed, trial.config["number"], reason, fault_of(reason))
+                self.tell(trial, lambda scheduler: scheduler.crashed, reason, fault_of(reason))
             elif trial.status == Trial.RUNNING and self._hangs(trial):
-                self.guard(self._give_up, trial)
+                self._give_up(trial)
+        self.rounds.stepped(any(not trial.is_finished() for trial in trials))
 
     def _hangs(self, trial: Trial) -> bool:
-        return self._awake.seconds - self._heard.get(trial.trial_id, math.inf) > self.timeout
+        round = self.rounds.of(trial.trial_id)
+        silent = self._awake.seconds - self._heard.get(trial.trial_id, math.inf)
+        return round is not None and silent > round.timeout
 
     def _give_up(self, trial: Trial) -> None:
         del self._heard[trial.trial_id]
-        self.scheduler.hangs(trial.config["number"], self.timeout)
+        round = self.rounds.of(trial.trial_id)
+        self.tell(trial, lambda scheduler: scheduler.hangs, round.timeout if round else math.inf)
         _kill(trial)
 
     def kill_all(self) -> None:
@@ -139,17 +136,17 @@ class SourceStopper(_Hook, Stopper):
     `ray job stop` waits for 3 s. Whatever happens to a trial's process, its record and its checkpoints are whole.
     """
 
-    def __init__(self, scheduler: TrialScheduler, watch: TrialWatch) -> None:
-        super().__init__(scheduler)
+    def __init__(self, rounds: Rounds, watch: TrialWatch) -> None:
+        super().__init__(rounds)
         self.watch = watch
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        if self.scheduler.stopping:
+        if self.rounds.stopping:
             self.watch.kill_all()
-        return self.scheduler.stopping
+        return self.rounds.cut_off
 
 
 def reason_of(trial: Trial) -> str:

@@ -1,0 +1,131 @@
+"""What a Tune run works on: one list of tasks after the other, each with a scheduler of its own."""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from unblur.running.scheduler import TrialScheduler
+from unblur.running.work import Assignment
+
+T = TypeVar("T")
+HEARD_SECONDS = 1.0
+"""For a hook that is at work when its list is dropped."""
+
+
+@dataclass(eq=False)
+class Round:
+    """A list of tasks on its way through a Tune run."""
+
+    scheduler: TrialScheduler
+    run: Callable[[dict[str, Any]], None]
+    """The function of a trial."""
+    time_budget: float | None = None
+    """Seconds from now until the list is left as it is."""
+    timeout: float = math.inf
+    """Seconds without a report after which a task is given up."""
+    begun: float = field(default_factory=time.monotonic)
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it ends with what is running, and the Tune run with it."""
+        late = self.time_budget is not None and time.monotonic() - self.begun > self.time_budget
+        return self.scheduler.stopping or late
+
+    def settle(self, live: bool) -> None:
+        """Note the end, once nothing is left and no trial lives; the end of one that is cut off is that of Tune."""
+        if self.scheduler.over and not live and not self.cut_off:
+            self._done.set()
+
+    def wait(self, thread: threading.Thread) -> None:
+        """Until its end or that of the thread that works on it; signals are heard."""
+        while thread.is_alive() and not self._done.wait(0.2):
+            pass
+
+    def config(self, found: Assignment) -> dict[str, Any]:
+        """What a trial is given."""
+        return {"number": found.number, "task": found.task, "data": found.data, "run": self.run}
+
+
+class Rounds:
+    """The present round, and whose each trial is. The driver's thread begins rounds, Tune's works on them."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.live = False
+        """Whether Tune has a trial that is not at its end."""
+        self._now: Round | None = None
+        self._of: dict[str, Round] = {}
+        self._change, self._heard = threading.Condition(), threading.RLock()
+
+    def begin(self, round: Round) -> None:
+        """Work on this round next."""
+        with self._change:
+            self._now = round
+            self._change.notify_all()
+
+    def drop(self, round: Round) -> None:
+        """Hear no more of a round: what still comes of its trials is nobody's."""
+        held = self._heard.acquire(timeout=HEARD_SECONDS)
+        self._now = None
+        self._of.clear()
+        if held:
+            self._heard.release()
+
+    def close(self) -> None:
+        """No round comes any more."""
+        with self._change:
+            self.closed = True
+            self._change.notify_all()
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the Tune run is to end as it is."""
+        now = self._now
+        return self.closed or (now is not None and now.cut_off)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody waits for the end."""
+        return self._now is not None and self._now.scheduler.stopping
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """The config of a trial of this id, if there is anything to begin; waits where nothing else is to be done."""
+        with self._change:
+            if not self.live:
+                self._change.wait_for(lambda: self.cut_off or self._has_work())
+        round = self._now
+        if round is None or self.cut_off or round.scheduler.over:
+            return None
+        found = self.guard(round, round.scheduler.next)
+        if found is None:
+            return None
+        self._of[trial_id], self.live = round, True
+        return round.config(found)
+
+    def _has_work(self) -> bool:
+        return self._now is not None and not self._now.scheduler.over
+
+    def of(self, trial_id: str) -> Round | None:
+        """Whose a trial is, if anybody still wants to know."""
+        return self._of.get(trial_id)
+
+    def stepped(self, live: bool) -> None:
+        """Tune has made a step, after which trials live or not."""
+        self.live = live
+        if self._now is not None:
+            self._now.settle(live)
+
+    def guard(self, round: Round, call: Callable[..., T], *args: Any) -> T | None:
+        """Call a round's scheduler; an exception there ends the round instead of the trial."""
+        with self._heard:
+            if self._now is not round:
+                return None
+            try:
+                return call(*args)
+            except Exception as error:
+                round.scheduler.error, round.scheduler.stopping = error, True
+                return None
