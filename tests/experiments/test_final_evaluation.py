@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -115,6 +116,10 @@ def test_each_model_is_tested_with_the_history_that_was_asked_for(
     opened = TestSet.open("by hand", Path(storage), data.dataset)
     both = (data.dataset.train + data.dataset.valid).tocsr()
     for place, number in enumerate(runs.numbers):
+        users = runs.test(number, history).per_user()["user"].to_list()
+        assert users == np.flatnonzero(np.diff(opened.test.indptr)).tolist(), (
+            "rows of the data, nobody's id: this table goes to MLflow"
+        )
         model = models.load(Path(runs.home(number)) / "model")
         shown = evaluate(model, data.dataset, opened.test, both, with_valid_history="valid" in history).metrics()
         other = evaluate(model, data.dataset, opened.test, both, with_valid_history="valid" not in history).metrics()

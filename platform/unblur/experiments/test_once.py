@@ -106,7 +106,8 @@ def _metrics(evaluation: Evaluation, data: TestSet) -> dict[str, float]:
 def _per_user(evaluation: Evaluation, data: TestSet) -> pd.DataFrame:
     history = data.dataset.history(data.history == "train+valid").matrix
     columns: dict[str, Any] = {
-        "user": data.dataset.users[evaluation.users],
+        # a number that means nothing without the data: this table goes to MLflow
+        "user": evaluation.users,
         "n_relevant": evaluation.n_relevant,
         "n_history": np.diff(history.indptr)[evaluation.users],
         **{name: values.astype(np.float32) for name, values in evaluation.per_user().items()},
