@@ -85,7 +85,7 @@ def test_titles_are_found_by_raw_id(tmp_path):
     assert titles_of(DataRequest(dataset=dataset), None) == {"1": "Amélie (2001)", "2": "M; or N"}
     assert titles_of(DataRequest(), None) == {}
     (tmp_path / "films.dat").unlink()
-    with pytest.raises(UserError, match=r"films.dat: no such file; the titles"):
+    with pytest.raises(UserError, match=r"films.dat: no such file of titles; correct"):
         titles_of(DataRequest(dataset=dataset), None)
 
 

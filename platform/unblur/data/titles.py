@@ -26,7 +26,7 @@ def titles_of(request: DataRequest, data_dir: Path | None) -> dict[str, str]:
 def in_table(file: Path, titles: Titles) -> dict[str, str]:
     """The titles in a table; of an item that is there twice the first counts. Raises UserError."""
     if not file.is_file():
-        raise UserError(f"{file}: no such file; the titles are to be there")
+        raise UserError(f"{file}: no such file of titles; correct `titles: file` in the description")
     form = TableFormat() if is_parquet(file) else found_in(file)[0]
     known = names_of(file, form)
     for column in (titles.item, titles.title):
