@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install tune test chaos mutants check format docs clean
+.PHONY: install tune test suite chaos mutants check format docs clean
 
 install: $(INSTALLED)
 
@@ -33,9 +33,13 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# the checks, most of which use one core, beside the tests
+test: $(INSTALLED)
+	@$(MAKE) --no-print-directory --jobs=2 check suite
+
 # two at a time, a file each: most of a test with Ray is waiting for its processes; in their order, as those of the
 # fewest and longest tests would come last otherwise, one alone
-test: check
+suite: $(INSTALLED)
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(INSTALLED)

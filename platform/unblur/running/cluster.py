@@ -119,6 +119,8 @@ def _connected(address: str, alone: bool, times: int) -> str:
                 log_to_driver=False,
                 logging_level="error",
                 runtime_env=WORKERS_ENVIRONMENT,
+                # ten processes and seconds of a start, for a page that nobody is told of
+                include_dashboard=False if alone else None,
             )
         return str(begun.address_info["session_dir"])
     except SystemExit:  # Ray's own handler of SIGTERM, until ours is there again
