@@ -47,7 +47,12 @@ if __name__ == "__main__":
     study = Study.open(identity(), url)
     with driving(url, study.name):
         ray.init(
-            address="local", num_cpus=1, object_store_memory=100 << 20, log_to_driver=False, logging_level=logging.ERROR
+            address="local",
+            include_dashboard=False,
+            num_cpus=1,
+            object_store_memory=100 << 20,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
         )
         try:
             run_tasks(trial, trials(study, int(sys.argv[2])), slots=1, resources={"CPU": 1}, listeners=[Shout()])

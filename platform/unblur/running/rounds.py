@@ -35,6 +35,11 @@ class Round:
         late = self.time_budget is not None and time.monotonic() - self.begun > self.time_budget
         return self.scheduler.stopping or late
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was worked on as far as it was to be."""
+        return self._done.is_set() or self.cut_off
+
     def settle(self, live: bool) -> None:
         """Note the end, once nothing is left and no trial lives; the end of one that is cut off is that of Tune."""
         if self.scheduler.over and not live and not self.cut_off:

@@ -16,6 +16,7 @@ from typing import Any
 from ray import tune
 
 from unblur import environment
+from unblur.errors import RunFailed
 from unblur.running.leftovers import in_use
 from unblur.running.rounds import Round, Rounds
 from unblur.running.tune_hooks import SourceScheduler, SourceSearcher, SourceStopper, TrialWatch
@@ -55,6 +56,8 @@ class TuneRun:
             self._rounds.drop(round)
         if self._failure is not None:
             raise self._failure
+        if not round.ended:
+            raise RunFailed("Ray Tune ended before the tasks did; the same command goes on with them")
 
     def close(self, seconds: float | None = None) -> None:
         """End the run and its processes; wait so long for it, or for ever."""
