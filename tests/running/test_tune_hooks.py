@@ -1,5 +1,6 @@
 """The watch over running trials, with a clock of the test's own."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,13 @@ from unblur.running.tune_hooks import STEP_SECONDS, TrialWatch
 from unblur.running.work import Assignment
 
 TIMEOUT = 15.0
+
+
+class Here(Round):
+    """Answered in the thread that asks."""
+
+    def ask(self, call: Callable[..., Any], *args: Any) -> Any:
+        return call(*args)
 
 
 class Watched:
@@ -25,7 +33,7 @@ class Watched:
             stopping=False,
         )
         rounds = Rounds()
-        rounds.begin(Round(scheduler, print, timeout=TIMEOUT))
+        rounds.begin(Here(scheduler, print, timeout=TIMEOUT))
         self.watch = TrialWatch(rounds, lambda: self.now)
         nothing = SimpleNamespace(ray_actor=None)
         self.trial: Any = SimpleNamespace(

@@ -4,15 +4,18 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any
 
 from unblur.running.scheduler import TrialScheduler
 from unblur.running.work import Assignment
 
-T = TypeVar("T")
-HEARD_SECONDS = 1.0
-"""For a hook that is at work when its list is dropped."""
+LOOK_SECONDS = 0.2
+"""Between two looks at whether the other thread is still there."""
 
 
 @dataclass(eq=False)
@@ -27,7 +30,9 @@ class Round:
     timeout: float = math.inf
     """Seconds without a report after which a task is given up."""
     begun: float = field(default_factory=time.monotonic)
+    _asked: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = field(default_factory=SimpleQueue)
     _done: threading.Event = field(default_factory=threading.Event)
+    _dropped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def cut_off(self) -> bool:
@@ -43,12 +48,36 @@ class Round:
     def settle(self, live: bool) -> None:
         """Note the end, once nothing is left and no trial lives; the end of one that is cut off is that of Tune."""
         if self.scheduler.over and not live and not self.cut_off:
-            self._done.set()
+            self.ask(self._done.set)
 
-    def wait(self, thread: threading.Thread) -> None:
-        """Until its end or that of the thread that works on it; signals are heard."""
-        while thread.is_alive() and not self._done.wait(0.2):
-            pass
+    def serve(self, thread: threading.Thread) -> None:
+        """Do what `thread` asks for until the end of the list or of the thread; signals are heard."""
+        while thread.is_alive() and not self._done.is_set():
+            with suppress(Empty):
+                self._answer(*self._asked.get(timeout=LOOK_SECONDS))
+
+    def _answer(self, call: Callable[[], Any], answer: Future[Any]) -> None:
+        try:
+            answer.set_result(call())
+        except Exception as error:  # Tune would take it for a failure of the trial
+            self.scheduler.error, self.scheduler.stopping = error, True
+            answer.set_result(None)
+
+    def ask(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Have the driver's thread call the scheduler, and so the listeners; None once nobody serves any more.
+
+        An exception there ends the list.
+        """
+        answer: Future[Any] = Future()
+        self._asked.put((partial(call, *args), answer))
+        while not self._dropped.is_set():
+            with suppress(TimeoutError):
+                return answer.result(LOOK_SECONDS)
+        return None
+
+    def drop(self) -> None:
+        """Serve no more: what still comes of its trials is nobody's."""
+        self._dropped.set()
 
     def config(self, found: Assignment) -> dict[str, Any]:
         """What a trial is given."""
@@ -64,7 +93,7 @@ class Rounds:
         """Whether Tune has a trial that is not at its end."""
         self._now: Round | None = None
         self._of: dict[str, Round] = {}
-        self._change, self._heard = threading.Condition(), threading.RLock()
+        self._change = threading.Condition()
 
     def begin(self, round: Round) -> None:
         """Work on this round next."""
@@ -73,12 +102,10 @@ class Rounds:
             self._change.notify_all()
 
     def drop(self, round: Round) -> None:
-        """Hear no more of a round: what still comes of its trials is nobody's."""
-        held = self._heard.acquire(timeout=HEARD_SECONDS)
+        """Hear no more of a round."""
+        round.drop()
         self._now = None
         self._of.clear()
-        if held:
-            self._heard.release()
 
     def close(self) -> None:
         """No round comes any more."""
@@ -105,7 +132,7 @@ class Rounds:
         round = self._now
         if round is None or self.cut_off or round.scheduler.over:
             return None
-        found = self.guard(round, round.scheduler.next)
+        found = round.ask(round.scheduler.next)
         if found is None:
             return None
         self._of[trial_id], self.live = round, True
@@ -123,14 +150,3 @@ class Rounds:
         self.live = live
         if self._now is not None:
             self._now.settle(live)
-
-    def guard(self, round: Round, call: Callable[..., T], *args: Any) -> T | None:
-        """Call a round's scheduler; an exception there ends the round instead of the trial."""
-        with self._heard:
-            if self._now is not round:
-                return None
-            try:
-                return call(*args)
-            except Exception as error:
-                round.scheduler.error, round.scheduler.stopping = error, True
-                return None

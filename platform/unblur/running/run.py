@@ -28,8 +28,7 @@ def run_tasks(
     reason is a failure that would only come again. It may be stopped in any report. `resources` is what its process
     reserves, nothing for one that only drives workers which reserve for themselves. A task that goes wrong is begun
     again as `retries` says, and failed after that; one that does not report for `timeout` seconds, the time in which
-    its workers come up included, is failed and its process killed. Ray must be up, unless nothing is left. The
-    listeners are called from another thread, while this one waits.
+    its workers come up included, is failed and its process killed. Ray must be up, unless nothing is left.
 
     Raises KeyboardInterrupt after a clean stop on Ctrl-C or SIGTERM (a second one does not wait), and what the source
     and the listeners raise. In all cases running tasks stay in the record as interrupted, and the next run goes on with

@@ -50,7 +50,7 @@ class _Hook:
     def tell(self, trial: Trial, of: Callable[[TrialScheduler], Callable[..., Any]], *args: Any) -> Any:
         """Call the scheduler of a trial's list with its number; None where nobody wants to hear of it any more."""
         round = self.rounds.of(trial.trial_id)
-        return round and self.rounds.guard(round, of(round.scheduler), trial.config["number"], *args)
+        return round and round.ask(of(round.scheduler), trial.config["number"], *args)
 
 
 class SourceSearcher(_Hook, Searcher):

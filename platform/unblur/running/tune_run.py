@@ -47,12 +47,14 @@ class TuneRun:
         return self._thread.is_alive() and not self._rounds.closed and self.kind == (dict(resources), slots)
 
     def work(self, round: Round) -> None:
-        """Work on a list until it is over, is stopped, or its time is up; raises what ends the Tune run."""
+        """Work on a list until it is over, is stopped, or its time is up; raises what ends the Tune run.
+
+        What the Tune run asks its hooks is answered in this thread.
+        """
         try:
             self._rounds.begin(round)
-            round.wait(self._thread)
+            round.serve(self._thread)
         finally:
-            # after a second signal the thread may still hear of trials: nobody listens any more
             self._rounds.drop(round)
         if self._failure is not None:
             raise self._failure
