@@ -4,7 +4,7 @@ import pytest
 
 from unblur.data.request import DataRequest
 from unblur.errors import UserError
-from unblur.evaluation.protocol import EvaluationProtocol
+from unblur.evaluation.protocol import VALIDATIONS, EvaluationProtocol
 from unblur.experiments.options import EvaluateOptions
 
 IMPLIED = [
@@ -32,3 +32,12 @@ def test_every_choice_changes_the_text():
 def test_unknown_data_are_refused():
     with pytest.raises(UserError, match="unknown dataset"):
         EvaluationProtocol.of(DataRequest(dataset="nothing_like_it"), "train")
+
+
+def test_what_a_search_selects_by_is_part_of_it_and_of_the_text():
+    protocols = {name: EvaluationProtocol.of(DataRequest(), "train", name) for name in VALIDATIONS.names()}
+    assert len({each.definition for each in protocols.values()}) == len(protocols) == 3
+    assert "selected by validation gap: the validation part across a gap" in protocols["gap"].definition
+    assert EvaluationProtocol.of(DataRequest(), "train") == protocols["given"]
+    assert "validation" not in protocols["given"].model_dump(), "studies that select as ever keep their names"
+    assert "validation" in protocols["last"].model_dump()

@@ -229,3 +229,15 @@ def test_the_settings_of_inference_are_those_of_the_best_evaluation(new_store: N
     trial = load(Reader(store), "amazon_toys", "clean").studies[0].trials[0]
     assert trial.inference == {"guidance_scale": 2.0, "sampler": "posterior_mean"}
     assert trial.settings == {**before.trials[0].params, **trial.inference}
+
+
+def test_models_that_were_selected_otherwise_are_not_compared(new_store: NewStore) -> None:
+    across = {names.VALIDATION: "gap"}
+    store = new_store([Made("ease", 0.01), Made("slist", 0.02, begun=across), Made("diffrec", 0.0, begun=across)])
+    evidence = load(Reader(store), "amazon_toys", "clean")
+    assert {study.model for study in evidence.studies} == {"diffrec", "slist"}
+    (note,) = [each for each in evidence.notes if each.startswith("Left out: ease")]
+    assert note.endswith("because the others have history train on data abababab, selected by validation gap.")
+    (table,) = [t for section in build(evidence).sections for t in section.tables if t.title == "What the numbers mean"]
+    (selection,) = [row[1] for row in table.rows if row[0] == "selection"]
+    assert "on validation (gap: The validation part across a gap" in selection

@@ -1,10 +1,13 @@
 """The study as the record of truth: resumes, pruning, determinism, locks and bad databases."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.helpers.toy_study import SPACE, identity, run, table, value
 
+from unblur.errors import UserError
 from unblur.search.space import Choice
 from unblur.search.storage import local_url
 from unblur.search.study import Study
@@ -69,6 +72,23 @@ def test_an_epoch_counts_as_it_was_reported_first(tmp_path: Path) -> None:
     study.report(number, 1, 0.3)
     study.report(number, 1, 0.9)
     assert study.complete(number).value == 0.3 == study.records()[0].values[1]
+
+
+def test_the_settings_of_the_best_evaluation_outlive_a_death_and_are_sealed(tmp_path: Path) -> None:
+    study = Study.open(identity(), url := local_url(tmp_path))
+    number, _ = study.ask()
+    study.report(number, 1, 0.3, {"scale": 1.0})
+    study.report(number, 2, 0.5, {"scale": 4.0})
+    again = Study.open(identity(), url)  # the driver died, and all that is left to do is to finish
+    assert again.ask()[0] == number
+    again.complete(number)
+    ended(again, 0.2)
+    assert [record.inference for record in again.records()] == [{"scale": 4.0}, {}]
+    change = "UPDATE trial_user_attributes SET value_json = '{\"scale\": 0.0}' WHERE key = 'inference'"
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database, database:
+        assert database.execute(change).rowcount == 1
+    with pytest.raises(UserError, match=r"trial 0 of .* is not as it was recorded"):
+        Study.open(identity(), url)
 
 
 def test_seeded_search_repeats_exactly_and_in_pieces(tmp_path: Path) -> None:

@@ -128,6 +128,9 @@ class Dataset:
     items: NDArray[np.str_]
     digest: str
     disliked: csr_matrix | None = None
+    hidden: csr_matrix | None = None
+    """What lies between train and validation where a search selects across a gap (`data.validations`): binary CSR
+    (n_users, n_items), no entry in train or valid."""
     artefacts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """What was learned from these data beforehand, by name (`data.artefacts`)."""
 
@@ -142,6 +145,11 @@ class Dataset:
     @property
     def n_items(self) -> int:
         return int(self.train.shape[1])
+
+    @property
+    def masked(self) -> csr_matrix:
+        """What validation recommends to nobody (n_users, n_items): train, and what is hidden behind it."""
+        return self.train if self.hidden is None else (self.train + self.hidden).tocsr()
 
     def history(self, with_valid: bool = False) -> History:
         """The input of every user: train, or (`--history train+valid`) train followed by valid."""

@@ -54,8 +54,8 @@ class Evaluation(Ranking):
 
 
 def validate(model: Scorer, dataset: Dataset, users: Users | None = None) -> Evaluation:
-    """Rank all items but the user's train, from train; the truth is valid."""
-    return evaluate(model, dataset, truth=dataset.valid, exclude=dataset.train, users=users)
+    """Rank all items but the user's train and what is hidden behind it, from train; the truth is valid."""
+    return evaluate(model, dataset, truth=dataset.valid, exclude=dataset.masked, users=users)
 
 
 def final(model: Scorer, dataset: Dataset, test: csr_matrix, history: HistoryName = "train") -> Evaluation:

@@ -4,7 +4,7 @@ import logging
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,8 +13,9 @@ from rich.console import Console
 
 from unblur.errors import UserError
 from unblur.evaluation.measuring import parse_metric
+from unblur.evaluation.protocol import GIVEN
 from unblur.experiments.options import ClusterFlags, RunOptions, SearchOptions
-from unblur.experiments.prepared import PreparedData, prepare_data
+from unblur.experiments.prepared import PreparedData, prepare_data, sizes
 from unblur.files import filesystem, under
 from unblur.redaction import redact
 from unblur.running.resources import Resources
@@ -41,8 +42,11 @@ class Session:
         return under(self.root, "studies", self.data.name, study)
 
 
-def open_session(options: RunOptions, console: Console) -> Session:
-    """Check and prepare; nothing of the search has happened when this raises UserError."""
+def open_session(options: RunOptions, console: Console, validation: str = GIVEN) -> Session:
+    """Check and prepare; nothing of the search has happened when this raises UserError.
+
+    validation: what a search selects by.
+    """
     schedule = TrainingSchedule(
         epochs=options.epochs,
         eval_every=options.eval_every,
@@ -57,6 +61,9 @@ def open_session(options: RunOptions, console: Console) -> Session:
     store = connect(options.tracking_uri)
     log.info("preparing the data")
     data = prepare_data(options.data, root, options.data_dir, console, options.test_history)
+    data = replace(data, validation=validation)
+    if validation != GIVEN:
+        console.print(f"selection by validation {validation}: {sizes(data.selection)}", markup=False)
     console.print(f"storage {redact(root)}\nMLflow {store.address}", markup=False)
     return Session(options, schedule, data, root, store)
 

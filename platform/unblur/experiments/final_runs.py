@@ -1,7 +1,7 @@
 """The final runs of one configuration, one per seed, and their tests: lists of tasks for the engine."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from unblur.data.dataset import HistoryName
 from unblur.experiments.kept_reports import KeptReports, in_folder
@@ -13,6 +13,7 @@ from unblur.running.work import Assignment
 from unblur.seeds import derive
 from unblur.tracking.names import PER_CONFIGURATION, final_number
 from unblur.training.loop import TrainingSchedule
+from unblur.training.record import TrialRecord
 from unblur.training.task import Task
 
 
@@ -32,6 +33,15 @@ class FinalRuns:
     schedule: TrainingSchedule
     grid: tuple[dict[str, Any], ...] = ()
     """Inference settings, of which each evaluation takes the best."""
+
+    def as_chosen(self, trial: TrialRecord) -> Self:
+        """The same for as many epochs, and with the settings of inference, as the search found best.
+
+        For a search that selected by other data than these runs could stop on: some are what they train on.
+        """
+        epoch = max(trial.values, key=lambda each: trial.values[each])
+        schedule = self.schedule.model_copy(update={"epochs": epoch, "eval_every": epoch, "patience": epoch})
+        return replace(self, schedule=schedule, grid=(trial.inference,) if trial.inference else ())
 
     @property
     def numbers(self) -> list[int]:

@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from unblur.data.dataset import HistoryName
 from unblur.data.presets import history_of, resolve
 from unblur.data.request import ColumnFlags, DataRequest, FilterFlags
-from unblur.evaluation.protocol import EvaluationProtocol
+from unblur.evaluation.protocol import GIVEN, VALIDATIONS, EvaluationProtocol
 from unblur.experiments.early import check_names
 from unblur.options import Options, listed
-from unblur.registry import modules
+from unblur.registry import known, modules
 
 if TYPE_CHECKING:
     from unblur.running.work import Trainer  # late: help alone need not wait for torch
@@ -151,6 +151,9 @@ class SearchOptions(RunOptions):
     sweep_inference: Literal["on", "off"] = "on"
     """Score each trained network with a grid of the parameters that the space marks `stage: inference`, and keep the
     best; off: draw them as any other."""
+    validation: Annotated[str, known(VALIDATIONS), listed(VALIDATIONS.described)] = GIVEN
+    """What the search selects by. Final runs train on the whole of train for the epochs, and with the settings of
+    inference, that it chose; with given they stop on validation themselves."""
     validation_users: int | None = Field(None, ge=1)
     """Pruning and early stopping look at so many users, drawn once, the same for every trial; each trial's final value
     is of all users [all]."""

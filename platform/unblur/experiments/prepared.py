@@ -1,6 +1,7 @@
 """Prepared data as experiments use them: what may be searched on, and the one way to the test part."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from unblur.data.presets import history_of
 from unblur.data.request import DataRequest, name_of
 from unblur.data.store import Facts, load_dataset
 from unblur.data.test_set import TestSet
-from unblur.evaluation.protocol import EvaluationProtocol
+from unblur.evaluation.protocol import GIVEN, VALIDATIONS, EvaluationProtocol
 from unblur.tracking.runs import LoggedDataset
 
 
@@ -34,6 +35,8 @@ class PreparedData:
     """The folder of raw files that was named."""
     root: str = ""
     """Of the storage: absolute path or URI."""
+    validation: str = GIVEN
+    """What a search selects by."""
 
     @property
     def name(self) -> str:
@@ -47,7 +50,13 @@ class PreparedData:
     @property
     def protocol(self) -> EvaluationProtocol:
         """How models are tested on it."""
-        return EvaluationProtocol.of(self.request, self.history)
+        return EvaluationProtocol.of(self.request, self.history, self.validation)
+
+    @cached_property
+    def selection(self) -> Dataset:
+        """What the trials of a search train on and are judged by; UserError where the data cannot be cut so."""
+        selected: Dataset = VALIDATIONS.get(self.validation)(self.dataset)
+        return selected
 
     @property
     def experiment(self) -> str:
@@ -98,3 +107,10 @@ def ordered_as_seen(dataset: Dataset, history: HistoryName, console: Console) ->
         return dataset
     console.print("validation has no order in time, nor has history train+valid: nothing is weighed by its age")
     return replace(dataset, train_rank=None)
+
+
+def sizes(selection: Dataset) -> str:
+    """What trials train on and are judged by, in words."""
+    users = int((selection.valid.sum(axis=1) > 0).sum())
+    hidden = f", {selection.hidden.nnz:,} hidden between" if selection.hidden is not None else ""
+    return f"train {selection.train.nnz:,}{hidden}, validation {selection.valid.nnz:,} of {users:,} users"

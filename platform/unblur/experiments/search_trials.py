@@ -1,6 +1,8 @@
 """The trials of a search as a source of tasks; its study is the record."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from unblur.running.cleanup import folder_of
 from unblur.running.work import Assignment
@@ -44,8 +46,8 @@ class SearchTrials:
         )
         return Assignment(number, params, task)
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        return self.study.report(number, epoch, value)
+    def report(self, number: int, epoch: int, value: float, inference: Mapping[str, Any]) -> bool:
+        return self.study.report(number, epoch, value, inference)
 
     def finished(self, number: int, value: float | None) -> TrialRecord:
         return self.study.complete(number, value)

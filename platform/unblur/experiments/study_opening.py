@@ -42,7 +42,7 @@ def identity_of(
         patience=schedule.patience,
         defaults=left_to_defaults(space, config_class(model)),
         validation_users=validation_users,
-        artefacts=addresses(needed(model, sampled(space)), session.data.digest, session.options.seed),
+        artefacts=addresses(needed(model, sampled(space)), session.data.selection.digest, session.options.seed),
         seed=session.options.seed,
     )
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
+from unblur.evaluation.protocol import GIVEN
 from unblur.experiments.artefacts import needed, with_shared_artefacts
 from unblur.experiments.champion import expect_champion
 from unblur.experiments.context import Session
@@ -140,7 +141,7 @@ class StudyRun:
         source = SearchTrials(study, options.trials, schedule, under(self.session.home(study.name), "trials"))
         running = {record.number for record in study.records() if record.state == State.RUNNING}
         delete_leftovers(source.folder, running.__contains__)
-        data = {"": self._dataset(execution)}
+        data = {"": self._with_artefacts(self.session.data.selection, execution)}
         with self._progress("trial", options.trials, study.records()) as progress:
             listeners: list[Listener] = [
                 progress,
@@ -158,11 +159,10 @@ class StudyRun:
     def _trial_reports(self, study: Study) -> KeptReports:
         return in_folder(under(self.session.home(study.name), "reports"), "trial")
 
-    def _dataset(self, execution: Execution) -> Dataset:
+    def _with_artefacts(self, dataset: Dataset, execution: Execution) -> Dataset:
         """The data with the artefacts that trainings share."""
         artefacts = needed(self.identity.model, sampled(self.identity.space))
-        dataset, seed = self.session.data.dataset, self.identity.seed
-        return with_shared_artefacts(dataset, artefacts, seed, self.session.root, execution)
+        return with_shared_artefacts(dataset, artefacts, self.identity.seed, self.session.root, execution)
 
     def _best_runs(self, study: Study) -> FinalRuns:
         """The final runs of the study's best trial; RunFailed when no trial was completed."""
@@ -170,7 +170,8 @@ class StudyRun:
         if best is None:
             study.end()
             raise RunFailed(_nothing_completed(study))
-        return self._runs(study.name, best.number, best.params)
+        runs = self._runs(study.name, best.number, best.params)
+        return runs if self.session.data.validation == GIVEN else runs.as_chosen(best)
 
     def _runs(self, study: str, configuration: int, params: dict[str, Any]) -> FinalRuns:
         return FinalRuns(
@@ -192,7 +193,8 @@ class StudyRun:
             execution, trainer=self.session.options.final_trainer(self.identity.model, execution.trainer)
         )
         with self._progress("final", runs.seeds) as progress:
-            evaluation.train(execution, self._dataset(execution) if missing else self.session.data.dataset, [progress])
+            data = self.session.data.dataset
+            evaluation.train(execution, self._with_artefacts(data, execution) if missing else data, [progress])
             return evaluation.test(execution)
 
     def _progress(self, kind: Any, total: int, records: Sequence[TrialRecord] = ()) -> Progress:
@@ -215,7 +217,7 @@ class StudyRun:
             study=tracked(study, data),
             name=f"{data.name} {self.identity.model}",
             model=self.identity.model,
-            tags={names.PURPOSE: purpose, **self._starts(purpose)},
+            tags={names.PURPOSE: purpose, names.VALIDATION: data.validation, **self._starts(purpose)},
             params={key: value for key, value in self.identity.model_dump(mode="json").items() if key != "space"},
             begun=first.begun if first else None,
         )

@@ -31,7 +31,7 @@ def tune(options: SearchOptions, console: Console = SILENT) -> StudyResult | Com
     """
     names = model_names(options)
     spaces = {name: _space(name, options.search_space) for name in names}
-    session = open_session(options, console)
+    session = open_session(options, console, options.validation)
     spaces = {name: _served(space, session.data.dataset, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
     refuse_infeasible(spaces.values(), session.data.dataset)

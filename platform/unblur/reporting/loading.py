@@ -15,6 +15,7 @@ from unblur.data import openings
 from unblur.data.download import directory
 from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
+from unblur.evaluation.protocol import GIVEN
 from unblur.formatting import shown, with_spread
 from unblur.reporting.asked import Asked
 from unblur.reporting.runs import Evidence, FinalRun, StudyRuns, Trial
@@ -26,7 +27,7 @@ STATES = {status: state for state, status in names.STATUS.items() if state != St
 
 
 def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
-    """Each model's newest finished study, of those on the same data with the same history. UserError without any.
+    """Each model's newest finished study, of those that can be compared (`StudyRuns`). UserError without any.
 
     dataset: a preset, a file, or the name that a file's studies have (`Asked`).
     """
@@ -79,10 +80,10 @@ def _study(run: Found) -> StudyRuns | None:
 
 
 def _newest(finished: Sequence[StudyRuns]) -> list[StudyRuns]:
-    """The newest per model, history and data; oldest first. A search counts before a training without one."""
-    newest: dict[tuple[str, str, str], StudyRuns] = {}
+    """The newest per model, of those that can be compared; oldest first. A search counts before a training without."""
+    newest: dict[tuple[str, tuple[str, str, str]], StudyRuns] = {}
     for study in sorted(finished, key=lambda study: (not _is_training(study), study.run.started)):
-        newest[study.model, study.history, study.digest] = study
+        newest[study.model, study.comparable] = study
     return sorted(newest.values(), key=lambda study: study.run.started)
 
 
@@ -90,7 +91,7 @@ def _older(finished: Sequence[StudyRuns], chosen: Sequence[StudyRuns]) -> list[s
     """Other studies of a model on the same data, which were tested too: who tries often is lucky at last."""
     notes = []
     for study in chosen:
-        same = (study.model, study.history, study.digest)
+        same = (study.model, study.history, study.digest)  # whatever each selected by: the test was opened for it
         others = [each for each in finished if (each.model, each.history, each.digest) == same and each is not study]
         if others:
             told = "; ".join(map(_briefly, sorted(others, key=lambda each: each.run.started)))
@@ -109,18 +110,22 @@ def _is_training(study: StudyRuns) -> bool:
 
 
 def _comparable(studies: Sequence[StudyRuns]) -> tuple[list[StudyRuns], list[str]]:
-    """Only what had the same data and history is compared: the most models, and among equals the newest."""
-    counts = Counter((study.digest, study.history) for study in studies)
-    last = {(study.digest, study.history): study.run.started for study in studies}
-    digest, history = max(counts, key=lambda key: (counts[key], last[key]))
-    chosen = [study for study in studies if (study.digest, study.history) == (digest, history)]
+    """Only what had the same data, history and selection is compared: the most models, among equals the newest."""
+    counts = Counter(study.comparable for study in studies)
+    last = {study.comparable: study.run.started for study in studies}
+    common = max(counts, key=lambda key: (counts[key], last[key]))
+    chosen = [study for study in studies if study.comparable == common]
     notes = [
-        f"Left out: {study.model} with history {study.history} on data {study.digest[:8] or 'unknown'}, because the "
-        f"others have history {history} on data {digest[:8] or 'unknown'}."
+        f"Left out: {study.model} with {_conditions(study)}, because the others have {_conditions(chosen[0])}."
         for study in studies
         if study not in chosen
     ]
     return chosen, notes
+
+
+def _conditions(study: StudyRuns) -> str:
+    selected = "" if study.validation == GIVEN else f", selected by validation {study.validation}"
+    return f"history {study.history} on data {study.digest[:8] or 'unknown'}{selected}"
 
 
 def _unfinished(parents: Iterable[Found], finished: set[str]) -> list[str]:

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 from unblur.evaluation.measuring import spelled
+from unblur.evaluation.protocol import GIVEN, VALIDATIONS
 from unblur.reporting.runs import Evidence, StudyRuns
 from unblur.reporting.tables import Table
 from unblur.tracking import names
@@ -19,7 +20,10 @@ def definitions(evidence: Evidence) -> Table:
     rows = [
         ["metrics", first.run.tags.get(names.METRICS, "unknown")],
         ["history", f"{first.history}: what a model sees of a user at the test"],
-        ["selection", f"the best {first.metric} on validation; the test set is opened once, for the final models"],
+        [
+            "selection",
+            f"the best {first.metric} on validation{_cut(first)}; the test set is opened once, for the final models",
+        ],
         ["data", ", ".join(f"{name} {value}" for name, value in facts.items()) or "unknown"],
         ["digest of the data", first.digest or "unknown"],
         ["record", f"MLflow at {evidence.address}, experiment {evidence.dataset}/{evidence.protocol}"],
@@ -43,10 +47,18 @@ def command(study: StudyRuns, protocol: str) -> str:
     words += ["--protocol", protocol, "--metric", spelled(study.metric)]
     words += ["--trials", str(len(study.trials))] if study.trials else _settings(study)
     words += ["--seeds", str(len(study.tests[study.metric])), "--history", study.history]
+    words += ["--validation", study.validation] if study.validation != GIVEN else []
     for name, flag in FLAGS.items():
         if name in study.run.params:
             words += [f"--{flag}", study.run.params[name]]
     return shlex.join(words)
+
+
+def _cut(study: StudyRuns) -> str:
+    """How validation was cut, where it is not the given part."""
+    if study.validation not in VALIDATIONS or study.validation == GIVEN:
+        return ""
+    return f" ({study.validation}: {VALIDATIONS.summary(study.validation).rstrip('.')})"
 
 
 def _settings(study: StudyRuns) -> Sequence[str]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import Any
 
 import pandas as pd
 
+from unblur.evaluation.protocol import GIVEN
 from unblur.tracking import names
 from unblur.tracking.reader import Found
 from unblur.training.record import State
@@ -57,8 +59,18 @@ class StudyRuns:
         return self.run.tags.get(names.HISTORY, "train")
 
     @property
+    def validation(self) -> str:
+        """What the search selected by."""
+        return self.run.tags.get(names.VALIDATION, GIVEN)
+
+    @property
     def digest(self) -> str:
         return self.run.tags.get(names.DATASET_DIGEST, "")
+
+    @property
+    def comparable(self) -> tuple[str, str, str]:
+        """What models must have in common to be compared: the data, the history at the test, the selection."""
+        return self.digest, self.history, self.validation
 
     @property
     def from_start(self) -> bool | None:
@@ -88,6 +100,17 @@ class StudyRuns:
     def best(self) -> Trial | None:
         complete = [trial for trial in self.trials if trial.state == State.COMPLETE and trial.value is not None]
         return max(complete, key=lambda trial: trial.value or 0.0, default=None)
+
+    def chosen_value(self) -> float | None:
+        """What the tested configuration had on validation when it was chosen; without a search, its final runs'."""
+        best = self.best()
+        return best.value if best else self.final_value()
+
+    def final_value(self) -> float | None:
+        """The final runs' mean on the given validation part, by the metric that decided; None where it is not known."""
+        values = [run.metrics.get(names.best(self.metric)) for run in self.finals]
+        known = [value for value in values if value is not None]
+        return mean(known) if known else None
 
     def search_seconds(self) -> float:
         """Seconds of all trials together, however many ran at a time."""

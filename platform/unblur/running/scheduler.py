@@ -73,7 +73,7 @@ class TrialScheduler:
         if value is not None and not math.isfinite(value):
             self._end(self.source.failed(number, f"{metric} became {value} at epoch {epoch}"))
             return True
-        stop = value is not None and self.source.report(number, epoch, float(value))
+        stop = value is not None and self.source.report(number, epoch, float(value), progress.inference)
         final = progress.best if value is None else None
         if final is not None:
             self._final[number] = float(final)

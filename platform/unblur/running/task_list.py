@@ -1,6 +1,7 @@
 """A source of tasks that are known beforehand; what a finished one leaves in its folder is the record."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from unblur.running.work import Assignment
 from unblur.training.record import State, TrialRecord
@@ -42,7 +43,7 @@ class TaskList:
         self._given[assignment.number] = assignment
         return assignment
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
+    def report(self, number: int, epoch: int, value: float, inference: Mapping[str, Any]) -> bool:
         return False
 
     def finished(self, number: int, value: float | None) -> TrialRecord:

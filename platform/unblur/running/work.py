@@ -1,5 +1,6 @@
 """Tasks and where they come from: what the scheduler runs, as protocols."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -52,8 +53,9 @@ class TaskSource(Protocol):
     def next(self) -> Assignment:
         """The next task, those first that an earlier driver has left unfinished."""
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record a validation value; True means that the task is to be stopped."""
+    def report(self, number: int, epoch: int, value: float, inference: Mapping[str, Any]) -> bool:
+        """Record a validation value, and the settings of inference of the best so far; True means that the task is to
+        be stopped."""
 
     def finished(self, number: int, value: float | None) -> TrialRecord:
         """End a task that went well, with its final value if it reported one apart from its evaluations."""

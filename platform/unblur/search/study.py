@@ -141,12 +141,15 @@ class Study:
         return [t for t in self._trials() if t.state == TrialState.RUNNING and t.number not in self._live]
 
     @patient
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Record a validation value; True means stop. A value already recorded for this epoch stays."""
+    def report(self, number: int, epoch: int, value: float, inference: Mapping[str, Any] | None = None) -> bool:
+        """Record a validation value, and the settings of inference of the best so far; True means stop. A value already
+        recorded for this epoch stays."""
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a value")
         self.guard()
         trial, values = self._live[number], self._values[number]
+        if inference and inference != trial.user_attrs.get(seal.INFERENCE):
+            trial.set_user_attr(seal.INFERENCE, dict(inference))
         if epoch not in values:
             trial.report(value, epoch)
             values[epoch] = value
@@ -181,7 +184,7 @@ class Study:
         return self._record(told)
 
     def _seal(self, trial: optuna.Trial, state: TrialState, values: Mapping[int, float], value: float | None) -> None:
-        seal.put(trial, seal.seal(state, trial.params, values, value))
+        seal.put(trial, seal.seal(state, trial.params, values, value, trial.user_attrs.get(seal.INFERENCE, {})))
 
     @property
     def seconds(self) -> float:
@@ -216,6 +219,7 @@ class Study:
             params=self.identity.space.decode(trial.params),
             value=trial.value if trial.state == TrialState.COMPLETE else None,
             values=dict(sorted(trial.intermediate_values.items())),
+            inference=trial.user_attrs.get(seal.INFERENCE, {}),
             reason=trial.user_attrs.get("reason"),
         )
 

@@ -33,5 +33,7 @@ class TrialRecord:
     """Its final value by the study's metric, of a complete one."""
     values: dict[int, float] = field(default_factory=dict)
     """The reported values by epoch."""
+    inference: dict[str, Any] = field(default_factory=dict)
+    """The settings of inference that its best evaluation was made with, where a grid of them was swept."""
     reason: str | None = None
     """Why it failed: one line, then perhaps a traceback."""
