@@ -47,6 +47,7 @@ from unblur.options import Options
 from unblur.reporting.options import ReportOptions
 from unblur.reporting.report import ReportResult
 from unblur.reporting.report import report as compare_studies
+from unblur.reporting.several_page import SeveralResult
 from unblur.results import AblationStudy, Comparison, Evaluation, ReproductionStudy, Study
 from unblur.tracking.client import connect
 from unblur.tracking.registry import served
@@ -225,10 +226,16 @@ def reproduce(dataset: str, *, console: Console = SILENT, **flags: Any) -> Repro
     return ReproductionStudy(reproduction.reproduce(_made(ReproduceOptions, {**flags, "dataset": dataset}), console))
 
 
-def report(data: Data = "sample", **flags: Any) -> ReportResult:
+@overload
+def report(data: Data = ..., **flags: Any) -> ReportResult: ...
+@overload
+def report(data: list[str], **flags: Any) -> SeveralResult: ...
+def report(data: Data | list[str] = "sample", **flags: Any) -> ReportResult | SeveralResult:
     """Compare the finished studies of a dataset: verdict, tables and figures, from MLflow alone.
 
-    flags: `protocol`, `tracking_uri`, and `output` and `markdown` for files to write.
+    data: a list of two or more names or paths gets what holds over all of them: average ranks with Nemenyi's critical
+    difference, the best diffusion model against the best baseline, validation against test. flags: `protocol`,
+    `tracking_uri`, and `output` and `markdown` for files to write.
 
     Examples:
         >>> import unblur
@@ -238,7 +245,10 @@ def report(data: Data = "sample", **flags: Any) -> ReportResult:
     """
     if isinstance(data, PreparedData):
         flags = {"protocol": data.request.protocol, "storage": str(data.local)} | flags
-    name = data.request.dataset if isinstance(data, PreparedData) else _source(data, "./unblur-runs")
+    if isinstance(data, list):
+        name = ",".join(data)
+    else:
+        name = data.request.dataset if isinstance(data, PreparedData) else _source(data, "./unblur-runs")
     return compare_studies(_made(ReportOptions, {"output": None, **flags, "dataset": name}))
 
 

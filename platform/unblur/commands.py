@@ -89,7 +89,7 @@ def recommend(options: RecommendOptions, console: Console) -> None:
 
 
 def report(options: ReportOptions, console: Console) -> None:
-    """Write the report of a dataset: leaderboard, verdict and figures from MLflow, in one HTML file."""
+    """Write the report of a dataset, or of what holds over several, in one HTML file, from MLflow alone."""
     from unblur.reporting.report import report
 
     for sentence in report(options).verdict:

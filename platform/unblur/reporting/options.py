@@ -1,15 +1,19 @@
 """What a person asks of a report; the fields are the command line's flags."""
 
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from unblur.options import Options
 
 
 class ReportOptions(Options):
-    """Writes what MLflow knows of a dataset: leaderboard, verdict, figures."""
+    """Writes what MLflow knows of a dataset: leaderboard, verdict, figures; of several, what holds over all of them."""
 
     dataset: str = "sample"
-    """The dataset, as it was given to the search; of files with one name, that file's studies alone."""
+    """The dataset, as it was given to the search; of files with one name, that file's studies alone. Several separated
+    by commas get one report: average ranks, diffusion against baselines, validation against test."""
     protocol: str = "clean"
     """Its protocol: clean, noisy_natural or noisy_random."""
     tracking_uri: str | None = None
@@ -20,3 +24,18 @@ class ReportOptions(Options):
     """The report, one file that opens offline."""
     markdown: Path | None = None
     """Write verdict and tables to this file as Markdown too."""
+
+    @property
+    def datasets(self) -> list[str]:
+        """Each dataset; a file's name may have a comma in it."""
+        if Path(self.dataset).is_file():
+            return [self.dataset]
+        return [name.strip() for name in self.dataset.split(",")]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if "" in self.datasets:
+            raise ValueError(f"--dataset {self.dataset}: there is a name missing beside a comma")
+        if twice := sorted({name for name in self.datasets if self.datasets.count(name) > 1}):
+            raise ValueError(f"--dataset names {', '.join(twice)} more than once")
+        return self

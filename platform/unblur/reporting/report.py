@@ -8,36 +8,27 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from unblur.evaluation.measuring import METRICS, keys, spelled
-from unblur.files import write_output
 from unblur.formatting import counted
 from unblur.reporting import papers, plots, search_plots, tables
 from unblur.reporting.figure import Plot
 from unblur.reporting.leaderboard import Leaderboard, leaderboard
 from unblur.reporting.loading import load, with_openings
 from unblur.reporting.options import ReportOptions
-from unblur.reporting.page import Report, Section, to_html, to_markdown
+from unblur.reporting.page import Report, Section
 from unblur.reporting.provenance import commands, definitions
+from unblur.reporting.result import Result
 from unblur.reporting.runs import Evidence, StudyRuns
+from unblur.reporting.several import Several
+from unblur.reporting.several_page import SeveralResult
 from unblur.reporting.verdict import reservations, verdict
 from unblur.tracking.reader import Reader, existing_store
 
 
 @dataclass(frozen=True)
-class ReportResult:
+class ReportResult(Result):
     """The comparison of a dataset's models, as MLflow has their studies."""
 
     evidence: Evidence
-    page: Report
-
-    @property
-    def verdict(self) -> list[str]:
-        """Which model is best, by how much, and how sure that is: a sentence each."""
-        return list(self.page.verdict)
-
-    @property
-    def reservations(self) -> list[str]:
-        """What speaks against the verdict: a sentence each."""
-        return list(self.page.reservations)
 
     def frame(self) -> pd.DataFrame:
         """A row per model and seed: model, seed, and every metric on the test set (`ndcg@10`)."""
@@ -52,32 +43,24 @@ class ReportResult:
         ]
         return pd.DataFrame(rows)
 
-    def figures(self) -> dict[str, go.Figure]:
-        """All figures of the page, by name: forest, cost, parameters, ..."""
-        return {plot.id: plot.figure for section in self.page.sections for plot in section.plots}
-
     def plot_leaderboard(self) -> go.Figure:
         """Every model's mean on the test set, with what each seed gave and the interval."""
         return self.figures()["forest"]
 
-    def html(self) -> str:
-        """The page, one file that opens offline."""
-        return to_html(self.page)
 
-    def markdown(self) -> str:
-        """Verdict and tables."""
-        return to_markdown(self.page)
+def report(options: ReportOptions) -> ReportResult | SeveralResult:
+    """Read the finished studies of the datasets from MLflow, and write the files that the options name; UserError.
 
-
-def report(options: ReportOptions) -> ReportResult:
-    """Read the finished studies of a dataset from MLflow, and write the files that the options name; UserError."""
+    Of one dataset its models are compared; of several, what holds over all of them.
+    """
     reader = Reader(existing_store(options.tracking_uri))
-    evidence = with_openings(load(reader, options.dataset, options.protocol), options.storage)
-    result = ReportResult(evidence, build(evidence))
-    if options.output:
-        write_output(options.output, result.html(), "--output")
-    if options.markdown:
-        write_output(options.markdown, result.markdown(), "--markdown")
+    evidence = [with_openings(load(reader, each, options.protocol), options.storage) for each in options.datasets]
+    result: ReportResult | SeveralResult
+    if len(evidence) == 1:
+        result = ReportResult(build(evidence[0]), evidence[0])
+    else:
+        result = SeveralResult.of(Several(evidence))
+    result.write(options.output, options.markdown)
     return result
 
 

@@ -1,0 +1,45 @@
+"""A report that was made: what it says, and its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from unblur.files import write_output
+from unblur.reporting.page import Report, to_html, to_markdown
+
+
+@dataclass(frozen=True)
+class Result:
+    """What all reports of studies have in common."""
+
+    page: Report
+
+    @property
+    def verdict(self) -> list[str]:
+        """What was found, by how much, and how sure that is: a sentence each."""
+        return list(self.page.verdict)
+
+    @property
+    def reservations(self) -> list[str]:
+        """What speaks against the verdict: a sentence each."""
+        return list(self.page.reservations)
+
+    def figures(self) -> dict[str, go.Figure]:
+        """All figures of the page, by name: forest, cost, parameters, ranks, ..."""
+        return {plot.id: plot.figure for section in self.page.sections for plot in section.plots}
+
+    def html(self) -> str:
+        """The page, one file that opens offline."""
+        return to_html(self.page)
+
+    def markdown(self) -> str:
+        """Verdict and tables."""
+        return to_markdown(self.page)
+
+    def write(self, output: Path | None, markdown: Path | None) -> None:
+        """Write the files that are asked for; UserError names the flag when that fails."""
+        if output:
+            write_output(output, self.html(), "--output")
+        if markdown:
+            write_output(markdown, self.markdown(), "--markdown")
