@@ -7,13 +7,15 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
 from rich.console import Console
 
-from unblur import __version__, commands, environment
+from unblur import __version__, commands, environment, help
 from unblur.errors import RunFailed, UserError, unknown
+from unblur.options import Options as BaseOptions
 from unblur.redaction import Formatter, redact, remember, remember_environment
 from unblur.signals import INTERRUPTED, STATUS, ended_in_time, ignore_ctrl_c
 from unblur.streams import make_lasting
@@ -85,7 +87,7 @@ def run(
     _know_secrets()
     try:
         with environment.restored(), ended_in_time(), _steps_shown():
-            given = _flags(options, args=words, prog=program, description=description)
+            given = _flags(options, words, program, description)
             log.info("loading PyTorch, Ray and MLflow")
             main(given)
     except UserError as error:
@@ -99,12 +101,16 @@ def run(
         _complain(traceback.format_exc().rstrip(), 1)
 
 
-def _flags(options: type[Options], **how: Any) -> Options:
+def _flags(options: type[Options], args: Sequence[str] | None, prog: str | None, description: str | None) -> Options:
     """The options as typed; a usage error is told, without the credentials in what was typed, and exits with 2."""
+    words = sys.argv[1:] if args is None else args
+    if help.ASKED.intersection(words) and issubclass(options, BaseOptions):
+        Console(highlight=False).print(help.page(options, prog or Path(sys.argv[0]).name, description or ""))
+        sys.exit(0)
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            asked: Options = tyro.cli(options, config=FLAGS, **how)
+            asked: Options = tyro.cli(options, config=FLAGS, args=words, prog=prog, description=description)
             return asked
     finally:
         sys.stderr.write(redact(told.getvalue()))

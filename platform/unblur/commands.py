@@ -24,7 +24,13 @@ from unblur.reporting.options import ReportOptions
 
 
 def tune(options: SearchOptions, console: Console) -> None:
-    """Search a recommender's hyperparameters, train the best with several seeds, test it once, register it."""
+    """Search a recommender's hyperparameters, train the best with several seeds, test it once, register it.
+
+    Examples:
+        unblur tune --dataset sample --trials 8 --epochs 30 --seeds 2
+        unblur tune --dataset plays.yaml --model ease,slist,generative_cfg --trials 30
+        unblur tune --dataset amazon_toys --search-space mine.yaml --dry-run
+    """
     if options.check:
         check(options, console)
         return
@@ -37,7 +43,9 @@ def tune(options: SearchOptions, console: Console) -> None:
 def data(options: DescribeOptions, console: Console) -> None:
     """Look at a file of your own, say what it is, and write the description that --dataset takes.
 
-    Example: `unblur data ratings.csv --titles movies.csv`, then `unblur tune --dataset ratings.yaml`.
+    Examples:
+        unblur data ratings.csv --titles movies.csv
+        unblur data plays.csv --user-column listener --k-core 5 --out plays.yaml
     """
     from unblur.experiments.describe import describe
     from unblur.files import write_output
@@ -52,7 +60,12 @@ def data(options: DescribeOptions, console: Console) -> None:
 
 
 def prepare(options: PrepareOptions, console: Console) -> None:
-    """Find or download a dataset, filter and split it, and say what was done."""
+    """Find or download a dataset, filter and split it, and say what was done.
+
+    Examples:
+        unblur prepare --dataset plays.yaml
+        unblur prepare --dataset amazon_toys --split leave_one_out
+    """
     from unblur.data.download import local_folder
     from unblur.data.prepare import prepare
 
@@ -62,7 +75,12 @@ def prepare(options: PrepareOptions, console: Console) -> None:
 
 
 def train(options: TrainOptions, console: Console) -> None:
-    """Train one configuration without a search, test it once per seed, register it."""
+    """Train one configuration without a search, test it once per seed, register it.
+
+    Examples:
+        unblur train --dataset plays.yaml --model ease --set l2=200
+        unblur train --dataset plays.yaml --model generative_cfg --config best.yaml --seeds 5
+    """
     from unblur.experiments.train import train
 
     if result := train(options, console):
@@ -70,7 +88,12 @@ def train(options: TrainOptions, console: Console) -> None:
 
 
 def evaluate(options: EvaluateOptions, console: Console) -> None:
-    """Test a registered model or a saved one on a dataset's test set."""
+    """Test a registered model or a saved one on a dataset's test set.
+
+    Examples:
+        unblur evaluate --dataset plays.yaml
+        unblur evaluate --dataset plays.yaml --model models:/unblur-plays/3 --summary test.json
+    """
     from unblur.experiments.display import show_evaluation
     from unblur.experiments.evaluate import evaluate
 
@@ -80,7 +103,9 @@ def evaluate(options: EvaluateOptions, console: Console) -> None:
 def recommend(options: RecommendOptions, console: Console) -> None:
     """Recommend items to users of a dataset by a registered or saved model.
 
-    Example: `unblur recommend --dataset plays.yaml --k 20 --guidance-scale 2 --output recommendations.parquet`.
+    Examples:
+        unblur recommend --dataset plays.yaml --k 20 --output recommendations.parquet
+        unblur recommend --dataset plays.yaml --users anna,bob --exclude t17,t99 --guidance-scale 2
     """
     from unblur.experiments.recommend import recommend
 
@@ -89,7 +114,11 @@ def recommend(options: RecommendOptions, console: Console) -> None:
 
 
 def report(options: ReportOptions, console: Console) -> None:
-    """Write the report of a dataset, or of what holds over several, in one HTML file, from MLflow alone."""
+    """Write the report of a dataset, or of what holds over several, in one HTML file, from MLflow alone.
+
+    Examples:
+        unblur report --dataset plays --output report.html --markdown report.md
+    """
     from unblur.reporting.report import report
 
     for sentence in report(options).verdict:
@@ -99,7 +128,12 @@ def report(options: ReportOptions, console: Console) -> None:
 
 
 def ablate(options: AblateOptions, console: Console) -> None:
-    """Train a study's grid over seeds, sweep what needs no training, draw the curves."""
+    """Train a study's grid over seeds, sweep what needs no training, draw the curves.
+
+    Examples:
+        unblur ablate --study scale_curve_toys --at-most 1
+        unblur ablate --study scale_curve_toys --final
+    """
     from unblur.experiments.ablate import ablate
     from unblur.reporting.ablation import write
 
@@ -113,7 +147,11 @@ def ablate(options: AblateOptions, console: Console) -> None:
 
 
 def reproduce(options: ReproduceOptions, console: Console) -> None:
-    """Train rows of the papers' tables over several seeds and write ours beside the papers'."""
+    """Train rows of the papers' tables over several seeds and write ours beside the papers'.
+
+    Examples:
+        unblur reproduce --dataset diffrec_ml_1m_clean --model diffrec --output reproduction.md
+    """
     from unblur.experiments.reproduce import reproduce
     from unblur.reporting.paper_rows import shown, write
 
@@ -125,14 +163,23 @@ def reproduce(options: ReproduceOptions, console: Console) -> None:
 
 
 def benchmark(options: BenchmarkOptions, console: Console) -> None:
-    """Measure training, evaluation, search and memory on this machine, beside a plain implementation and a peer."""
+    """Measure training, evaluation, search and memory on this machine, beside a plain implementation and a peer.
+
+    Examples:
+        unblur benchmark --dataset diffrec_ml_1m_clean --peer recbole --output benchmark.json
+        unblur benchmark --rounds 0 --trials 0 --recommend-users 30000
+    """
     from unblur.benchmarking.job import run
 
     run(options, console)
 
 
 def check(options: SearchOptions, console: Console) -> None:
-    """Try every connection and permission that a search with these flags needs, and tell what is wrong."""
+    """Try every connection and permission that a search with these flags needs, and tell what is wrong.
+
+    Examples:
+        unblur check --storage s3://bucket/unblur --study-url postgresql://ann@host/studies --tracking-uri http://host:5000
+    """
     from unblur.experiments.check import check
 
     check(options, console)

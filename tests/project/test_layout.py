@@ -5,10 +5,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ def test_platform_is_a_source_root_and_not_a_package() -> None:
 def test_the_constraints_cover_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     names = {re.split(r"[\[<>=]", dependency)[0].lower() for dependency in wanted}
     assert names - pinned == set()
 
@@ -56,15 +56,6 @@ def test_spaces_for_rated_data_begin_without_ratings() -> None:
         space = load_space(file, models.config_class(file.stem))
         assert {"dislike_weight", "triplet_weight"} <= space.parameters.keys()
         assert (space.enqueue[0]["dislike_weight"], space.enqueue[0]["triplet_weight"]) == (0, 0)
-
-
-def test_the_cluster_file_is_what_ray_expects() -> None:
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    config = yaml.safe_load((ROOT / "ray_cluster.yaml").read_text())
-    validate_config(prepare_config(config))
-    assert config["available_node_types"]["gpu_spot"]["min_workers"] == 0
-    assert "InstanceMarketOptions" not in config["available_node_types"]["head"]["node_config"]
 
 
 def test_the_documents_name_tests_that_are_there() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from unblur.options import Options, listed
+from unblur.options import Listed, Options, Topic
 from unblur.registry import functions, known
 
 SPLITS = functions("split", "unblur.data.splits")
@@ -58,6 +58,8 @@ def _datasets() -> list[str]:
 class ColumnFlags(Options):
     """Which columns of a person's own file are what."""
 
+    topic = Topic.OWN_FILE
+
     user_column: str | None = None
     """For a path: the column of user ids [user]."""
     item_column: str | None = None
@@ -70,6 +72,8 @@ class ColumnFlags(Options):
 
 class FilterFlags(Options):
     """What is left out of the raw data."""
+
+    topic = Topic.FILTERS
 
     min_rating: float | None = None
     """Ratings from here on are hits; left out, the dataset's own threshold."""
@@ -91,13 +95,15 @@ class FilterFlags(Options):
 class DataRequest(ColumnFlags, FilterFlags):
     """Which data to prepare, and how."""
 
-    dataset: Annotated[str, AfterValidator(_reachable), listed(_datasets)] = "sample"
+    topic = Topic.DATA
+
+    dataset: Annotated[str, AfterValidator(_reachable), Listed(_datasets)] = "sample"
     """A preset; a CSV, TSV or Parquet file, as a path, https:// or s3://; or a description that `unblur data` wrote."""
-    protocol: Annotated[str, known(PROTOCOLS), listed(PROTOCOLS.described)] = "clean"
+    protocol: Annotated[str, known(PROTOCOLS), Listed(PROTOCOLS.described)] = "clean"
     """What is done to train and valid, the test set staying as it is."""
     noise_share: float | None = None
     """Share of noise, from 0.1 to 0.5, for a protocol that adds as much as it is told."""
-    split: Annotated[str | None, known(SPLITS), listed(SPLITS.described)] = None
+    split: Annotated[str | None, known(SPLITS), Listed(SPLITS.described)] = None
     """How train, valid and test are divided; left out, the dataset's own way."""
     ties: Ties | None = None
     """Which of a user's interactions at equal times is the earlier: the one that the file names first, the one with the

@@ -11,7 +11,7 @@ from unblur.data.presets import history_of, resolve
 from unblur.data.request import ColumnFlags, DataRequest, FilterFlags
 from unblur.evaluation.protocol import GIVEN, VALIDATIONS, EvaluationProtocol
 from unblur.experiments.early import check_names
-from unblur.options import Options, listed
+from unblur.options import Listed, Options, Topic
 from unblur.registry import known, modules
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def _metrics() -> list[str]:
 class DataPlaces(Options):
     """Where data are read and kept."""
 
+    topic = Topic.PLACES
+
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: str = "./unblur-runs"
@@ -42,12 +44,16 @@ class DataPlaces(Options):
 class StorageFlags(DataPlaces):
     """Places that are read and written."""
 
+    topic = Topic.PLACES
+
     tracking_uri: str | None = None
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
 
 
 class RequestFlags(Options):
     """Which data; an unknown name is refused before anything heavy is loaded."""
+
+    topic = Topic.DATA
 
     data: DataRequest = Field(default_factory=DataRequest)
 
@@ -59,6 +65,8 @@ class RequestFlags(Options):
 
 class DataFlags(RequestFlags):
     """On which data a model is trained and tested, and what it sees at the test."""
+
+    topic = Topic.DATA
 
     history: HistoryName | None = None
     """What a model sees of a user at the test; candidates are the same [train+valid with leave_one_out, else train]."""
@@ -76,6 +84,8 @@ class DataFlags(RequestFlags):
 
 class ClusterFlags(Options):
     """What each training gets of the cluster."""
+
+    topic = Topic.COMPUTE
 
     trainer: Literal["auto", "local", "ray"] = "auto"
     """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and the final runs
@@ -104,7 +114,9 @@ class ClusterFlags(Options):
 class RunOptions(DataFlags, StorageFlags, ClusterFlags):
     """What a search and the training of one configuration have in common."""
 
-    model: Annotated[str, listed(MODELS.names)] = "cfg_diffrec"
+    topic = Topic.TRAINING
+
+    model: Annotated[str, Listed(MODELS.names)] = "cfg_diffrec"
     """The recommender."""
     epochs: int = Field(100, ge=1)
     """Epochs of training at most."""
@@ -112,7 +124,7 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
     """Epochs between two evaluations on the validation set."""
     patience: int = Field(20, ge=1)
     """Stop a training after so many epochs without a better validation value."""
-    metric: Annotated[str, listed(_metrics)] = "ndcg@10"
+    metric: Annotated[str, Listed(_metrics)] = "ndcg@10"
     """The validation metric that decides."""
     seeds: int = Field(5, ge=1, le=100)
     """How many times the configuration is trained for the test."""
@@ -139,7 +151,9 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
 class SearchOptions(RunOptions):
     """Searches a model's hyperparameters, trains the best with several seeds, tests it once and registers it."""
 
-    model: Annotated[str, listed(MODELS.names)] = "cfg_diffrec"
+    topic = Topic.SEARCH
+
+    model: Annotated[str, Listed(MODELS.names)] = "cfg_diffrec"
     """The recommender; several, such as cfg_diffrec,diffrec,ease, get a search each with the same budget."""
     search_space: Path | None = None
     """YAML file [search_spaces/<model>.yaml]."""
@@ -151,7 +165,7 @@ class SearchOptions(RunOptions):
     sweep_inference: Literal["on", "off"] = "on"
     """Score each trained network with a grid of the parameters that the space marks `stage: inference`, and keep the
     best; off: draw them as any other."""
-    validation: Annotated[str, known(VALIDATIONS), listed(VALIDATIONS.described)] = GIVEN
+    validation: Annotated[str, known(VALIDATIONS), Listed(VALIDATIONS.described)] = GIVEN
     """What the search selects by. Final runs train on the whole of train for the epochs, and with the settings of
     inference, that it chose; with given they stop on validation themselves."""
     validation_users: int | None = Field(None, ge=1)
@@ -180,6 +194,8 @@ class SearchOptions(RunOptions):
 class TrainOptions(RunOptions):
     """Trains one configuration, tests it once per seed and registers it: no search."""
 
+    topic = Topic.TRAINING
+
     seeds: int = Field(1, ge=1, le=100)
     """How many times the configuration is trained."""
     set: list[str] = Field(default_factory=list)
@@ -190,6 +206,8 @@ class TrainOptions(RunOptions):
 
 class ReproduceOptions(StorageFlags, ClusterFlags):
     """Trains rows of the papers' tables and writes ours beside the papers'. Run again, it goes on where it was."""
+
+    topic = Topic.COMMAND
 
     dataset: str
     """Dataset of the rows; several separated by commas."""
@@ -203,6 +221,8 @@ class ReproduceOptions(StorageFlags, ClusterFlags):
 
 class AblateOptions(StorageFlags, ClusterFlags):
     """Trains every cell of a study and scores each at every point of its sweep. Run again, it goes on where it was."""
+
+    topic = Topic.COMMAND
 
     study: str
     """A file, or the name of one in search_spaces/ablations."""
@@ -221,6 +241,8 @@ class AblateOptions(StorageFlags, ClusterFlags):
 class EvaluateOptions(DataFlags, StorageFlags):
     """Tests a registered model or a saved one; the dataset must be the one it was trained on."""
 
+    topic = Topic.COMMAND
+
     model: str | None = None
     """models:/NAME@ALIAS, models:/NAME/VERSION, or the folder of a saved model [the dataset's champion]."""
     summary: Path | None = None
@@ -232,10 +254,9 @@ class PrepareOptions(RequestFlags, DataPlaces):
 
 
 class DescribeOptions(ColumnFlags, FilterFlags):
-    """Looks at a file of your own, says what it is, and writes a description that every command takes as --dataset.
+    """Looks at a file of your own, says what it is, and writes a description that every command takes as --dataset."""
 
-    Example: unblur data ratings.csv --titles movies.csv, then unblur tune --dataset ratings.yaml
-    """
+    topic = Topic.COMMAND
 
     file: tyro.conf.Positional[str]
     """A table as text (CSV and the like, also .gz) or Parquet: a path, https:// or s3://."""
@@ -248,10 +269,9 @@ class DescribeOptions(ColumnFlags, FilterFlags):
 
 
 class RecommendOptions(RequestFlags, StorageFlags):
-    """Recommends items to users of a dataset by a registered or saved model, which must have been trained on it.
+    """Recommends items to users of a dataset by a registered or saved model, which must have been trained on it."""
 
-    Example: unblur recommend --dataset plays.yaml --k 20 --guidance-scale 2 --output recommendations.parquet
-    """
+    topic = Topic.COMMAND
 
     history: HistoryName = "train+valid"
     """What the model sees of a user; items of neither part are recommended."""
