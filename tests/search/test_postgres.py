@@ -3,6 +3,7 @@
 import itertools
 import os
 import pwd
+import shlex
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
+from tests.helpers import ROOT
 from tests.helpers.toy_study import identity, run, table
 
 from unblur.errors import RunFailed, UserError
@@ -97,6 +100,17 @@ def test_one_live_driver(server: Server) -> None:
     with driving(server.url(), "a"), driving(server.url(), "b"), busy, driving(server.url(), "a"):
         pass
     assert holders(server, "a") == [], "it is free at once"
+
+
+def test_the_cluster_on_aws_makes_its_databases_once(server: Server) -> None:
+    (command,) = yaml.safe_load((ROOT / "ray_cluster.yaml").read_text())["head_setup_commands"]
+    *program, code = shlex.split(command)
+    here = f"host=127.0.0.1 port={server.port} user=ann password=p{{w}}d"
+    assert program == ["python", "-c"] and "host=YOUR-DATABASE user=unblur" in code
+    for _ in range(2):
+        exec(code.replace("host=YOUR-DATABASE user=unblur", here), {})
+    with psycopg.connect(server.url()) as connection:
+        assert {"studies", "mlflow"} <= {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
 
 
 def holders(server: Server, study: str) -> list[str]:
