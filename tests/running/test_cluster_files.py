@@ -20,6 +20,7 @@ from unblur.running.resources import Resources, capacity
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line.count("==") == 1)
 BASE = f"rayproject/ray:{PINNED['ray']}-py311-gpu"
 SERVICES = ROOT / "examples/aws/services.yaml"
+SECRETS = r"AKIA|BEGIN [A-Z ]*KEY|postgresql://\w+:\w|MasterUserPassword: (?!.*resolve:secretsmanager)"
 DATA = {".gz", ".zip", ".parquet", ".npy", ".npz", ".db", ".dat", ".safetensors"}
 
 
@@ -116,7 +117,7 @@ def test_secrets_are_referred_to() -> None:
     assert mounts["/home/ray/.ray/auth_token"] == "~/.ray/auth_token" and mounts["/home/ray/.pgpass"]
     for file in (ROOT / "ray_cluster.yaml", ROOT / "ray_cluster.kuberay.yaml", *(ROOT / "examples").rglob("*.yaml")):
         text = file.read_text()
-        assert not re.search(r"AKIA|BEGIN [A-Z ]*KEY|postgresql://\w+:\w|MasterUserPassword: (?!.*resolve:secretsmanager)", text), file
+        assert not re.search(SECRETS, text), file
 
 
 def test_the_image_is_built_on_a_pinned_base_by_a_user_and_holds_no_data() -> None:

@@ -1,0 +1,62 @@
+"""The pages that are made, and what the written ones say of files."""
+
+import importlib.util
+import re
+from types import ModuleType
+
+import pytest
+from tests.helpers import ROOT
+
+from unblur import models
+from unblur.models.diffusion._config import DiffusionConfig
+
+STUDIES = {file.stem for file in (ROOT / "search_spaces/ablations").glob("*.yaml")}
+
+
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs/hooks.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_parameter_of_every_model_is_told_with_its_meaning(hooks: ModuleType) -> None:
+    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", hooks.page(), re.DOTALL | re.MULTILINE))
+    common = sections.pop(hooks.COMMON)
+    assert list(sections) == models.names()
+    assert fields(common) == set(DiffusionConfig.model_fields)
+    for name, text in sections.items():
+        elsewhere = fields(common) if hooks.COMMON in text else set()
+        assert fields(text) | elsewhere == set(models.config_class(name).model_fields) | elsewhere, name
+
+
+def fields(section: str) -> set[str]:
+    """The parameters that a section tells of; each must have its four cells, and its meaning."""
+    tables = section.partition("\n### ")[0]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in tables.splitlines() if line.startswith("| `")]
+    assert all(len(row) == 4 and row[1].strip() and row[3].strip() for row in rows), rows
+    return {row[0].strip(" `") for row in rows}
+
+
+def test_a_recipe_tells_what_is_its_own(hooks: ModuleType) -> None:
+    told = "\n".join(hooks.model("cfg_diffrec"))
+    assert "| `encoder` | TEXT | `bag` |" in told and "| `lr` |" not in told
+
+
+def test_what_scoring_alone_changes_is_marked(hooks: ModuleType) -> None:
+    rows = hooks.table(models.config_class("cfg_diffrec")).splitlines()
+    (row,) = (line for line in rows if "| `guidance_scale` |" in line)
+    assert "**Swept.**" in row and "With guidance = auto, classifier_free:" in row
+
+
+def test_every_study_has_its_place_among_the_reproducible() -> None:
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs/reproducing.md").read_text().partition("## Studies")[2]))
+    assert told >= STUDIES
+
+
+def test_the_pages_name_files_that_are_there() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        named = re.findall(r"`((?:examples|search_spaces|platform|jobs|dashboards)/[\w./]+?)/?`", page.read_text())
+        assert not [name for name in named if not (ROOT / name).exists()], page
