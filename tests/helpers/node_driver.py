@@ -10,7 +10,8 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-from tests.helpers.toy_study import identity, params, trials, value
+from tests.helpers.toy_study import identity, trials
+from tests.helpers.toy_values import params, value
 from unblur.running.reports import report
 from unblur.running.run import run_tasks
 from unblur.search.storage import local_url

@@ -11,7 +11,8 @@ from typing import Any
 
 import ray
 
-from tests.helpers.toy_study import identity, params, trials, value
+from tests.helpers.toy_study import identity, trials
+from tests.helpers.toy_values import params, value
 from unblur.running.reports import report
 from unblur.running.run import run_tasks
 from unblur.search.lock import driving

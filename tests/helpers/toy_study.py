@@ -1,9 +1,11 @@
-"""A small study for tests: its identity, and the value of a configuration after some epochs."""
+"""A small study for tests: its identity, and its trials as tasks."""
 
 from typing import Any
 
+from tests.helpers.toy_values import task, value
 from unblur.evaluation.protocol import EvaluationProtocol
 from unblur.experiments.search_trials import SearchTrials
+from unblur.running.work import Assignment
 from unblur.search.identity import StudyIdentity
 from unblur.search.space import SearchSpace
 from unblur.search.study import Study
@@ -40,10 +42,6 @@ def identity(**changes: Any) -> StudyIdentity:
     return StudyIdentity(**{**base, **changes})
 
 
-def value(params: dict[str, Any], epoch: int) -> float:
-    return float(1 - (params["x"] - 0.3) ** 2 - 1 / epoch)
-
-
 def run(study: Study, n_trials: int, die_at: tuple[int, int] = (-1, -1)) -> list[int]:
     """A driver without Ray: one trial at a time, nine epochs each; leaves everything as it is at `die_at`."""
     done = [record.number for record in study.settle()]
@@ -65,12 +63,13 @@ def table(study: Study) -> list[Any]:
     return [(r.number, r.state, r.params, r.value, r.values) for r in study.records()]
 
 
-def trials(study: Study, n_trials: int) -> SearchTrials:
-    """The study's trials as tasks; what runs them looks at their parameters alone."""
-    return SearchTrials(study, n_trials, TrainingSchedule(), "nowhere")
+class ToyTrials(SearchTrials):
+    """The study's trials as light tasks."""
+
+    def next(self) -> Assignment:
+        number, params = self.study.ask()
+        return Assignment(number, params, task(params))
 
 
-def params(config: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of the task in the config of a Tune function."""
-    found: dict[str, Any] = config["task"].params
-    return found
+def trials(study: Study, n_trials: int) -> ToyTrials:
+    return ToyTrials(study, n_trials, TrainingSchedule(), "nowhere")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from tests.helpers import HELPERS, driver_environment
-from tests.helpers.toy_study import identity, params, run, table, trials, value
+from tests.helpers.toy_study import identity, run, table, trials
+from tests.helpers.toy_values import params, value
 
 from unblur.errors import UserError
 from unblur.running.reports import report

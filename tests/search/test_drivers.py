@@ -26,7 +26,8 @@ from unblur.search.study import Study
 DRIVER = """
 import sys, time
 from pathlib import Path
-from tests.helpers.toy_study import identity, value
+from tests.helpers.toy_study import identity
+from tests.helpers.toy_values import value
 from unblur.search.lock import driving
 from unblur.search.storage import local_url
 from unblur.search.study import Study

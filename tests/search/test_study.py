@@ -5,7 +5,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.helpers.toy_study import SPACE, identity, run, table, value
+from tests.helpers.toy_study import SPACE, identity, run, table
+from tests.helpers.toy_values import value
 
 from unblur.errors import UserError
 from unblur.search.space import Choice

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from unblur.training.loop import Outcome
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress, Report
-from unblur.training.workers import Workers
+
+if TYPE_CHECKING:  # what drives tasks needs no PyTorch: who brings a task brings what it needs
+    from unblur.training.loop import Outcome
+    from unblur.training.workers import Workers
 
 Trainer = Literal["local", "ray"]
 """Where a training runs: in place, or on Ray Train workers."""
@@ -20,7 +22,7 @@ class Task(Protocol):
     def folder(self) -> str:
         """Path or URI of the task's own folder; what lies there lets a task that died go on."""
 
-    def run(self, data: Any, report: Report, workers: Workers, /) -> Outcome | None:
+    def run(self, data: Any, report: Report, workers: "Workers", /) -> "Outcome | None":
         """Do the work on every worker; TrainingFailed or UserError when trying again would not help.
 
         Returns the outcome of a training, None for other work.
