@@ -1,7 +1,10 @@
-"""By what something was made: the package's version, its commit, and the version of what trainings compute."""
+"""By what something was made: the package's version and commit, the version of what trainings compute, the machine."""
 
+import os
+import platform
 import subprocess
 from functools import cache
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 import unblur
@@ -15,6 +18,32 @@ other ones, and nothing goes on from them."""
 def version() -> str:
     """The package's version."""
     return unblur.__version__
+
+
+LIBRARIES = ("torch", "numpy", "scipy", "ray", "optuna", "mlflow")
+"""Those that compute, search and record."""
+
+
+def libraries() -> str:
+    """Python's version and theirs."""
+    return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version_of(name)}" for name in LIBRARIES)])
+
+
+def processor() -> str:
+    """The processor's name."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def machine() -> str:
+    """This machine in words; not its name, which is nobody's business."""
+    return f"{platform.system()}, {os.cpu_count()} CPUs ({processor()}), {memory() / 2**30:.0f} GiB of memory"
 
 
 @cache

@@ -45,7 +45,7 @@ def registered(store: Store, tmp_path: Path) -> Callable[..., str]:
         model.save(folder)
         tags = {"unblur.model": name, "unblur.dataset_digest": digest, "unblur.seeds": 1}
         per_user = partial(mean_per_user, [str(folder)], SPLIT)
-        return register(store, folder, "toys", ITEMS, tracker.parent_run_id, tags, per_user)
+        return register(store, folder, "toys", ITEMS, tracker.parent_run_id, tags, per_user, 0, "")
 
     return registered
 

@@ -1,6 +1,7 @@
 """Results of experiments: their statistics, and what is shown of several models."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.helpers.synthetic import communities
 from unblur.data.request import DataRequest
 from unblur.data.store import Facts
 from unblur.errors import RunFailed
-from unblur.experiments.display import show_comparison
+from unblur.experiments.display import show_comparison, to_look
 from unblur.experiments.final_evaluation import FinalResult
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.prepared import PreparedData
@@ -43,6 +44,21 @@ def test_the_best_comes_first_and_one_seed_has_no_spread(spread: list[float], sa
     rows = [line for line in shown.getvalue().splitlines() if line.startswith("│")]
     assert [row.split("│")[1].strip() for row in rows] == ["diffrec", "ease"]
     assert [row.split("│")[4].strip() for row in rows] == said
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://mlflow:5000/", ["models: http://mlflow:5000/#/experiments/1"]),
+        (
+            "sqlite:////a/m.db",
+            ["ui --backend-store-uri sqlite:////a/m.db", "models: http://127.0.0.1:5000/#/experiments/1"],
+        ),
+    ],
+)
+def test_views_are_linked_where_they_are_served(address: str, shown: list[str]) -> None:
+    found = to_look(replace(study("ease", [0.1]), tracking_uri=address, views={"models": "/#/experiments/1"}))
+    assert len(found) == len(shown) and all(line.endswith(end) for line, end in zip(found, shown, strict=True))
 
 
 def test_the_interval_is_students() -> None:

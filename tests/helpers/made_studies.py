@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from unblur.tracking import views
 from unblur.tracking.client import Store
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
@@ -19,6 +20,7 @@ from unblur.training.record import State
 USERS = 400
 TOYS = LoggedDataset("amazon_toys", "ab" * 32, {"users": USERS, "items": 50, "train": 4000})
 METRICS = ("ndcg_at_10", "recall_at_10")
+SEARCHED = {"lr": True, "dims": True, "normalize": True, "embedding_dim": False}
 
 
 @dataclass
@@ -63,6 +65,8 @@ def trial_params(number: int) -> dict[str, Any]:
 def write_study(store: Store, made: Made, folder: Path, experiment: str = "amazon_toys/clean") -> str:
     """Write a study as a search does; returns the id of its parent run."""
     tracker = Tracker(store, experiment)
+    trials = views.of_trials("ndcg_at_10", made.model, SEARCHED, ["guidance_scale"])
+    views.save(store, tracker.experiment_id, [*views.of_experiment("ndcg_at_10"), trials])
     study_id = f"{made.model}-{uuid.uuid4().hex[:6]}"
     params = {"metric": "ndcg_at_10", "epochs": 100, "patience": 20, "seed": 0, "history": made.history}
     tags = {"unblur.model": made.model, "unblur.purpose": "search" if made.trials else "training", **made.begun}
@@ -70,8 +74,9 @@ def write_study(store: Store, made: Made, folder: Path, experiment: str = "amazo
     for number in range(made.trials):
         value = 0.1 + made.level + np.random.default_rng(number).uniform(0, 0.05)
         tracker.start("trial", number, {**trial_params(number), **made.params})
-        tracker.log("trial", number, 5, {"valid/ndcg_at_10": float(value), "train/loss": 0.5})
-        tracker.log("trial", number, 10, {"valid/ndcg_at_10": float(value) / 2, "train/loss": 0.4})
+        best = {"valid/best_ndcg_at_10": float(value)}
+        tracker.log("trial", number, 5, {**best, "valid/ndcg_at_10": float(value), "train/loss": 0.5})
+        tracker.log("trial", number, 10, {**best, "valid/ndcg_at_10": float(value) / 2, "train/loss": 0.4})
         tracker.end("trial", number, State.PRUNED if number % 3 == 2 else State.COMPLETE)
     if made.finished:
         _finish(tracker, made, folder / study_id)

@@ -19,6 +19,9 @@ import pytest
 import yaml
 from tests.helpers.jobs import Run, command, environment, here
 
+from unblur import models
+from unblur.search.space_file import load_space
+
 TRIALS, SEEDS = 4, 2
 
 
@@ -57,7 +60,8 @@ def test_mlflow_holds_the_study(finished: Path) -> None:
     trials = children[children["tags.unblur.kind"] == "trial"]
     assert len(children) == len(found) - 1
     assert len(trials) == TRIALS == sum(told["trials"].values())
-    assert set(trials.status) <= {"FINISHED", "KILLED"} and parent.status == "FINISHED"
+    assert set(trials.status) == {"FINISHED"} == {parent.status}, "a pruned trial is no failure"
+    assert set(trials["tags.unblur.state"]) <= {"complete", "pruned"}
     assert (children["tags.unblur.kind"] == "final").sum() == SEEDS
     best = trials[trials["tags.unblur.number"] == str(told["best"]["number"])].iloc[0]
     assert float(best["params.lr"]) == pytest.approx(told["best"]["params"]["lr"])
@@ -66,6 +70,46 @@ def test_mlflow_holds_the_study(finished: Path) -> None:
     assert len(test["values"]) == SEEDS and parent["metrics.test/ndcg_at_10"] == pytest.approx(test["mean"])
     # only the parent and the final runs know anything of the test
     assert trials.filter(like="metrics.test/").isna().all(axis=None)
+
+
+def test_the_parent_says_what_was_found_how_and_on_what(finished: Path) -> None:
+    found, told = runs(finished), summary(finished)
+    parent = found[found.run_id == told["mlflow"]["parent_run_id"]].iloc[0]
+    note, best = parent["tags.mlflow.note.content"], told["best"]
+    assert (
+        parent["tags.unblur.configuration"] == str(best["number"])
+        and parent["metrics.valid/best_ndcg_at_10"] == best["valid"]
+    )
+    assert json.loads(parent["tags.unblur.params"])["lr"] == best["params"]["lr"]
+    assert "significantly ahead of popularity" in note and f"trial {best['number']} of {TRIALS}" in note
+    assert "jobs/tune.py --dataset" in note and "torch" in note and "CPUs" in note and "models:/unblur-plays/1" in note
+    gain = parent["metrics.test/over_popularity/ndcg_at_10"]
+    assert gain == pytest.approx(told["test"]["ndcg_at_10"]["mean"] - told["popularity"]["ndcg_at_10"])
+    children = found[found["tags.mlflow.parentRunId"] == parent.run_id]
+    assert parent["metrics.train/seconds"] == pytest.approx(children["metrics.train/seconds"].sum())
+    sentences = [value for value in parent.filter(like="params.") if len(str(value)) > 40]
+    assert sentences == [] and parent["tags.mlflow.user"] and parent["tags.mlflow.source.name"] == "tune.py"
+
+
+def test_the_parent_has_the_space_the_best_and_the_whole_sweep(finished: Path, space: Path) -> None:
+    told, client = summary(finished), mlflow.MlflowClient(f"sqlite:///{finished}/mlflow.db")
+    folder = Path(client.download_artifacts(told["mlflow"]["parent_run_id"], ""))
+    kept = load_space(folder / "search_space.yaml", models.config_class(told["model"]))
+    assert kept.model_dump() == load_space(space, models.config_class(told["model"])).model_dump()
+    assert yaml.safe_load((folder / "best.yaml").read_text())["lr"] == told["best"]["params"]["lr"]
+    sweep = pd.read_csv(folder / "sweep.csv")
+    assert set(sweep.seed) == set(range(SEEDS)) and {"ndcg_at_10", "coverage_at_10"} <= set(sweep)
+    for seed, chosen in enumerate(told["inference"]):
+        rows = sweep[sweep.seed == seed]
+        assert len(rows) == len(rows.drop_duplicates([*chosen])) > 1
+        assert (rows[[*chosen]] == pd.Series(chosen)).all(axis=1).sum() == 1, "what was chosen is one of them"
+
+
+def test_its_views_are_linked_at_the_end(finished: Path) -> None:
+    told, client = (finished / "told.txt").read_text(), mlflow.MlflowClient(f"sqlite:///{finished}/mlflow.db")
+    tags = client.get_experiment(summary(finished)["mlflow"]["experiment_id"]).tags
+    linked = re.findall(r"viewStateShareKey=([\w-]+)", told)
+    assert len(linked) == 3 and {f"mlflow.sharedViewState.{each}" for each in linked} <= tags.keys()
 
 
 def test_it_learns_the_genres_and_beats_popularity(finished: Path) -> None:

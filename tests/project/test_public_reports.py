@@ -6,6 +6,7 @@ tested below.
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def test_what_is_told_can_be_pasted() -> None:
     """Names with spaces, quotes and what a shell would take for its own."""
     odd = "/data/it's $(here) & there/m 1.db"
     options = SearchOptions(data=DataRequest(dataset=odd), storage=odd, tracking_uri=f"sqlite:///{odd}")
-    for line in [*steps.next_steps(study("ease", [0.1]), options), to_look(f"sqlite:///{odd}")]:
+    found = replace(study("ease", [0.1]), tracking_uri=f"sqlite:///{odd}")
+    for line in [*steps.next_steps(found, options), *to_look(found)]:
         words = shlex.split(line)
         assert any(odd in word for word in words), line
         assert not [word for word in words if word.startswith("$(")], "it is one word"

@@ -114,7 +114,7 @@ def test_papers_figures_fit_our_names(study: StudyRuns) -> None:
     }
     assert table_2["diffrec_ml_1m_clean", "diffrec"] == 0.0901
     assert len({model for _, model in table_2}) == 8
-    ours = replace(study, model="lightgcn", tests={"ndcg_at_10": [0.09]})
+    ours = replace(study, model="lightgcn", finals=[replace(study.finals[0], metrics={"test/ndcg_at_10": 0.09})])
     (beside,) = papers.beside([ours], "diffrec_ml_1m_clean", "clean", ["ndcg_at_10"])
     assert beside.published.name == "LightGCN"
     assert papers.beside([ours], "diffrec_ml_1m_clean", "noisy_random", ["ndcg_at_10"]) == []

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,18 @@ from tests.helpers.made_studies import Made
 from unblur import models
 from unblur.reporting.leaderboard import leaderboard
 from unblur.reporting.loading import load
+from unblur.reporting.runs import StudyRuns
 from unblur.reporting.tables import comparisons
 from unblur.reporting.verdict import is_diffusion, reservations, verdict
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader
 
 PAIRS = 6  # of four models
+
+
+def with_seeds(study: StudyRuns, values: Sequence[float]) -> StudyRuns:
+    """The study with final runs that tested so."""
+    return replace(study, finals=[replace(study.finals[0], metrics={"test/ndcg_at_10": value}) for value in values])
 
 
 def test_figures_are_mlflows(toys: Store) -> None:
@@ -29,7 +36,8 @@ def test_figures_are_mlflows(toys: Store) -> None:
         assert row is not None
         assert row.mean == run.data.metrics["test/ndcg_at_10"]
         assert row.std == run.data.metrics["test/ndcg_at_10_std"]
-        assert row.values == json.loads(run.data.tags["unblur.values.test/ndcg_at_10"])
+        values = json.loads(Path(toys.client.download_artifacts(run.info.run_id, "values.json")).read_text())
+        assert row.values == values["test/ndcg_at_10"]
         assert row.interval is not None and row.interval[0] < row.mean < row.interval[1]
         assert [each.metrics["test/ndcg_at_10"] for each in row.study.finals] == row.values
     assert [row.mean for row in board.rows] == sorted((row.mean for row in board.rows), reverse=True)
@@ -90,8 +98,8 @@ def test_every_guided_model_and_every_diffusion_model_counts(new_store: Callable
 def test_significant_over_users_but_not_over_seeds(toys: Store) -> None:
     """Seeds that scatter more than the models differ are told, however certain the users make it."""
     evidence = load(Reader(toys), "amazon_toys", "clean")
-    wild = {"ndcg_at_10": [0.2, 0.7, 0.4]}
-    studies = [replace(study, tests=wild) if study.model == "ease" else study for study in evidence.studies]
+    wild = [0.2, 0.7, 0.4]
+    studies = [with_seeds(study, wild) if study.model == "ease" else study for study in evidence.studies]
     said = verdict(evidence, leaderboard(studies, "ndcg_at_10"))
     assert "but within the spread of seeds" in said[-1]
 
@@ -125,6 +133,6 @@ def test_nothing_is_claimed_that_was_not_tested(toys: Store) -> None:
     studies = [replace(each, per_user=None) if each.model == "multi_dae" else each for each in evidence.studies]
     first = verdict(evidence, leaderboard(studies, "ndcg_at_10"))[0]
     assert first.startswith("On amazon_toys (clean) ease comes first with") and "untested against multi_dae." in first
-    single = [replace(each, tests={"ndcg_at_10": [each.test("ndcg_at_10")]}) for each in evidence.studies]
+    single = [with_seeds(each, [each.test("ndcg_at_10")]) for each in evidence.studies]
     said = reservations(evidence, leaderboard(single, "ndcg_at_10"))
     assert any("A single seed may be luck" in each for each in said)

@@ -9,12 +9,13 @@ import pytest
 from tests.helpers import ROOT
 
 from unblur.tracking import names
+from unblur.training.record import State
 from unblur.training.report import Progress
 
 PACKAGE = ROOT / "platform" / "unblur"
 TAGS = {value for value in vars(names).values() if isinstance(value, str) and value.startswith("unblur.")}
 NAMED = re.compile("(" + "|".join(map(re.escape, sorted(TAGS))) + r")\b")
-PREFIXES = ("valid/", "test/", "train/", "model/", "inference/", "unblur.values.")
+PREFIXES = ("valid/", "test/", "train/", "model/", "inference/")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -64,6 +65,15 @@ def test_a_final_run_knows_its_configuration_and_seed(configuration: int, seed: 
     assert tags == {"unblur.configuration": configuration, "unblur.seed": seed}
 
 
-def test_tags_of_tests_by_seed_are_found_again() -> None:
-    tags = {names.values(names.test("ndcg_at_10")): "[1]", names.values("valid/x"): "[2]", names.KIND: "study"}
-    assert names.tested(tags) == {"ndcg_at_10": "[1]"}
+def test_what_a_test_found_is_known_from_the_rest() -> None:
+    metrics = {names.test("ndcg_at_10"): 0.1, names.valid("ndcg_at_10"): 0.2, names.FACTS["loss"]: 0.3}
+    assert names.tested(metrics) == {"ndcg_at_10": 0.1}
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_state_is_known_again_by_its_tag(state: State) -> None:
+    assert names.state(names.STATUS[state], {names.STATE: str(state)}) is state
+
+
+def test_what_was_killed_before_there_was_a_tag_was_pruned() -> None:
+    assert names.state("KILLED", {}) is State.PRUNED and names.state("FINISHED", {}) is State.COMPLETE

@@ -62,7 +62,8 @@ def save_popularity(folder: Path, users: int = 5) -> Path:
 
 def put(tracker: Tracker, folder: Path, dataset: str = "toys") -> str:
     tags = {"unblur.model": "popularity"}
-    return register(tracker.store, folder, dataset, ITEMS, tracker.parent_run_id, tags, lambda: PER_USER)
+    run = tracker.parent_run_id
+    return register(tracker.store, folder, dataset, ITEMS, run, tags, lambda: PER_USER, 3, "popularity, seed 3")
 
 
 def test_a_store_elsewhere_than_the_default_one(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
@@ -102,6 +103,23 @@ def test_what_is_registered_is_code_and_safetensors(store: Store, open_tracker: 
     assert '"name": "k", "default": 10' in described and "saved_input_example_info" in described
     asked = {line.partition("==")[0] for line in next((tmp_path / "mlartifacts").rglob("requirements.txt")).open()}
     assert "torch" in asked and not asked & {"unblur", "ray", "optuna"}
+
+
+def test_a_version_has_the_metrics_of_its_own_final_run(
+    store: Store, open_tracker: OpenTracker, tmp_path: Path
+) -> None:
+    tracker = open_tracker(store)
+    for number, value in ((2, 0.1), (3, 0.3)):
+        tracker.log("final", number, 0, {"test/ndcg_at_10": value})
+    tracker.finish({}, {"test/ndcg_at_10": [0.1, 0.3]})
+    tracker.flush(60)
+    put(tracker, save_popularity(tmp_path / "saved"))
+    version = store.client.get_model_version_by_alias("unblur-toys", "candidate")
+    assert version.description == "popularity, seed 3"
+    (metric,) = store.client.get_logged_model(version.source.removeprefix("models:/")).metrics
+    assert (metric.key, metric.value, metric.dataset_name) == ("test/ndcg_at_10", 0.3, "toys")
+    assert store.client.get_run(tracker.parent_run_id).data.metrics["test/ndcg_at_10"] == pytest.approx(0.2)
+    assert len(store.client.get_metric_history(metric.run_id, "test/ndcg_at_10")) == 1, "as before"
 
 
 def test_a_study_registers_a_model_once(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:

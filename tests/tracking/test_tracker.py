@@ -61,7 +61,9 @@ def test_a_study_as_people_see_it(store: Store, open_tracker: OpenTracker, tmp_p
     assert parent.data.metrics == pytest.approx(
         {"test/ndcg_at_10": 0.2, "test/ndcg_at_10_std": 0.02**0.5, "seconds/total": 3.5}
     )
-    assert json.loads(parent.data.tags["unblur.values.test/ndcg_at_10"]) == [0.1, 0.3]
+    values = json.loads(Path(store.client.download_artifacts(parent.info.run_id, "values.json")).read_text())
+    assert values == {"test/ndcg_at_10": [0.1, 0.3]}
+    assert trial.data.tags["unblur.model"] == "diffrec", "by which the list finds a model's trials"
     assert parent.data.tags["mlflow.note.content"] == "toys diffrec" and parent.data.tags["note"] == "ok"
     shown = parent.inputs.dataset_inputs[0].dataset
     assert (shown.name, shown.digest, json.loads(shown.profile)) == ("toys", ("ab" * 32)[:36], {"users": 3, "items": 5})
@@ -71,7 +73,7 @@ def test_a_study_as_people_see_it(store: Store, open_tracker: OpenTracker, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [(State.COMPLETE, "FINISHED"), (State.PRUNED, "KILLED"), (State.FAIL, "FAILED")]
+    ("state", "status"), [(State.COMPLETE, "FINISHED"), (State.PRUNED, "FINISHED"), (State.FAIL, "FAILED")]
 )
 def test_states(store: Store, open_tracker: OpenTracker, state: State, status: str) -> None:
     tracker = open_tracker(store)
@@ -80,6 +82,7 @@ def test_states(store: Store, open_tracker: OpenTracker, state: State, status: s
     tracker.close()
     run = runs(store, "trial")[0]
     assert run.info.status == status and run.data.tags["unblur.reason"] == "ValueError: loss is NaN"
+    assert run.data.tags["unblur.state"] == str(state)
     path = store.client.download_artifacts(run.info.run_id, "reason.txt")
     assert "at http://h/" in Path(path).read_text()
 
@@ -102,7 +105,7 @@ def test_a_resumed_study_finds_its_runs_and_logs_no_epoch_twice(store: Store, op
     trials = runs(store, "trial")
     assert sorted(trials) == [0, 1, 2] and sorted(runs(store, "final")) == [0] and sorted(runs(store, "study")) == [0]
     assert history(store, trials[1]) == [(5, 0.05), (10, 0.1), (15, 0.15)]
-    assert [trials[number].info.status for number in range(3)] == ["FINISHED", "KILLED", "RUNNING"]
+    assert [trials[number].data.tags["unblur.state"] for number in range(3)] == ["complete", "pruned", "running"]
     assert runs(store, "study")[0].info.status == "RUNNING"
 
 
@@ -180,7 +183,9 @@ def test_reconcile_adds_what_a_crash_has_lost_once(store: Store, open_tracker: O
             tracker.reconcile(records())
         assert tracker.close() is None
         trials = runs(store, "trial")
-        assert [trials[number].info.status for number in range(4)] == ["FINISHED", "KILLED", "FAILED", "KILLED"]
+        states = [(trials[number].info.status, trials[number].data.tags["unblur.state"]) for number in range(4)]
+        assert states[:2] == [("FINISHED", "complete"), ("FINISHED", "pruned")]
+        assert states[2:] == [("FAILED", "failed"), ("KILLED", "interrupted")]
         assert trials[3].data.tags["unblur.reason"] == "interrupted: its driver died"
         assert all(history(store, trials[number]) == [(5, 0.05), (10, 0.1), (15, 0.15)] for number in (0, 1, 3))
         assert trials[2].data.tags["unblur.reason"] == "out of memory" and trials[2].data.params["lr"] == "0.001"

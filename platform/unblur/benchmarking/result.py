@@ -3,10 +3,11 @@
 import os
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
+
+from unblur.provenance import memory, processor
 
 
 class Part(BaseModel):
@@ -146,16 +147,10 @@ def _others(times: Mapping[str, Timing]) -> dict[str, float]:
 def machine(threads: int) -> Machine:
     """This one."""
     return Machine(
-        cpu=_cpu(),
+        cpu=processor(),
         cores=os.cpu_count() or 0,
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_bytes=memory(),
         threads=threads,
         python=platform.python_version(),
         torch=torch.__version__,
     )
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

@@ -9,10 +9,12 @@ from unblur.evaluation.measuring import CUTOFFS, METRICS, key
 from unblur.experiments.next_steps import next_steps, pasteable, program, report_step
 from unblur.experiments.options import RunOptions
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult, write_summary
-from unblur.formatting import gigabytes, p_value
-from unblur.models import model_class
+from unblur.formatting import gigabytes
 from unblur.redaction import redact
 from unblur.search.inference_grid import written
+
+UI = "http://127.0.0.1:5000"
+"""Where `mlflow ui` has its pages, unless it is told otherwise."""
 
 
 def conclude(result: StudyResult, options: RunOptions, console: Console) -> None:
@@ -24,13 +26,12 @@ def conclude(result: StudyResult, options: RunOptions, console: Console) -> None
 
 def show_study(result: StudyResult, options: RunOptions, console: Console) -> None:
     """Print what a study came to, where to look at it, and what to do next."""
-    final, values = result.final, result.test[result.metric]
+    final = result.final
     if result.best.enqueued:
         text = f"trial {result.best.number} is one of the space's own starting configurations"
         console.print(text, markup=False)
-    text = f"test {result.metric}: {values} {_seeds(result)}, history {result.history}"
-    console.print(text, markup=False, style="bold")
-    console.print(_against_popularity(result), markup=False)
+    console.print(result.headline, markup=False, style="bold")
+    console.print(result.verdict, markup=False)
     console.print(f"best configuration: {written(result.best.params)}", markup=False)
     console.print(f"saved as {redact(result.configuration)}", markup=False)
     for seed, settings in enumerate(final.inference):
@@ -46,27 +47,8 @@ def show_study(result: StudyResult, options: RunOptions, console: Console) -> No
     console.print("next:", markup=False)
     for step in next_steps(result, options):
         console.print(f"  {step}", markup=False, soft_wrap=True)
-    console.print(f"  {to_look(result.tracking_uri)}", markup=False, soft_wrap=True)
-
-
-def _seeds(result: StudyResult) -> str:
-    if not model_class(result.model).RANDOM:
-        return "fitted once, since nothing in it is random"
-    count = len(result.test[result.metric].values)
-    return f"over {count} seeds" if count > 1 else "with one seed"
-
-
-def _against_popularity(result: StudyResult) -> str:
-    """The verdict against the least that a model must beat."""
-    least, over = result.popularity[result.metric], result.final.over_popularity
-    if over is None:
-        return f"popularity: {least:.4f}"
-    ahead = "significantly ahead of" if over.difference > 0 else "significantly behind"
-    return (
-        f"{ahead if over.significant else 'not significantly different from'} popularity ({least:.4f}): "
-        f"{over.difference:+.4f}, 95% interval {over.low:+.4f} to {over.high:+.4f}, {p_value(over.p_t)} "
-        f"over {over.n:,} users"
-    )
+    for line in to_look(result):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def show_comparison(result: ComparisonResult, options: RunOptions, console: Console) -> None:
@@ -101,8 +83,9 @@ def show_evaluation(result: EvaluationResult, console: Console) -> None:
     console.print(result.data.protocol.definition, markup=False)
 
 
-def to_look(address: str) -> str:
-    """Where people see the runs: a server's page, or the command that opens a database, with a path that is found."""
-    if address.startswith("http"):
-        return address
-    return shlex.join([program("mlflow"), "ui", "--backend-store-uri", address])
+def to_look(result: StudyResult) -> list[str]:
+    """Where people see the runs: the views on a server's pages, or the command that opens a database, and its views."""
+    address = result.tracking_uri.rstrip("/")
+    served = address.startswith("http")
+    start = [] if served else [shlex.join([program("mlflow"), "ui", "--backend-store-uri", address])]
+    return [*start, *(f"{name}: {address if served else UI}{place}" for name, place in result.views.items())]

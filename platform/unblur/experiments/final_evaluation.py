@@ -14,6 +14,7 @@ from unblur import models
 from unblur.data import openings
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed, UserError
+from unblur.evaluation.measuring import spelled
 from unblur.evaluation.significance import Comparison, compare
 from unblur.experiments.champion import challenge, mean_per_user
 from unblur.experiments.final_runs import FinalRuns
@@ -50,6 +51,10 @@ class FinalResult:
     """Inference settings that each seed's validation chose; empty where none were swept."""
     efficiency: float | None = None
     """Of several workers that shared each training: the mean over seeds of t_1 / (n t_n)."""
+    champion: str = ""
+    """What was decided about the registered model, in a sentence."""
+    sweep: str = ""
+    """How each seed answers to every setting of inference, on validation, as CSV; empty where none are swept."""
     unregistered: str | None = None
     """Why the model could not be registered, where it could have been."""
 
@@ -121,6 +126,8 @@ class FinalEvaluation:
             popularity=least,
             over_popularity=self._over_popularity(),
             model_uri=registered.uri,
+            champion=registered.champion,
+            sweep="" if (sweep := self.runs.sweep()).empty else sweep.to_csv(index=False),
             unregistered=registered.reason,
             parameters=outcomes[0].get("parameters"),
             memory_mib=max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None),
@@ -169,6 +176,7 @@ class FinalEvaluation:
             return f"it was not held against the champion: {told_of(error)}. The same command does it"
 
     def _register(self, number: int) -> str:
+        self.tracker.flush(60)  # the model gets the metrics of its run
         dataset, inference = self.data.dataset, (self.runs.outcome(number) or {}).get("inference", {})
         saved = [under(self.runs.home(each), MODEL) for each in self.runs.numbers]
         with TemporaryDirectory(prefix="unblur-") as scratch:
@@ -186,7 +194,18 @@ class FinalEvaluation:
                     names.SEEDS: self.runs.seeds,
                 },
                 lambda: mean_per_user(saved, dataset),
+                number,
+                self._described(number),
             )
+
+    def _described(self, number: int) -> str:
+        """A version of the registry in words."""
+        metric = self.runs.schedule.metric
+        valid, test = (self.runs.outcome(number) or {})["value"], self.runs.test(number, self.data.history).metrics()
+        return (
+            f"{self.runs.model} on {self.data.name}, {final_name(number)}: {spelled(metric)} {valid:.4f} on validation"
+            f", {test[metric]:.4f} on the test set (history {self.data.history})"
+        )
 
 
 def final_record(runs: FinalRuns, number: int) -> Record:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import pandas as pd
+
 from unblur.data.dataset import HistoryName
 from unblur.experiments.kept_reports import KeptReports, in_folder
 from unblur.experiments.test_once import PopularityTest, TestRun
@@ -58,6 +60,11 @@ class FinalRuns:
     def outcome(self, number: int) -> dict[str, Any] | None:
         """Epoch, value, validation metrics and parameter count of a finished run whose model is there."""
         return self._training(number).outcome
+
+    def sweep(self) -> pd.DataFrame:
+        """Every setting of inference that there is a choice of, with each seed's metrics on validation: a row each."""
+        seeds = enumerate(self.outcome(number) or {} for number in self.numbers)
+        return pd.DataFrame([{"seed": seed, **row} for seed, outcome in seeds for row in outcome.get("sweep", [])])
 
     @property
     def reports(self) -> KeptReports:

@@ -1,8 +1,11 @@
 """Recording of trials and final runs in MLflow, as a listener."""
 
-from collections.abc import Iterator, Mapping
+import getpass
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
@@ -13,10 +16,11 @@ from unblur.experiments.context import command
 from unblur.experiments.kept_reports import KeptReports, Reports
 from unblur.experiments.prepared import PreparedData
 from unblur.signals import closing
-from unblur.tracking import names
+from unblur.tracking import names, views
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Kind, Record
 from unblur.tracking.tracker import Tracker
+from unblur.tracking.views import View
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress
 
@@ -103,6 +107,24 @@ class ParentRun:
     tags: Mapping[str, str] = field(default_factory=dict)
     begun: int | None = None
     """When it began (ms since 1970), where that was not in this start."""
+    views: Sequence[View] = ()
+    """That MLflow's pages have of its experiment."""
+
+
+def _origin() -> dict[str, str]:
+    """Who began a study from where, in MLflow's own words, and on what."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        user = ""
+    return {
+        names.USER: user,
+        names.SOURCE: Path(sys.argv[0]).name,
+        names.SOURCE_TYPE: "LOCAL",
+        names.SOURCE_COMMIT: provenance.commit() or "",
+        names.LIBRARIES: provenance.libraries(),
+        names.MACHINE: provenance.machine(),
+    }
 
 
 @contextmanager
@@ -114,8 +136,10 @@ def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Conso
         names.PROTOCOL: data.request.protocol,
         names.DATA_REQUEST: data.request.model_dump_json(),
         names.COMMAND: command(),
+        **_origin(),
         **parent.tags,
     }
+    views.save(store, tracker.experiment_id, parent.views)
     tracker.open_study(parent.study, parent.name, tags, parent.params, data.logged(), parent.kind, parent.begun)
     version, commit = tracker.worked_on
     if version != provenance.version():

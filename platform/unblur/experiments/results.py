@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -16,7 +16,8 @@ from unblur.evaluation.measuring import spelled
 from unblur.experiments.final_evaluation import FinalResult, best_seed
 from unblur.experiments.prepared import PreparedData
 from unblur.files import write_output
-from unblur.formatting import with_spread
+from unblur.formatting import p_value, with_spread
+from unblur.models import model_class
 from unblur.training.record import State
 
 
@@ -85,6 +86,8 @@ class StudyResult:
     """Of the search, of the final runs, and in total, in this start."""
     configuration: str = ""
     """Path or URI of the best configuration as a YAML file."""
+    views: Mapping[str, str] = field(default_factory=dict)
+    """Names of the saved views in MLflow that the study is seen in, and their places below its address."""
 
     @property
     def history(self) -> HistoryName:
@@ -99,6 +102,35 @@ class StudyResult:
     def popularity(self) -> dict[str, float]:
         """The same metrics of recommending the most popular items."""
         return {spelled(name): value for name, value in self.final.popularity.items()}
+
+    @property
+    def inference(self) -> dict[str, Any]:
+        """The settings of inference of the seed that is best on validation."""
+        return self.final.inference[best_seed(self.final.valid)] if self.final.inference else {}
+
+    @property
+    def headline(self) -> str:
+        """The test in a line: `test ndcg@10: 0.1193 ± 0.0012 over 2 seeds, history train`."""
+        values = self.test[self.metric]
+        return f"test {self.metric}: {values} {self._seeds(len(values.values))}, history {self.history}"
+
+    def _seeds(self, count: int) -> str:
+        if not model_class(self.model).RANDOM:
+            return "fitted once, since nothing in it is random"
+        return f"over {count} seeds" if count > 1 else "with one seed"
+
+    @property
+    def verdict(self) -> str:
+        """Against the least that a model must beat."""
+        least, over = self.popularity[self.metric], self.final.over_popularity
+        if over is None:
+            return f"popularity: {least:.4f}"
+        ahead = "significantly ahead of" if over.difference > 0 else "significantly behind"
+        return (
+            f"{ahead if over.significant else 'not significantly different from'} popularity ({least:.4f}): "
+            f"{over.difference:+.4f}, 95% interval {over.low:+.4f} to {over.high:+.4f}, {p_value(over.p_t)} "
+            f"over {over.n:,} users"
+        )
 
     def check(self) -> None:
         """RunFailed when the model could not be registered: a study that failed otherwise has no result."""
@@ -127,6 +159,7 @@ class StudyResult:
                 "experiment_id": self.experiment_id,
                 "parent_run_id": self.parent_run_id,
                 "model_uri": self.final.model_uri,
+                "views": dict(self.views),
             },
             "seconds": {key: round(value, 1) for key, value in self.seconds.items()},
         }

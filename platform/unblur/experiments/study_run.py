@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,10 +21,11 @@ from unblur.experiments.kept_reports import KeptReports, Reports, in_folder
 from unblur.experiments.namesakes import namesakes
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
-from unblur.experiments.recording import ParentRun, Recorder, as_record, recorded
+from unblur.experiments.recording import Recorder, as_record, recorded
 from unblur.experiments.results import Best, StudyResult, best_configuration
 from unblur.experiments.search_trials import SearchTrials
-from unblur.experiments.study_opening import agree, open_study, tracked
+from unblur.experiments.study_opening import agree, open_study
+from unblur.experiments.study_record import parent_run, tell, views
 from unblur.experiments.time_budget import left, searching
 from unblur.files import under, write_text
 from unblur.models import model_class
@@ -38,7 +39,6 @@ from unblur.search.inference_grid import grid
 from unblur.search.lock import alone, driving
 from unblur.search.storage import shown
 from unblur.search.study import Study
-from unblur.tracking import names
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import ENDED, State, TrialRecord
 
@@ -83,12 +83,12 @@ class StudyRun:
             final = self._evaluate(runs, execution, tracker)
             delete_leftovers(runs.folder, runs.is_one)  # those of an earlier best are beaten
             study.end()
-        best = study.best()
-        assert best is not None and best.value is not None
-        found = Best(best.number, best.params, best.value, best.number < len(self.identity.space.enqueue))
-        counts = study.counts()
-        trials = {state: counts[state] for state in ENDED}
-        return self._result(study.name, trials, found, final, tracker, _seconds(started, searched))
+            best = study.best()
+            assert best is not None and best.value is not None
+            found = Best(best.number, best.params, best.value, best.number < len(self.identity.space.enqueue))
+            counts = study.counts()
+            trials = {state: counts[state] for state in ENDED}
+            return self._result(study.name, trials, found, final, tracker, _seconds(started, searched))
 
     def train(self, cluster: ExitStack) -> StudyResult | None:
         """Train, test and register the one configuration that the space fixes; None after a dry run."""
@@ -104,9 +104,9 @@ class StudyRun:
             first = runs.reports.of(runs.numbers[0], runs.params)
             tracker = stack.enter_context(self._recorded(name, "training", first))
             final = self._evaluate(runs, execution, tracker)
-        best = Best(None, runs.params, max(final.valid))
-        trials = dict.fromkeys(ENDED, 0)
-        return self._result(name, trials, best, final, tracker, _seconds(started, started))
+            best = Best(None, runs.params, max(final.valid))
+            trials = dict.fromkeys(ENDED, 0)
+            return self._result(name, trials, best, final, tracker, _seconds(started, started))
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False)
@@ -210,22 +210,9 @@ class StudyRun:
             title=title,
         )
 
-    def _recorded(self, study: str, purpose: str, first: Reports | None) -> Any:
-        """The tracker; first: what is kept of the study's first run, if it has begun."""
+    def _recorded(self, study: str, purpose: str, first: Reports | None) -> AbstractContextManager[Tracker]:
         data = self.session.data
-        parent = ParentRun(
-            study=tracked(study, data),
-            name=f"{data.name} {self.identity.model}",
-            model=self.identity.model,
-            tags={names.PURPOSE: purpose, names.VALIDATION: data.validation, **self._starts(purpose)},
-            params={key: value for key, value in self.identity.model_dump(mode="json").items() if key != "space"},
-            begun=first.begun if first else None,
-        )
-        return recorded(self.session.store, data, parent, self.console)
-
-    def _starts(self, purpose: str) -> dict[str, str]:
-        """For the report, which tells whose winner was a starting configuration."""
-        return {names.STARTS: str(len(self.identity.space.enqueue))} if purpose == "search" else {}
+        return recorded(self.session.store, data, parent_run(self.identity, study, data, purpose, first), self.console)
 
     def _result(
         self,
@@ -237,8 +224,9 @@ class StudyRun:
         seconds: dict[str, float],
     ) -> StudyResult:
         configuration = under(self.session.home(study), "best.yaml")
-        write_text(configuration, best_configuration(study, best, final, self.session.options.metric))
-        return StudyResult(
+        written = best_configuration(study, best, final, self.session.options.metric)
+        write_text(configuration, written)
+        result = StudyResult(
             study=study,
             model=self.identity.model,
             metric=self.session.options.metric,
@@ -252,7 +240,10 @@ class StudyRun:
             parent_run_id=tracker.parent_run_id,
             seconds=seconds,
             configuration=configuration,
+            views={view.name: view.path(tracker.experiment_id) for view in views(self.identity)},
         )
+        tell(tracker, self.identity, result, written)
+        return result
 
 
 def _seconds(started: float, searched: float) -> dict[str, float]:

@@ -1,11 +1,13 @@
 """From MLflow to the studies that a report may compare: the newest of each model, on the same data."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,8 +24,6 @@ from unblur.reporting.runs import Evidence, FinalRun, StudyRuns, Trial
 from unblur.tracking import names
 from unblur.tracking.reader import Found, Reader
 from unblur.training.record import State
-
-STATES = {status: state for state, status in names.STATUS.items() if state != State.INTERRUPTED}
 
 
 def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
@@ -43,7 +43,13 @@ def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
     notes += _older(finished, chosen)
     notes += _unfinished(parents, {study.model for study in finished})
     studies = [_with_runs(reader, experiment, study) for study in chosen]
-    studies = [_with_users(reader, study, notes) for study in studies]
+    if lost := [study.model for study in studies if not study.finals]:
+        notes.append(
+            f"Left out: {', '.join(lost)}, whose final runs MLflow has lost; the same command brings them back."
+        )
+    studies = [_with_users(reader, study, notes) for study in studies if study.finals]
+    if not studies:
+        raise UserError(f"{dataset}/{protocol}: {notes[-1]}")
     return Evidence(dataset, protocol, reader.store.address, studies, notes)
 
 
@@ -72,11 +78,10 @@ def with_openings(evidence: Evidence, storage: str) -> Evidence:
 
 def _study(run: Found) -> StudyRuns | None:
     """The study of a parent run, if it has been tested."""
-    tests = {metric: [float(value) for value in json.loads(text)] for metric, text in names.tested(run.tags).items()}
-    if run.status != "FINISHED" or not tests:
-        return None
     metric = run.params.get("metric", "ndcg_at_10")
-    return StudyRuns(run.tags.get(names.MODEL, run.name), run, metric, tests)
+    if run.status != "FINISHED" or names.test(metric) not in run.metrics:
+        return None
+    return StudyRuns(run.tags.get(names.MODEL, run.name), run, metric)
 
 
 def _newest(finished: Sequence[StudyRuns]) -> list[StudyRuns]:
@@ -137,9 +142,8 @@ def _unfinished(parents: Iterable[Found], finished: set[str]) -> list[str]:
     ]
 
 
-def _state(study: Found) -> str:
-    state = STATES.get(study.status, study.status)
-    return study.tags.get(names.STATE, state) if study.status == "KILLED" else state
+def _state(run: Found) -> State:
+    return names.state(run.status, run.tags)
 
 
 def _nothing(name: str, parents: Sequence[Found], address: str) -> str:
@@ -181,7 +185,7 @@ def _number(run: Found) -> int:
 
 
 def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
-    state = STATES.get(run.status, State.FAIL)
+    state = _state(run)
     # a training keeps its best epoch's weights, while MLflow shows the last epoch's value
     best = max(history.values(), default=None)
     if state == State.COMPLETE:  # its epochs may have been judged by some of the users, and it by all
@@ -207,14 +211,16 @@ def _value(text: str) -> Any:
 
 
 def _tested(study: StudyRuns, finals: Sequence[FinalRun]) -> list[FinalRun]:
-    """A study that went on after its end has final runs of an earlier best trial too; their values differ."""
-    metric, values = next(iter(study.tests.items()))
+    """The final runs whose mean the study has; one that went on has those of an earlier best trial too."""
     groups: dict[int, list[FinalRun]] = {}
     for run in finals:
         groups.setdefault(run.configuration, []).append(run)
+    metric, wanted = names.test(study.metric), study.test(study.metric)
     for group in groups.values():
-        if [each.metrics.get(names.test(metric)) for each in group[: len(values)]] == values:
-            return group[: len(values)]
+        for size in range(len(group), 0, -1):
+            values = [each.metrics.get(metric, math.nan) for each in group[:size]]
+            if math.isclose(mean(values), wanted, rel_tol=1e-12):
+                return group[:size]
     return []
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import mean
 from typing import Any
 
@@ -44,15 +45,21 @@ class FinalRun:
 
 @dataclass(frozen=True)
 class StudyRuns:
-    """One model's study. `tests` maps a metric (`ndcg_at_10`) to its values by seed."""
+    """One model's study."""
 
     model: str
     run: Found
     metric: str  # the one that decided, on validation
-    tests: dict[str, list[float]]
     trials: list[Trial] = field(default_factory=list)
-    finals: list[FinalRun] = field(default_factory=list)
+    finals: list[FinalRun] = field(default_factory=list)  # that were tested
     per_user: pd.DataFrame | None = None  # index user; n_relevant and every metric, averaged over seeds
+
+    @cached_property
+    def tests(self) -> dict[str, list[float]]:
+        """A metric's (`ndcg_at_10`) values by seed, of those that every final run has."""
+        found = [names.tested(run.metrics) for run in self.finals]
+        shared = [name for name in found[0] if all(name in each for each in found)] if found else []
+        return {name: [each[name] for each in found] for name in shared}
 
     @property
     def history(self) -> str:

@@ -91,7 +91,8 @@ def budgets(studies: Sequence[StudyRuns]) -> Table:
     rows = []
     for study in studies:
         states = [trial.state for trial in study.trials]
-        counts = [str(states.count(state)) for state in (*ENDED, State.RUNNING)]
+        ended = [states.count(state) for state in ENDED]
+        counts = [str(count) for count in (*ended, len(states) - sum(ended))]
         finals = sum(each.seconds or 0.0 for each in study.finals)
         best = study.best()
         valid = f"{best.value:.4f}" if best and best.value is not None else NONE
@@ -100,7 +101,7 @@ def budgets(studies: Sequence[StudyRuns]) -> Table:
     columns = [
         "model",
         *ENDED,
-        State.RUNNING,
+        State.INTERRUPTED,
         "search time",
         "final runs' time",
         "best on validation",

@@ -20,10 +20,20 @@ COMMIT = "unblur.commit"
 """Of the checkouts that these lay in; empty outside one."""
 NUMBER = "unblur.number"
 STATE = "unblur.state"
+"""Of every run: a State."""
 REASON = "unblur.reason"
 """Why it failed or was interrupted; the first line of it."""
 
 # Tags of parents
+NOTE = "mlflow.note.content"
+"""MLflow's own: the description, in Markdown."""
+USER, SOURCE, SOURCE_TYPE = "mlflow.user", "mlflow.source.name", "mlflow.source.type"
+SOURCE_COMMIT = "mlflow.source.git.commit"
+"""MLflow's own, of its columns User, Source and Version."""
+LIBRARIES = "unblur.libraries"
+"""Versions of Python and of what computes."""
+MACHINE = "unblur.machine"
+"""Of the driver: processor, cores, memory, GPUs."""
 PURPOSE = "unblur.purpose"
 """`search`, or `training` of one configuration."""
 STARTS = "unblur.starts"
@@ -55,7 +65,7 @@ DIVERGED = "unblur.diverged"
 NOT_FINITE = "unblur.not_finite"
 """Metrics that MLflow cannot store as points."""
 CONFIGURATION = "unblur.configuration"
-"""The trial whose configuration a final run has."""
+"""The trial whose configuration a final run has; of a search, the one whose final runs were tested."""
 SEED = "unblur.seed"
 """Which of the seeds a final run has, from 0 on."""
 
@@ -66,6 +76,7 @@ SEEDS = "unblur.seeds"
 """How many final runs the values on validation are the means of."""
 DATASET = "unblur.dataset"
 PARAMS = "unblur.params"
+"""All parameters, those of inference included; of a parent, the best ones."""
 WEIGHTS = "unblur.weights"
 """Digest of the saved files."""
 CONTENT = "unblur.content"
@@ -74,11 +85,13 @@ CONTENT = "unblur.content"
 STATUS = {
     State.RUNNING: "RUNNING",
     State.COMPLETE: "FINISHED",
-    State.PRUNED: "KILLED",
+    State.PRUNED: "FINISHED",
     State.FAIL: "FAILED",
     State.INTERRUPTED: "KILLED",
 }
-"""MLflow's word for each state; of the killed, the tag STATE of a study tells an interrupted one."""
+"""MLflow's word for each state. It has none for pruned, which is no failure; the tag STATE says what it is."""
+BEFORE_TAGS = {"FINISHED": State.COMPLETE, "FAILED": State.FAIL, "KILLED": State.PRUNED}
+"""What ended runs are that have no tag STATE, of versions that gave it to studies alone."""
 FACTS = {
     "loss": "train/loss",
     "seconds": "train/seconds",
@@ -112,6 +125,11 @@ def test(metric: str) -> str:
 test.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for one
 
 
+def inference(setting: str) -> str:
+    """A setting of inference that is a number, as the metric that it is shown as."""
+    return f"inference/{setting}"
+
+
 def popularity(metric: str) -> str:
     """What recommending the most popular items scores on the test set."""
     return f"test/popularity/{metric}"
@@ -122,15 +140,20 @@ def deviation(name: str) -> str:
     return f"{name}_std"
 
 
-def values(name: str) -> str:
-    """The tag of a study with a metric's values by seed."""
-    return f"unblur.values.{name}"
+def over_popularity(metric: str) -> str:
+    """How far a study's mean on the test set is above what recommending the most popular items scores."""
+    return f"test/over_popularity/{metric}"
 
 
-def tested(tags: Mapping[str, str]) -> dict[str, str]:
-    """The test metrics among a study's tags, each with the text of its values by seed."""
-    prefix = values(test(""))
-    return {tag.removeprefix(prefix): text for tag, text in tags.items() if tag.startswith(prefix)}
+def tested(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What the test of a final run found, among all its metrics."""
+    prefix = test("")
+    return {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+
+
+def state(status: str, tags: Mapping[str, str]) -> State:
+    """What a run is, by MLflow's status and its tags."""
+    return State(tags[STATE]) if STATE in tags else BEFORE_TAGS.get(status, State.RUNNING)
 
 
 def of_progress(progress: Progress, metric: str) -> dict[str, float]:
@@ -140,7 +163,7 @@ def of_progress(progress: Progress, metric: str) -> dict[str, float]:
         named[best(metric)] = progress.best
     named |= {FACTS[name]: value for name, value in progress.facts.items()}
     settings: Mapping[str, Any] = progress.inference
-    named |= {f"inference/{name}": value for name, value in settings.items() if isinstance(value, int | float)}
+    named |= {inference(name): value for name, value in settings.items() if isinstance(value, int | float)}
     return {name: float(value) for name, value in named.items()}
 
 

@@ -11,6 +11,7 @@ from unblur.errors import UserError
 from unblur.tracking import names
 from unblur.tracking.address import resolve
 from unblur.tracking.client import Store, connect
+from unblur.tracking.writer import having
 
 PAGE = 1000  # runs that MLflow gives at once
 BULK, POINTS = 100, 2500  # runs of which it gives the histories at once, and values per run
@@ -86,7 +87,7 @@ class Reader:
 
     def runs(self, experiment_id: str, tags: Mapping[str, str]) -> list[Found]:
         """All runs with these tags, oldest first."""
-        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        wanted = having(tags)
         found: list[Found] = []
         token = None
         with self.store.explained():

@@ -3,14 +3,12 @@
 import json
 import re
 import shlex
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unblur import environment, models
+from unblur import models
 from unblur.errors import UserError
 from unblur.models.serving import ServedModel
 from unblur.tracking import model_package, names
@@ -18,6 +16,7 @@ from unblur.tracking.client import Store, local_path
 from unblur.tracking.delivery import patiently
 from unblur.tracking.model_package import PerUser, digest
 from unblur.tracking.runs import text
+from unblur.tracking.versions import New, create
 
 ALIAS, CHAMPION = "candidate", "champion"
 MANIFEST = "MLmodel"
@@ -58,12 +57,15 @@ def register(
     parent_run_id: str,
     tags: Mapping[str, Any],
     per_user: Callable[[], PerUser],
+    final: int,
+    description: str,
 ) -> str:
     """Log the model that was saved in `folder` on the parent run, register it as candidate; returns its URI.
 
-    items: raw ids by column. per_user: finds what `Registered` has of it, for a version that is not there yet. The
-    same model of the same study is registered once, however often this is called. Raises UserError, for instance when
-    MLflow stays away.
+    items: raw ids by column. per_user: finds what `Registered` has of it, for a version that is not there yet. final:
+    number of the final run that it is from, whose metrics it gets. description: of the version, in Markdown. The same
+    model of the same study is registered once, however often this is called. Raises UserError, for instance when MLflow
+    stays away.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no model; the same command trains it again")
@@ -74,8 +76,8 @@ def register(
         marks[names.STUDY] = study.data.tags[names.STUDY]
         version = patiently(lambda: _find(store, name, marks), PATIENCE_SECONDS)
         if version is None:
-            new = _New(folder, [str(item) for item in items], per_user(), marks)
-            version = patiently(lambda: _find(store, name, marks) or _create(store, name, new, study), PATIENCE_SECONDS)
+            new = New(folder, [str(item) for item in items], per_user(), marks, final, description)
+            version = patiently(lambda: _find(store, name, marks) or create(store, name, new, study), PATIENCE_SECONDS)
         patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
     return f"models:/{name}/{version}"
 
@@ -213,57 +215,6 @@ def _find(store: Store, name: str, marks: Mapping[str, str]) -> str | None:
     found = store.client.search_model_versions(wanted)
     same = [each for each in found if each.tags.get(names.WEIGHTS) == marks[names.WEIGHTS]]
     return str(same[0].version) if same else None
-
-
-@dataclass(frozen=True)
-class _New:
-    """What goes into a new version."""
-
-    folder: Path
-    items: list[str]
-    per_user: PerUser
-    marks: dict[str, str]
-
-
-def _create(store: Store, name: str, new: _New, study: Any) -> str:
-    """Log, register, and link to the parent run."""
-    from mlflow.entities import LoggedModelOutput
-
-    client, run_id, marks = store.client, study.info.run_id, new.marks
-    logged = client.create_logged_model(study.info.experiment_id, name, run_id, marks, model_type="recommender")
-    with tempfile.TemporaryDirectory(prefix="unblur-") as scratch:
-        package = model_package.build(Path(scratch), new.folder, new.items, new.per_user, logged, run_id)
-        marks = marks | {names.CONTENT: digest(package)}
-        client.log_model_artifacts(logged.model_id, str(package))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    _create_name(store, name)
-    with _global_uri(store.uri):
-        source = f"models:/{logged.model_id}"
-        made = client.create_model_version(name, source, run_id, tags=marks, model_id=logged.model_id)
-    return str(made.version)
-
-
-@contextmanager
-def _global_uri(uri: str) -> Iterator[None]:
-    """A database store looks a version's model up in the global tracking URI, whichever store it is itself."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    with environment.restored():  # MLflow writes what it is told into the environment too
-        mlflow.set_tracking_uri(uri)
-        try:
-            yield
-        finally:
-            mlflow.set_tracking_uri(before)
-
-
-def _create_name(store: Store, name: str) -> None:
-    try:
-        store.client.create_registered_model(name, description=f"Top-K recommender: {name.removeprefix('unblur-')}")
-    except Exception as error:
-        if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
-            raise
 
 
 def _set_alias(store: Store, name: str, version: str) -> None:

@@ -60,6 +60,8 @@ class Run:
     number: int
     id: str | None = None
     status: str = "RUNNING"
+    state: str = State.RUNNING
+    """As its tag has it; nothing where it has none."""
     reason: str = ""
     params: set[str] = field(default_factory=set)
     last: dict[str, tuple[int, float]] = field(default_factory=dict)  # metric -> newest (epoch, value)
@@ -103,6 +105,7 @@ def from_mlflow(found: Any) -> Run:
         number=int(tags[names.NUMBER]),
         id=found.info.run_id,
         status=found.info.status,
+        state=tags.get(names.STATE, ""),
         reason=tags.get(names.REASON, ""),
         params=set(found.data.params),
         tags=set(tags),

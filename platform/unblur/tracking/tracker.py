@@ -26,6 +26,8 @@ class Tracker:
         self.store = store
         self.experiment_id = store.experiment(experiment)
         self._runs: dict[tuple[Kind, int], Run] = {}
+        self._marks: dict[str, str] = {}
+        """Tags that all children have: by them MLflow's list finds the trials of one model."""
         self._delivery = Delivery(store.address)
 
     @property
@@ -46,15 +48,16 @@ class Tracker:
 
         begun: when the study began (ms since 1970), where it is older than this start.
         """
-        notes = {names.DATASET_DIGEST: dataset.digest, "mlflow.note.content": name}
+        if kind == "study" and names.MODEL in tags:
+            self._marks = {names.MODEL: text(tags[names.MODEL])}
         self._writer = writer = Writer(self.store, self.experiment_id, study_id)
         with self.store.explained():
             self._study = study = writer.find(kind, 0) or Run(kind, 0)
             if study.id is None:
-                writer.create(study, None, name, begun or now())
+                writer.create(study, None, name, begun or now(), {names.NOTE: name})
             if study.status != names.STATUS[State.COMPLETE]:  # what is finished stays so until there is a new result
                 writer.running(study)
-            writer.tags(study, {**tags, **notes})
+            writer.tags(study, {**tags, names.DATASET_DIGEST: dataset.digest})
             writer.params(study, self._missing(study, params))
             writer.dataset(study, dataset)
             self._runs = {(kind, 0): study}
@@ -74,7 +77,7 @@ class Tracker:
         self._work_on(self._study)
         self._work_on(run)
         if run.status != "RUNNING":
-            run.status = "RUNNING"
+            run.status, run.state = "RUNNING", State.RUNNING
             self._put(run, self._writer.running)
 
     def tags_of_work(self, kind: Kind, number: int) -> dict[str, str]:
@@ -112,12 +115,16 @@ class Tracker:
             run = self._ensure(record.kind, record.number, record.params, record.name, record.begun)
             for epoch in sorted(record.metrics):
                 self.log(record.kind, record.number, epoch, record.metrics[epoch], record.times.get(epoch))
-            if lost := {tag: value for tag, value in record.tags.items() if tag not in run.tags}:
+            wanted = {**self._marks, **record.tags}
+            if lost := {tag: value for tag, value in wanted.items() if tag not in run.tags}:
                 self._tag(run, lost)
             interrupted = record.state == State.RUNNING
             state, reason = (State.INTERRUPTED, DIED) if interrupted else (record.state, record.reason)
             if run.status != names.STATUS[state]:
                 self._end(run, state, reason, record.ended)
+            elif run.state != state:
+                run.state = state
+                self._tag(run, {names.STATE: str(state)})
 
     def numbers(self, kind: Kind) -> set[int]:
         """Of the study's runs of this kind that are known."""
@@ -137,24 +144,37 @@ class Tracker:
         artifacts: Mapping[str, Path] | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
-        """The study's result on the parent: mean and standard deviation of `values` (per seed), and the lists.
+        """The study's result on the parent: mean and standard deviation of `values` (per seed), seconds of training.
 
-        artifacts: folder in MLflow ("" for the top) -> file or folder here, which must stay until `close`.
+        The values themselves are in its file `values.json`, and on the final runs. artifacts: folder in MLflow ("" for
+        the top) -> file or folder here, which must stay until `close`.
         """
         self._work_on(self._study)
         study, lists = self._study, {name: list(each) for name, each in values.items()}
-        result = study.changes(finite({**spread(lists), **metrics}))
-        self._put(study, self._writer.metrics, result, 0, now())
-        notes = {names.values(name): each for name, each in lists.items()}
-        self._put(study, self._writer.tags, {**notes, names.STATE: State.COMPLETE, **(tags or {})})
-        self._put(study, self._writer.file, "values.json", text(lists))
+        self.note_study(tags or {}, {**spread(lists), **self._seconds(), **metrics}, {"values.json": text(lists)})
         for folder, path in (artifacts or {}).items():
             self._put(study, self._writer.artifact, path, folder)
         self._end(study, State.COMPLETE, None)
 
-    def note_study(self, tags: Mapping[str, Any]) -> None:
-        """Set tags of the study, also after its end."""
-        self._put(self._study, self._writer.tags, dict(tags))
+    def _seconds(self) -> dict[str, float]:
+        """What all children's trainings took together, where they say so."""
+        name = names.FACTS["seconds"]
+        each = [run.last[name][1] for run in self._runs.values() if run is not self._study and name in run.last]
+        return {name: sum(each)} if each else {}
+
+    def note_study(
+        self,
+        tags: Mapping[str, Any],
+        metrics: Mapping[str, float] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set tags and metrics of the study and write files (name -> content), also after its end."""
+        if news := self._study.changes(finite(metrics or {})):
+            self._put(self._study, self._writer.metrics, news, 0, now())
+        if tags:
+            self._put(self._study, self._writer.tags, dict(tags))
+        for name, content in (files or {}).items():
+            self._put(self._study, self._writer.file, name, content)
 
     def end_running(self, reason: str) -> None:
         """The trials, final runs and cells that run are interrupted; the next start goes on with them."""
@@ -169,7 +189,6 @@ class Tracker:
         """
         if self._study.status == names.STATUS[State.COMPLETE]:
             return
-        self._put(self._study, self._writer.tags, {names.STATE: state})
         self._end(self._study, state, reason)
 
     @property
@@ -196,7 +215,8 @@ class Tracker:
         run = self._runs.get((kind, number))
         if run is None:
             run = self._runs[kind, number] = Run(kind, number)
-            self._put(run, self._writer.create, self._study, name or run.name, begun or now())
+            run.tags |= self._marks.keys()
+            self._put(run, self._writer.create, self._study, name or run.name, begun or now(), self._marks)
         if missing := self._missing(run, params or {}):
             self._put(run, self._writer.params, missing)
         return run
@@ -216,11 +236,12 @@ class Tracker:
         return missing
 
     def _end(self, run: Run, state: State, reason: str | None, when: int | None = None) -> None:
-        run.status = names.STATUS[state]
+        run.status, run.state = names.STATUS[state], state
         lines = redact(reason or "").strip().splitlines() or [""]
+        tags = {names.STATE: str(state)}
         if run.reason != lines[-1]:  # also when an interrupted study has ended well after all
-            run.reason = lines[-1]
-            self._put(run, self._writer.tags, {names.REASON: run.reason})
+            run.reason = tags[names.REASON] = lines[-1]
+        self._put(run, self._writer.tags, tags)
         if len(lines) > 1:
             self._put(run, self._writer.file, "reason.txt", "\n".join(lines))
         self._put(run, self._writer.ended, run.status, when or now())

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from unblur.redaction import redact
 from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Kind, LoggedDataset, Run, from_mlflow, text
+from unblur.training.record import State
 
 BATCH = 100  # parameters that MLflow takes at once
 PAGE = 1000  # runs that MLflow gives at once
@@ -21,7 +23,7 @@ class Writer:
 
     def find(self, kind: Kind, number: int) -> Run | None:
         wanted = {names.STUDY: self._study, names.KIND: kind, names.NUMBER: str(number)}
-        found = self._client.search_runs([self._experiment], _filter(wanted), max_results=1)
+        found = self._client.search_runs([self._experiment], having(wanted), max_results=1)
         return from_mlflow(found[0]) if found else None
 
     def children(self, parent: Run) -> Iterator[Run]:
@@ -37,21 +39,29 @@ class Writer:
         order, token = ["attributes.start_time ASC"], None
         while True:
             page = self._client.search_runs(
-                [self._experiment], _filter(wanted), max_results=PAGE, order_by=order, page_token=token
+                [self._experiment], having(wanted), max_results=PAGE, order_by=order, page_token=token
             )
             yield from map(from_mlflow, page)
             token = page.token
             if not token:
                 return
 
-    def create(self, run: Run, parent: Run | None, name: str, when: int, again: bool = False) -> None:
-        """Makes the run, unless an earlier attempt arrived after all; tells `run` its id."""
+    def create(
+        self,
+        run: Run,
+        parent: Run | None,
+        name: str,
+        when: int,
+        marks: Mapping[str, str] = MappingProxyType({}),
+        again: bool = False,
+    ) -> None:
+        """Makes the run with the tags `marks`, unless an earlier attempt arrived after all; tells `run` its id."""
         found = self.find(run.kind, run.number) if again else None
         if found is not None:
             run.id = found.id
             return
         tags = {names.STUDY: self._study, names.KIND: run.kind, names.NUMBER: str(run.number)}
-        tags |= {names.VERSION: run.version, names.COMMIT: run.commit}
+        tags |= {names.VERSION: run.version, names.COMMIT: run.commit, names.STATE: State.RUNNING, **marks}
         if parent is not None:
             tags[names.PARENT] = parent.id or ""
         made = self._client.create_run(self._experiment, start_time=when, tags=tags, run_name=name)
@@ -77,6 +87,7 @@ class Writer:
 
     def running(self, run: Run, again: bool = False) -> None:
         self._client.update_run(run.id, status="RUNNING")
+        self.tags(run, {names.STATE: State.RUNNING})
 
     def ended(self, run: Run, status: str, when: int, again: bool = False) -> None:
         self._client.set_terminated(run.id, status, when)
@@ -98,5 +109,6 @@ class Writer:
         log(run.id, str(path), folder or None)
 
 
-def _filter(tags: Mapping[str, str]) -> str:
+def having(tags: Mapping[str, str]) -> str:
+    """The search for runs that have these tags."""
     return " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())

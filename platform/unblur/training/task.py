@@ -13,12 +13,14 @@ from unblur.data.dataset import Dataset
 from unblur.files import under
 from unblur.formatting import gigabytes
 from unblur.models import trained_on
+from unblur.models.base import Recommender
 from unblur.provenance import TRAINING
 from unblur.records import upload
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, TrainingFailed, TrainingSchedule, fit
 from unblur.training.memory import Peak, room
 from unblur.training.report import Progress, Report
+from unblur.training.validation import sweep
 from unblur.training.workers import Workers, best_device, on_best_device
 
 MODEL, OUTCOME = "model", "outcome.json"
@@ -70,7 +72,9 @@ class Task(BaseModel):
             if needs > has:
                 raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
             measured = _with_memory(report, peak, device)
-            outcome = fit(on_best_device(model), dataset, self.schedule, measured, checkpoints, workers, self.grid)
+            model = on_best_device(model)
+            outcome = fit(model, dataset, self.schedule, measured, checkpoints, workers, self.grid)
+            swept = self._sweep(model, dataset, workers, outcome)
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -78,10 +82,20 @@ class Task(BaseModel):
         if workers.rank == 0:
             if self.keep:
                 saved = upload(lambda folder: trained_on.save(model, folder, dataset), under(self.folder, MODEL))
-                facts = {"parameters": model.parameter_count, **peak.facts(device)}
+                facts = {"parameters": model.parameter_count, "sweep": swept, **peak.facts(device)}
                 records.write(under(self.folder, OUTCOME), {**asdict(outcome), **facts}, self.digest, {MODEL: saved})
             checkpoints.clear()
         return outcome
+
+    def _sweep(
+        self, model: Recommender[Any], dataset: Dataset, workers: Workers, outcome: Outcome
+    ) -> list[dict[str, Any]]:
+        """How a model that is kept answers to all of its grid, beyond what the choice of the best needed to know."""
+        if not (self.keep and self.grid):
+            return []
+        found = sweep(self.grid, model, dataset, workers)
+        model.infer_with(outcome.inference)
+        return found
 
 
 def _with_memory(report: Report, peak: Peak, device: torch.device) -> Report:

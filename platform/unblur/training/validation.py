@@ -72,6 +72,18 @@ def best_of(
     return dict(grid[best]), found[best]
 
 
+def sweep(
+    grid: Sequence[Settings], model: Recommender[Any], dataset: Dataset, workers: Workers
+) -> list[dict[str, Any]]:
+    """All settings of `grid`, each with every metric on validation of everyone: `{**settings, **metrics}`.
+
+    The metrics of one whose scores are not finite are missing. The model is left with the last.
+    """
+    users = _users(dataset)
+    with evaluating(model):
+        return [{**settings, **_tried(settings, model, dataset, workers, users)} for settings in grid]
+
+
 def _tried(
     settings: Settings, model: Recommender[Any], dataset: Dataset, workers: Workers, users: Users
 ) -> dict[str, float]:
