@@ -35,7 +35,7 @@ def flags(text: str) -> set[str]:
 def test_the_flags_are_those_of_ray(command: str) -> None:
     group: click.Group = cli
     known = {option for each in group.commands[command].params for option in each.opts}
-    lines = [line for line in SCRIPT.read_text().splitlines() if not line.startswith("#")]
+    lines = [line for line in SCRIPT.read_text().replace("\\\n", " ").splitlines() if line[:1] != "#"]
     used = [line.partition(f"ray {command}")[2] for line in lines if f"ray {command}" in line]
     used += [line.partition("$START_")[2] for line in lines if "exec $START_" in line and command == "start"]
     assert used and set().union(*map(flags, used)) - known == set()
@@ -87,6 +87,8 @@ def test_all_are_of_one_cluster_and_the_flags_reach_the_search(job: dict[str, st
     address = re.search(r"--node-ip-address=(\S+) --port=(\d+)", head)
     assert address and f"--address={address[1]}:{address[2]}" in worker and "--num-cpus=8" in head
     assert "--dashboard-host=127.0.0.1" in head
+    ports = [int(port) for port in re.findall(r"port=(\d+)", head)]  # those that Ray would otherwise take at every job
+    assert len(set(ports)) == 3 and all(20000 <= port < 32768 for port in ports)
     search = next(line for line in log.splitlines() if line.startswith("unblur "))
     assert search.endswith("--dataset plays.yaml") and f"--storage {tmp_path}/unblur-runs" in search
 
