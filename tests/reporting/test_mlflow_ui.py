@@ -37,6 +37,7 @@ def test_compare_view(browser: Any, toys: Store, pages: str, experiment: str) ->
         f"runs={quote(json.dumps([run.info.run_id for run in runs]))}&experiments={quote(json.dumps([experiment]))}"
     )
     browser.get_log("browser")
+    browser.set_window_size(2400, 1400)  # what lies outside of it is not drawn
     browser.get(f"{pages}/#/compare-runs?{chosen}")
     text = until(lambda: plotted(browser) and says(browser, "test/recall_at_10_std"), browser)
     browser.get("about:blank")
