@@ -47,8 +47,8 @@ def tell_of_checkpoints() -> None:
         with Path(os.environ[TOLD]).open("a") as lines:
             lines.write(f"{what} {epoch} {ray.get_runtime_context().get_node_id()}\n")
 
-    def newest(self: Checkpoints, whole: Any = Checkpoints.newest) -> Checkpoint | None:
-        found: Checkpoint | None = whole(self)
+    def newest(self: Checkpoints, *given: Any, whole: Any = Checkpoints.newest) -> Checkpoint | None:
+        found: Checkpoint | None = whole(self, *given)
         tell("started", found.epoch if found else 0)
         return found
 
