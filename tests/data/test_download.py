@@ -1,13 +1,11 @@
 """Finding and fetching raw files, against a server on this machine."""
 
 import hashlib
-import threading
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.helpers.http_site import site_of
 
 from unblur.data import download
 from unblur.data.presets import PRESETS, Download, Preset
@@ -23,14 +21,8 @@ def url(tmp_path):
     root.mkdir()
     (root / "ml-1m.zip").write_bytes(CONTENT)
 
-    class Silent(SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(root))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/ml-1m.zip"
-        server.shutdown()
+    with site_of(root) as address:
+        yield f"{address}/ml-1m.zip"
 
 
 def preset(url, content=CONTENT):

@@ -1,11 +1,9 @@
 """Files at an address, from a server on this machine."""
 
 import os
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from tests.helpers.http_site import Silent, site_of
 
 from unblur.data import remote
 from unblur.data.download import find
@@ -24,10 +22,7 @@ def site(tmp_path):
     root.mkdir()
     (root / "plays.csv").write_text(PLAYS)
 
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
+    class Handler(Silent):
         def do_GET(self):
             if self.path.startswith("/short"):
                 self.send_response(200)
@@ -42,10 +37,8 @@ def site(tmp_path):
                 return
             super().do_GET()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root))) as server:
-        threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
-        yield root, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with site_of(root, Handler) as address:
+        yield root, address
 
 
 def test_an_address_is_the_data_of_its_file(site, tmp_path):

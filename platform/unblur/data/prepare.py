@@ -43,7 +43,8 @@ def prepare(request: DataRequest, data_dir: Path | None, storage: Path) -> Prepa
     _check_noise(request)
     files = download.find(preset, data_dir)
     digest = digest_of(raw(preset, files))
-    asked = f"{VERSION} {request.model_dump_json()} {digest_of(files)}"
+    described = digest_of((preset.description,)) if preset.description else ""  # the raw data are read once
+    asked = f"{VERSION} {request.model_dump_json()} {digest}{described}"
     key = hashlib.sha256(asked.encode()).hexdigest()
     record = store.recall(storage, key)
     if record is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from unblur.data.request import is_remote
 from unblur.errors import UserError
 from unblur.files import filesystem, replacing
 from unblur.formatting import gigabytes
@@ -43,6 +44,11 @@ def fetched(address: str, folder: Path) -> Path:
         except (http.client.HTTPException, OSError) as error:  # a broken connection, or no room
             raise _failed(address, str(error)) from None
     return file
+
+
+def here(place: str, folder: Path) -> Path:
+    """The file at a path, or the copy of the one at an address, below the data directory `folder`. Raises UserError."""
+    return fetched(place, folder) if is_remote(place) else Path(place).expanduser()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 from unblur.data import remote
 from unblur.data.description import Titles, beside, is_description, read
 from unblur.data.download import directory
-from unblur.data.request import DataRequest, is_remote
+from unblur.data.request import DataRequest
 from unblur.data.table_format import TableFormat, found_in, is_parquet
 from unblur.data.tables import columns_of, names_of
 from unblur.errors import UserError, shorten
@@ -19,8 +19,7 @@ def titles_of(request: DataRequest, data_dir: Path | None) -> dict[str, str]:
     titles = read(file).titles
     if titles is None:
         return {}
-    place = beside(file, titles.file)
-    return in_table(remote.fetched(place, directory(data_dir)) if is_remote(place) else Path(place), titles)
+    return in_table(remote.here(beside(file, titles.file), directory(data_dir)), titles)
 
 
 def in_table(file: Path, titles: Titles) -> dict[str, str]:

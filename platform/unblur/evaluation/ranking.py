@@ -110,7 +110,8 @@ def rank_with_scores(
     with evaluating(model):
         for block in _blocks(len(users), n_items, _free_bytes(model)):
             scores = _masked(model.score(history.rows(users[block]), users[block]), exclude[users[block]])
-            scores[:, list(never)] = -torch.inf
+            if never:
+                scores[:, list(never)] = -torch.inf
             values, items = top_k(scores, width)
             best[block, :width] = items.masked_fill(values.isinf(), -1).cpu().numpy()
             scored[block, :width] = values.float().cpu().numpy()

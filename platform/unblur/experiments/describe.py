@@ -64,7 +64,7 @@ def describe(options: DescribeOptions) -> DataDescription:
 
 
 def _here(place: str, data_dir: Path | None) -> Path:
-    file = remote.fetched(place, directory(data_dir)) if is_remote(place) else Path(place).expanduser()
+    file = remote.here(place, directory(data_dir))
     if not file.is_file():
         raise UserError(f"{file}: {'is a folder, expected a file' if file.is_dir() else 'no such file'}")
     return file

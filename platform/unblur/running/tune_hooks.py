@@ -103,20 +103,18 @@ class TrialWatch(_Hook, Callback):
                 self._lost.add(trial.trial_id)
                 reason = reason_of(trial)
                 self.tell(trial, lambda scheduler: scheduler.crashed, reason, fault_of(reason))
-            elif trial.status == Trial.RUNNING and self._hangs(trial):
-                self._give_up(trial)
+            elif trial.status == Trial.RUNNING:
+                self._look_after(trial)
         self.rounds.stepped(any(not trial.is_finished() for trial in trials))
 
-    def _hangs(self, trial: Trial) -> bool:
+    def _look_after(self, trial: Trial) -> None:
+        """Give up a trial that has been silent for longer than its list grants."""
         round = self.rounds.of(trial.trial_id)
         silent = self._awake.seconds - self._heard.get(trial.trial_id, math.inf)
-        return round is not None and silent > round.timeout
-
-    def _give_up(self, trial: Trial) -> None:
-        del self._heard[trial.trial_id]
-        round = self.rounds.of(trial.trial_id)
-        self.tell(trial, lambda scheduler: scheduler.hangs, round.timeout if round else math.inf)
-        _kill(trial)
+        if round is not None and silent > round.timeout:
+            del self._heard[trial.trial_id]
+            self.tell(trial, lambda scheduler: scheduler.hangs, round.timeout)
+            _kill(trial)
 
     def kill_all(self) -> None:
         """End the processes of all running trials."""
