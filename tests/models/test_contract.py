@@ -1,5 +1,7 @@
 """What every recommender promises; new ones are found by their file."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from unblur.evaluation.ranking import validate
 from unblur.models.base import Recommender
 from unblur.training.loop import TrainingSchedule, fit
 
+Quick = Callable[[str], Recommender[Any]]
 SMALL: dict[str, Any] = {"dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01, "blocks": 1}
 PARTS = {"space", "encoder", "denoiser", "pairing", "guidance", "loss"}
 CHANCE = 5 / 35
@@ -42,6 +45,12 @@ def dataset() -> Dataset:
     return communities()
 
 
+@pytest.fixture(scope="module")
+def quick(dataset: Dataset) -> Quick:
+    """Each model after two epochs, trained once for all tests that only look at it."""
+    return cache(lambda name: trained(name, dataset, epochs=2, t_prime_share=1.0))
+
+
 def scores(model: Recommender[Any], dataset: Dataset, users: list[int]) -> torch.Tensor:
     ids = np.array(users, dtype=np.int64)
     return model.score(dataset.history().rows(ids), ids)
@@ -55,8 +64,8 @@ def test_finds_the_groups(name: str, dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_scores_have_a_shape_and_depend_on_no_block(name: str, dataset: Dataset) -> None:
-    model = trained(name, dataset, epochs=2, t_prime_share=1.0)
+def test_scores_have_a_shape_and_depend_on_no_block(name: str, dataset: Dataset, quick: Quick) -> None:
+    model = quick(name)
     several = scores(model, dataset, [5, 0, 7])
     assert several.shape == (3, dataset.n_items) and several.isfinite().all()
     assert scores(model, dataset, [5, 0, 7]).equal(several), "no dropout, no new noise"
@@ -64,8 +73,8 @@ def test_scores_have_a_shape_and_depend_on_no_block(name: str, dataset: Dataset)
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_saved_and_loaded_it_is_the_same_model(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    model = trained(name, dataset, epochs=2)
+def test_saved_and_loaded_it_is_the_same_model(name: str, dataset: Dataset, quick: Quick, tmp_path: Path) -> None:
+    model = quick(name)
     model.save(tmp_path / "model")
     loaded = models.load(tmp_path / "model")
     assert type(loaded) is type(model) and loaded.config == model.config
@@ -75,8 +84,8 @@ def test_saved_and_loaded_it_is_the_same_model(name: str, dataset: Dataset, tmp_
 
 @pytest.mark.parametrize("name", models.names())
 @pytest.mark.parametrize("damage", ["config.json", "weights.safetensors"])
-def test_a_damaged_folder_is_named(name: str, damage: str, dataset: Dataset, tmp_path: Path) -> None:
-    trained(name, dataset, epochs=1).save(tmp_path)
+def test_a_damaged_folder_is_named(name: str, damage: str, quick: Quick, tmp_path: Path) -> None:
+    quick(name).save(tmp_path)
     (tmp_path / damage).write_bytes((tmp_path / damage).read_bytes()[:-20])
     with pytest.raises(UserError, match=str(tmp_path)):
         models.load(tmp_path)
@@ -93,16 +102,16 @@ def test_a_seed_repeats_and_another_differs(name: str, dataset: Dataset) -> None
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_only_models_of_known_users_look_at_who_the_user_is(name: str, dataset: Dataset) -> None:
-    model = trained(name, dataset, epochs=2)
+def test_only_models_of_known_users_look_at_who_the_user_is(name: str, dataset: Dataset, quick: Quick) -> None:
+    model = quick(name)
     history = dataset.history().rows(np.array([0, 0]))
     first, second = model.score(history, np.array([0, 1]))
     assert first.equal(second) is not model.KNOWN_USERS_ONLY or model.DIFFUSION, "whose noise is the user's own"
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_footprint_is_at_least_the_weights(name: str, dataset: Dataset) -> None:
-    model = trained(name, dataset, epochs=1)
+def test_footprint_is_at_least_the_weights(name: str, dataset: Dataset, quick: Quick) -> None:
+    model = quick(name)
     weights = sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 1
     assert model.footprint(dataset) >= 4 * weights
 
