@@ -114,7 +114,8 @@ def test_a_few_users_choose_who_is_tried_on_everyone(monkeypatch: pytest.MonkeyP
     model = trained()
     score = model.score
     monkeypatch.setattr(model, "score", lambda history, users: asked.append(len(users)) or score(history, users))
-    best_of(GRID, model, SPLIT, "ndcg_at_10", Workers(), few=20)
+    monkeypatch.setattr(validation, "SAMPLE", 20)
+    best_of(GRID, model, SPLIT, "ndcg_at_10", Workers())
     assert asked == [20] * len(GRID) + [SPLIT.n_users] * validation.FINALISTS
 
 

@@ -26,7 +26,7 @@ from unblur.training.ema import Average
 from unblur.training.likeness import like
 from unblur.training.parallel_efficiency import efficiency
 from unblur.training.report import Progress, Report
-from unblur.training.validation import Settings, best_of, sample, validated
+from unblur.training.validation import Settings, best_of, best_of_all, sample, validated
 from unblur.training.workers import Workers
 
 
@@ -68,6 +68,8 @@ class Outcome:
     """Of several workers: how many times as fast as one they are, over their number."""
     diverged: str | None = None
     """Why the training ended before its time, its loss or scores no longer finite; the best epoch counts."""
+    sweep: list[dict[str, Any]] = field(default_factory=list)
+    """Every setting of the grid with its metrics, where the choice of the best took them all."""
 
 
 def fit(
@@ -117,10 +119,10 @@ def _fit_at_once(
     started = time.monotonic()
     model.fit(dataset)
     # there is this one evaluation, and a few users do not tell settings apart that lie a few percent from each other
-    settings, metrics = best_of(grid, model, dataset, schedule.metric, workers, few=None)
+    settings, metrics, swept = best_of_all(grid, model, dataset, schedule.metric, workers)
     facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
     report(Progress(1, metrics, metrics[schedule.metric], settings, facts))
-    return Outcome(1, metrics[schedule.metric], metrics, settings)
+    return Outcome(1, metrics[schedule.metric], metrics, settings, sweep=swept)
 
 
 class Training:

@@ -74,7 +74,8 @@ class Task(BaseModel):
             measured = _with_memory(report, peak, device)
             model = on_best_device(model)
             outcome = fit(model, dataset, self.schedule, measured, checkpoints, workers, self.grid)
-            swept = self._sweep(model, dataset, workers, outcome)
+            if self.keep and self.grid and not outcome.sweep:
+                outcome = replace(outcome, sweep=self._sweep(model, dataset, workers, outcome))
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -82,7 +83,7 @@ class Task(BaseModel):
         if workers.rank == 0:
             if self.keep:
                 saved = upload(lambda folder: trained_on.save(model, folder, dataset), under(self.folder, MODEL))
-                facts = {"parameters": model.parameter_count, "sweep": swept, **peak.facts(device)}
+                facts = {"parameters": model.parameter_count, **peak.facts(device)}
                 records.write(under(self.folder, OUTCOME), {**asdict(outcome), **facts}, self.digest, {MODEL: saved})
             checkpoints.clear()
         return outcome
@@ -90,9 +91,7 @@ class Task(BaseModel):
     def _sweep(
         self, model: Recommender[Any], dataset: Dataset, workers: Workers, outcome: Outcome
     ) -> list[dict[str, Any]]:
-        """How a model that is kept answers to all of its grid, beyond what the choice of the best needed to know."""
-        if not (self.keep and self.grid):
-            return []
+        """How the model answers to all of its grid, beyond what the choice of the best needed to know."""
         found = sweep(self.grid, model, dataset, workers)
         model.infer_with(outcome.inference)
         return found

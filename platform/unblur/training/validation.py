@@ -47,29 +47,35 @@ def best_of(
     metric: str,
     workers: Workers,
     users: Users | None = None,
-    few: int | None = SAMPLE,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The settings of `grid` with the best `metric` on validation, and every metric with them; the model keeps them.
     Of an empty grid there are none, and the model scores as it is.
 
     What changes inference alone needs no training of its own, so one trained network is scored with all of it: first
-    for `few` users, then the FINALISTS for all of `users` (default: everyone); with few = None all settings for all of
-    them. A setting whose scores are not finite loses; raises ScoresNotFinite when all do.
+    for SAMPLE users, then the FINALISTS for all of `users` (default: everyone). A setting whose scores are not finite
+    loses; raises ScoresNotFinite when all do.
     """
     users = _users(dataset) if users is None else users
     if not grid:
         return {}, _metrics(model, dataset, workers, users)
     with evaluating(model):
-        if few is not None and len(grid) > FINALISTS:
-            first = _drawn(users, few)
+        if len(grid) > FINALISTS:
+            first = _drawn(users, SAMPLE)
             values = [_tried(settings, model, dataset, workers, first).get(metric, -np.inf) for settings in grid]
             grid = [grid[place] for place in np.argsort(-np.array(values), kind="stable")[:FINALISTS]]
         found = [_tried(settings, model, dataset, workers, users) for settings in grid]
-    best = max(range(len(grid)), key=lambda place: found[place].get(metric, -np.inf))
-    if not found[best]:
-        raise ScoresNotFinite("the model's scores are not finite with any setting of inference")
-    model.infer_with(grid[best])
-    return dict(grid[best]), found[best]
+    return _kept(grid, found, metric, model)
+
+
+def best_of_all(
+    grid: Sequence[Settings], model: Recommender[Any], dataset: Dataset, metric: str, workers: Workers
+) -> tuple[dict[str, Any], dict[str, float], list[dict[str, Any]]]:
+    """As `best_of`, but every setting is tried on everyone; and all of them as `sweep` gives them."""
+    if not grid:
+        return {}, _metrics(model, dataset, workers, _users(dataset)), []
+    rows = sweep(grid, model, dataset, workers)
+    found = [{name: row[name] for name in row.keys() - settings} for settings, row in zip(grid, rows, strict=True)]
+    return *_kept(grid, found, metric, model), rows
 
 
 def sweep(
@@ -82,6 +88,17 @@ def sweep(
     users = _users(dataset)
     with evaluating(model):
         return [{**settings, **_tried(settings, model, dataset, workers, users)} for settings in grid]
+
+
+def _kept(
+    grid: Sequence[Settings], found: Sequence[dict[str, float]], metric: str, model: Recommender[Any]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """The settings that have the best metric among those found, and all of theirs; the model is left with them."""
+    best = max(range(len(grid)), key=lambda place: found[place].get(metric, -np.inf))
+    if not found[best]:
+        raise ScoresNotFinite("the model's scores are not finite with any setting of inference")
+    model.infer_with(grid[best])
+    return dict(grid[best]), found[best]
 
 
 def _tried(
