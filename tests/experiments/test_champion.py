@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from tests.helpers.mlflow_store import empty_store
 from tests.helpers.synthetic import communities
 
 from unblur import models
@@ -16,7 +17,7 @@ from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import compare
 from unblur.experiments.champion import challenge, corrected, expect_champion, level, mean_per_user
 from unblur.models.base import ClosedFormRecommender
-from unblur.tracking.client import Store, connect
+from unblur.tracking.client import Store
 from unblur.tracking.registry import challenge_number, register
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
@@ -29,7 +30,7 @@ ITEMS = [str(item) for item in SPLIT.items]
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    return connect(f"sqlite:///{tmp_path}/mlflow.db")
+    return empty_store(tmp_path)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from tests.helpers.in_place import engine
 from tests.helpers.jobs import data_flags, here, plays, recorded
+from tests.helpers.mlflow_store import new_database
 
 from unblur import models
 from unblur.data import openings
@@ -33,6 +34,7 @@ MODEL = "gaussian_cfg"
 def searched(tmp_path_factory: pytest.TempPathFactory, data_flags: list[str]) -> Iterator[Path]:
     """A folder with a finished study that selected across the gap."""
     folder = tmp_path_factory.mktemp("searched")
+    new_database(folder)
     flags = ["--model", MODEL, "--trials", 2, "--seeds", 1, "--validation", "gap", "--summary", "s.json"]
     with engine():
         done = here(folder, "tune", *data_flags, *flags)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.jobs import here
+from tests.helpers.mlflow_store import new_database
 from unblur.errors import UserError
 from unblur.experiments.study_run import StudyRun
 from unblur.running.execution import Execution
@@ -48,6 +49,7 @@ def flags(data_flags: list[str]) -> list[object]:
 def finished(tmp_path_factory: pytest.TempPathFactory, flags: list[object]) -> Path:
     """A folder with a finished study."""
     folder = tmp_path_factory.mktemp("finished")
+    new_database(folder)
     with engine():
         done = here(folder, "tune", *flags)
     assert done.returncode == 0, done.stdout + done.stderr

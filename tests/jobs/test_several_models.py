@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from tests.helpers import ROOT
 from tests.helpers.jobs import Run
+from tests.helpers.mlflow_store import new_database
 
 from unblur.errors import UserError
 from unblur.experiments.options import SearchOptions
@@ -33,6 +34,7 @@ PLAN = [
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, run_here: Run, data_flags: list[str]) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("several")
+    new_database(folder)
     done = run_here(folder, "tune", *data_flags, *PLAN)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout

@@ -14,6 +14,7 @@ from pyarrow import fs
 from rich.console import Console
 from tests.helpers.jobs import Run, command, environment
 from tests.helpers.mlflow_server import Server as MLflow
+from tests.helpers.mlflow_store import new_database
 from tests.helpers.remedies import assert_mendable
 from tests.search.test_postgres import BINARIES, Server, server
 
@@ -110,7 +111,7 @@ def test_checkpoints_in_a_bucket(s3: str) -> None:
 def told_by_check(tmp_path: Path, wrong: bool = True, **options: object) -> str:
     console = Console(record=True, width=1000, file=(tmp_path / "console").open("w"))
     asked = SearchOptions(
-        **{"storage": str(tmp_path / "runs"), "tracking_uri": f"sqlite:///{tmp_path}/m.db", **options}
+        **{"storage": str(tmp_path / "runs"), "tracking_uri": new_database(tmp_path, "m.db"), **options}
     )
     if wrong:
         with pytest.raises(UserError, match="of 4 services cannot be used"):

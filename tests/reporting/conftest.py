@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from tests.helpers.made_studies import Made, write_study
+from tests.helpers.mlflow_store import empty_store
 
-from unblur.tracking.client import Store, connect
+from unblur.tracking.client import Store
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -20,20 +21,12 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("template")
-    connect(f"sqlite:///{folder}/mlflow.db")
-    return (folder / "mlflow.db").read_bytes()
-
-
-@pytest.fixture(scope="session")
-def new_store(empty_database: bytes, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Made]], Store]:
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Made]], Store]:
     """Makes a store that holds the given studies."""
 
     def build(studies: Sequence[Made]) -> Store:
         folder = tmp_path_factory.mktemp("store")
-        (folder / "mlflow.db").write_bytes(empty_database)
-        store = connect(f"sqlite:///{folder}/mlflow.db")
+        store = empty_store(folder)
         for made in studies:
             write_study(store, made, folder)
         return store

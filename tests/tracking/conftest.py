@@ -7,8 +7,9 @@ from pathlib import Path
 import mlflow  # noqa: F401 - its seconds are not those of the first test that needs it
 import pytest
 from tests.helpers.mlflow_server import Server
+from tests.helpers.mlflow_store import empty_store, new_database
 
-from unblur.tracking.client import Store, connect
+from unblur.tracking.client import Store
 from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
 
@@ -22,18 +23,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database: making one takes a second or two, copying it none."""
-    folder = tmp_path_factory.mktemp("template")
-    connect(f"sqlite:///{folder}/mlflow.db")
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def store(template: Path, tmp_path: Path) -> Store:
-    (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
-    return connect(f"sqlite:///{tmp_path}/mlflow.db")
+def store(tmp_path: Path) -> Store:
+    return empty_store(tmp_path)
 
 
 @pytest.fixture
@@ -53,11 +45,10 @@ def open_tracker() -> Iterator[Callable[..., Tracker]]:
 
 
 @pytest.fixture
-def server(template: Path, tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[Server]:
     folder = tmp_path / "server"
     folder.mkdir()
-    (folder / "mlflow.db").write_bytes(template.read_bytes())
-    server = Server(folder)
+    server = Server(folder, new_database(folder))
     server.start()
     yield server
     server.stop()

@@ -1,4 +1,4 @@
-"""What a training leaves: the outcome with the whole sweep over inference, each setting scored no oftener than needed."""
+"""What a training leaves: its outcome with the whole sweep over inference, each setting scored as often as needed."""
 
 from pathlib import Path
 from typing import Any
