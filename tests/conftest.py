@@ -44,7 +44,7 @@ def local_ray() -> Iterator[None]:
     if not already:
         ray.init(
             address="local",
-            include_dashboard=False,  # as a run does
+            include_dashboard=False,  # nothing that runs here drives Ray Train
             num_cpus=1,  # each training is a process that imports torch: one does what two do
             object_store_memory=100 << 20,
             log_to_driver=False,

@@ -21,8 +21,14 @@ from unblur.running.leftovers import LOCK
 
 JOB = """
 import os, signal, time
+from contextlib import suppress
 import psutil  # once `ray` is imported
+from ray.train.v2._internal.state.util import is_actor_alive
 from unblur.running.cluster import ray_cluster
+
+class Actor:
+    def id(self):
+        return ray.get_runtime_context().get_actor_id()
 
 def listening(process):
     return [c.laddr.ip for c in process.net_connections(kind="inet") if c.status == "LISTEN"]
@@ -32,8 +38,12 @@ with ray_cluster():
     print("daemons:", {each.name() for each in everyone} >= {"gcs_server", "raylet"})
     addresses = {ip for each in everyone for ip in listening(each)}
     print("heard beyond this machine:", addresses - {"127.0.0.1", "::ffff:127.0.0.1", "::1"})
+    actor = ray.remote(Actor).remote()
+    asked = ray.remote(is_actor_alive).remote(ray.get(actor.id.remote()), timeout=30)
+    print("told of an actor, as Ray Train asks before it frees what a dead training held:", ray.get(asked))
     for each in everyone[:0:-1]:
-        each.terminate()
+        with suppress(psutil.NoSuchProcess):
+            each.terminate()
     time.sleep(0.5)
     print("worked on:", ray.get(ray.remote(lambda: 6 * 7).remote()))
     session = ray._private.worker._global_node.get_session_dir_path()
@@ -75,6 +85,7 @@ def test_a_cluster_of_ones_own(temporary: Path) -> None:
     assert done.stdout.splitlines() == [
         "daemons: True",
         "heard beyond this machine: set()",
+        "told of an actor, as Ray Train asks before it frees what a dead training held: True",
         "worked on: 42",
         "in use: True",
         "closed",

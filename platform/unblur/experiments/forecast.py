@@ -46,8 +46,7 @@ def announce(
     _announce_space(identity, console)
     each = f"{resources.workers} worker(s) of {resources.cpus:g} CPU and {resources.gpus:g} GPU"
     console.print(
-        f"{options.budget}; {execution.slots} at a time, each on {each}; "
-        f"trainer {execution.trainer}, final runs {options.final_trainer(identity.model, execution.trainer)}",
+        f"{options.budget}; {execution.slots} at a time, each on {each}; trainer {execution.trainer}",
         markup=False,
     )
     memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
@@ -111,7 +110,7 @@ def plan_execution(
         gpus, why = choice(resources, largest, cluster_nodes(), gpu_memory)
         resources = replace(resources, gpus=gpus)
     slots = side_by_side(drawn, concurrency(resources, options.concurrency))
-    return Execution(resources, options.trial_trainer(resources.gpus), slots, options.trial_timeout), why
+    return Execution(resources, options.trainer_for(resources.gpus), slots, options.trial_timeout), why
 
 
 def side_by_side(drawn: Sequence[Estimate], places: int) -> int:

@@ -88,8 +88,8 @@ class ClusterFlags(Options):
     topic = Topic.COMPUTE
 
     trainer: Literal["auto", "local", "ray"] = "auto"
-    """local: in place; ray: on Ray Train workers; auto: ray for several workers, GPUs and the final runs
-    of a search, but for models that are fitted in one go."""
+    """local: in place, in a process that the next training takes over; ray: on Ray Train workers, which cost each
+    training ten seconds or more; auto: ray for several workers or GPUs."""
     workers_per_trial: int = Field(1, ge=1)
     """Ray Train workers of one training; they share each batch."""
     cpus_per_worker: float = Field(1, gt=0)
@@ -104,7 +104,7 @@ class ClusterFlags(Options):
     dry_run: bool = False
     """Say what would be done, and stop."""
 
-    def trial_trainer(self, gpus: float) -> "Trainer":
+    def trainer_for(self, gpus: float) -> "Trainer":
         """Where a training runs whose workers get so many GPUs each."""
         if self.trainer != "auto":
             return self.trainer
@@ -143,10 +143,6 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
         """What is trained, in words."""
         return f"{self.seeds} seed(s) of at most {self.epochs} epochs"
 
-    def final_trainer(self, model: str, trial_trainer: "Trainer") -> "Trainer":
-        """Where the final runs of a model are trained, given where a trial is."""
-        return trial_trainer
-
 
 class SearchOptions(RunOptions):
     """Searches a model's hyperparameters, trains the best with several seeds, tests it once and registers it."""
@@ -182,13 +178,6 @@ class SearchOptions(RunOptions):
     @property
     def budget(self) -> str:
         return f"{self.trials} trials, then {super().budget}"
-
-    def final_trainer(self, model: str, trial_trainer: "Trainer") -> "Trainer":
-        from unblur.models import trained_by_gradient  # late: help alone need not wait for torch
-
-        if self.trainer != "auto":
-            return self.trainer
-        return "ray" if trained_by_gradient(model) else trial_trainer
 
 
 class TrainOptions(RunOptions):

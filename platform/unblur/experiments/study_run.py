@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -189,9 +189,6 @@ class StudyRun:
         if missing := runs.trainings().missing():
             self._say(f"training {len(missing)} of {runs.seeds} seeds")
         evaluation = FinalEvaluation(runs, self.session.data, tracker, self.console)
-        execution = replace(
-            execution, trainer=self.session.options.final_trainer(self.identity.model, execution.trainer)
-        )
         with self._progress("final", runs.seeds) as progress:
             data = self.session.data.dataset
             evaluation.train(execution, self._with_artefacts(data, execution) if missing else data, [progress])

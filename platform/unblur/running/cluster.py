@@ -119,8 +119,8 @@ def _connected(address: str, alone: bool, times: int) -> str:
                 log_to_driver=False,
                 logging_level="error",
                 runtime_env=WORKERS_ENVIRONMENT,
-                # ten processes and seconds of a start, for a page that nobody is told of
-                include_dashboard=False if alone else None,
+                # by default with a dashboard, though nobody is told of its page: Ray Train asks it whether a training
+                # that was killed is gone, and keeps the resources of that one for ever where nobody answers
             )
         return str(begun.address_info["session_dir"])
     except SystemExit:  # Ray's own handler of SIGTERM, until ours is there again
