@@ -1,14 +1,18 @@
-"""Blends of models in closed form."""
+"""Blends of models in closed form, and of others that were trained before."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.helpers.closed_forms import dataset, fitted, scores
+from tests.helpers.synthetic import chains
 
 from unblur.errors import UserError
-from unblur.models import configure
+from unblur.models import configure, load, model_class
+from unblur.training.artefacts import provided
+from unblur.training.loop import fit_for
 
 PARTS = [{"model": "ease", "params": {"l2": 5.0}}, {"model": "item_knn"}, {"model": "popularity"}]
 
@@ -34,13 +38,42 @@ def test_a_weight_of_all_ranks_as_the_part_alone() -> None:
     assert_array_equal(blended.argmax(axis=1), alone.argmax(axis=1))
 
 
+SASREC: dict[str, Any] = {"model": "sasrec", "params": {"dim": 4, "max_length": 5}, "epochs": 2}
+TRAINED = [{"model": "slist"}, SASREC]
+
+
+def test_a_part_that_is_trained_is_the_model_that_its_epochs_make() -> None:
+    data = chains()
+    alone: Any = model_class("sasrec")(configure("sasrec", SASREC["params"], "test"), data.n_users, data.n_items, 7)
+    fit_for(alone, data, SASREC["epochs"])
+    wanted = model_class("blend").artefacts(configure("blend", {"parts": TRAINED}, "test"))
+    blended = fitted("blend", provided(data, wanted, 7, fit_for), parts=TRAINED, weights=(0.0, 1.0))
+    assert_array_equal(scores(blended.parts[1], data), scores(alone.eval(), data))
+
+
+def test_it_is_saved_and_read_with_its_trained_part(tmp_path: Path) -> None:
+    data = chains()
+    wanted = model_class("blend").artefacts(configure("blend", {"parts": TRAINED}, "test"))
+    blended = fitted("blend", provided(data, wanted, 0, fit_for), parts=TRAINED)
+    blended.save(tmp_path)
+    assert_array_equal(scores(load(tmp_path), data), scores(blended, data))
+
+
+def test_other_epochs_or_parameters_are_another_training() -> None:
+    parts = [SASREC, {**SASREC, "epochs": 3}, {**SASREC, "params": {"dim": 8}}]
+    wanted = model_class("blend").artefacts(configure("blend", {"parts": parts, "weights": (1, 1, 1)}, "test"))
+    assert len({each.name for each in wanted}) == 3
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"weights": (1.0,)}, "2 parts need as many weights"),
         ({"weights": (0.0, 0.0)}, "not all 0"),
-        ({"parts": [{"model": "ease"}, {"model": "blend"}]}, "only models in closed form"),
-        ({"parts": [{"model": "ease"}, {"model": "multi_vae"}]}, "only models in closed form"),
+        ({"parts": [{"model": "ease"}, {"model": "blend"}]}, "no other blend"),
+        ({"parts": [{"model": "ease"}, {"model": "lightgcn", "epochs": 3}]}, "know a user by the history"),
+        ({"parts": [{"model": "ease"}, {"model": "multi_vae"}]}, "say for how many epochs"),
+        ({"parts": [{"model": "ease"}, {"model": "slist", "epochs": 3}]}, "leave epochs out"),
         ({"parts": [{"model": "ease"}, {"model": "easy"}]}, "Did you mean 'ease'"),
         ({"parts": [{"model": "ease"}, {"model": "ease", "params": {"l3": 1}}]}, "l3"),
     ],

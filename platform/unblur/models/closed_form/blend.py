@@ -1,6 +1,6 @@
 """Blend: the weighted sum of two or three models' scores, each standardised per user."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,22 +10,42 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from unblur import models
+from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import ModelConfig, Operations, Recommender
 from unblur.models.closed_form._linear import Stored
 from unblur.models.closed_form._named import Named
+from unblur.models.closed_form._trained_part import TrainedModel, TrainedPart
 
 TINY = 1e-12  # of a user whose scores are all alike
 
 
 class Part(Named):
-    """One model of a blend: any in closed form."""
+    """One model of a blend: one in closed form, or one trained by gradient for a number of epochs."""
 
-    ROLE = "a part of a blend: only models in closed form"
+    ROLE = "a part of a blend: only models that know a user by the history, and no other blend"
+
+    epochs: int | None = Field(None, ge=1)
+    """Of a model trained by gradient, how many: what its own study found best. It is trained once for a study, whose
+    final runs share it."""
 
     @classmethod
     def admits(cls, known: type[Recommender[Any]]) -> bool:
-        return issubclass(known, Stored) and known.__module__ != __name__  # a blend of blends is a blend
+        return not known.KNOWN_USERS_ONLY and known.__module__ != __name__  # a blend of blends is a blend
+
+    @model_validator(mode="after")
+    def _epochs_if_it_has_any(self) -> Self:
+        by_gradient = models.trained_by_gradient(self.model)
+        if by_gradient and self.epochs is None:
+            raise ValueError(f"{self.model} is trained by gradient; say for how many epochs, as its own study found")
+        if self.epochs is not None and not by_gradient:
+            raise ValueError(f"{self.model} is fitted in one go; leave epochs out")
+        return self
+
+    @property
+    def trained(self) -> TrainedModel | None:
+        """What is to be trained beforehand; None of a model in closed form."""
+        return None if self.epochs is None else TrainedModel.of(self.model, self.config(), self.epochs)
 
 
 class Config(ModelConfig):
@@ -58,6 +78,10 @@ class Model(Stored[Config]):
         super().__init__(config, n_users, n_items, seed)
         self.parts: list[Stored[Any]] = [self._made(part) for part in config.parts]
 
+    @classmethod
+    def artefacts(cls, config: Config) -> Sequence[Artefact]:
+        return [trained for part in config.parts if (trained := part.trained)]
+
     def fit(self, dataset: Dataset) -> None:
         for part in self.parts:
             part.fit(dataset)
@@ -84,7 +108,10 @@ class Model(Stored[Config]):
             part.restore({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
 
     def _made(self, part: Part) -> Stored[Any]:
-        made = models.model_class(part.model)(part.config(), self.n_users, self.n_items, self.seed)
+        sizes = (self.n_users, self.n_items, self.seed)
+        if trained := part.trained:
+            return TrainedPart(trained, part.config(), *sizes)
+        made = models.model_class(part.model)(part.config(), *sizes)
         assert isinstance(made, Stored)
         return made
 
