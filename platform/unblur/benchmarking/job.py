@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from unblur.benchmarking import memory, recommending, searching, speed
+from unblur.benchmarking import chains, memory, recommending, searching, speed
 from unblur.benchmarking.implementations import Contestant, Ours, Products, Textbook
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.recbole import recbole
@@ -36,6 +36,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
     search = searching.measure(options, dataset, console) if options.trials else None
     sizes = (options.recommend_users, options.hidden, options.batch_size)
     recommended = recommending.measure(*sizes) if options.recommend_users else None
+    mapped = chains.measure(options.chain_users) if options.chain_users else None
     result = Result(
         command=shlex.join(["python", *sys.argv]),
         dataset=options.data.dataset,
@@ -52,6 +53,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
         memory=used,
         search=search,
         recommending=recommended,
+        chains=mapped,
     )
     tell(result, console)
     if options.output:
@@ -124,6 +126,8 @@ def tell(result: Result, console: Console) -> None:
     if found := result.recommending:
         what = f"recommendations, {found.model}: {found.k} of {found.items:,} items for {found.users:,} users"
         console.print(f"{what} written in {found.seconds:.1f} s", markup=False)
+    if result.chains:
+        console.print(chains.told(result.chains), markup=False)
     for run in result.search.runs if result.search else []:
         what = f"search, {run.concurrency} at a time: {run.per_hour:.0f} trials an hour, start-up {run.start_up:.1f} s"
         console.print(what, markup=False)

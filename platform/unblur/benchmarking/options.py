@@ -44,6 +44,9 @@ class BenchmarkOptions(Options):
     """About how long a trial should take."""
     recommend_users: int = Field(0, ge=0)
     """Time recommendations of 20 of 10,000 items for so many made-up users; 0 leaves it out."""
+    chain_users: int = Field(0, ge=0)
+    """Time the reverse chains of a linear denoiser for so many made-up users, all guidance scales and numbers of steps
+    as maps and one step by step; 0 leaves it out."""
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: Path = Path("unblur-runs")

@@ -96,6 +96,26 @@ class Recommending(Part):
     bytes: int
 
 
+class Chains(Part):
+    """Reverse chains of a linear denoiser on made data, and the same as maps."""
+
+    model: str
+    users: int
+    dim: int
+    steps: int
+    """Of the chain that was run step by step, and the most of the settings."""
+    settings: int
+    """Guidance scales times numbers of steps."""
+    encoding: float
+    """Seconds in which all histories are read once, which serves every map."""
+    maps: float
+    """Seconds in which the maps of all settings are made and applied to everyone."""
+    plain: float
+    """Seconds of one chain step by step, the histories read."""
+    largest_difference: float
+    """Of a map from its chain, over the chain's largest number, over all settings."""
+
+
 class Machine(Part):
     """Where it was measured. No GPU is used."""
 
@@ -125,6 +145,7 @@ class Result(Part):
     memory: Memory | None = None
     search: Search | None = None
     recommending: Recommending | None = None
+    chains: Chains | None = None
 
 
 def ratios(training: Training | None, evaluation: list[Evaluation], search: Search | None) -> dict[str, float]:
