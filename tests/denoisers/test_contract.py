@@ -45,7 +45,7 @@ def test_shape_time_and_condition(
         assert output.shape == (B, N_ITEMS) and output.isfinite().all()
         assert not made(x, t + 3, c).allclose(output)
         assert learned_null or null.allclose(made(x, t, None))
-        differs = (output - null).abs().amax(dim=1) > 1e-6
+        differs = (output - null).abs().amax(dim=1) > 1e-4  # rounding is some 1e-6, what is told some 1e-3 at least
         # an empty history is the null condition
         told_something = conditioned(denoiser, encoder) or (learned_null and isinstance(made, LearnedNull))
         assert differs.tolist() == [told_something and row != 2 for row in range(B)]
