@@ -41,8 +41,8 @@ LIBRARIES = (
 MAY_SURVIVE = 0.03
 TOLD = "told.txt"
 """What pytest told last, in the copy."""
-SECONDS = 240
-"""Of the tests of one bug; one that makes them hang is noticed."""
+SECONDS, WITHOUT = 240, 3600
+"""Of the tests of one bug, where one that makes them hang is noticed; of all of them without any."""
 PASSED, FAILED, HUNG, BROKEN = 0, 1, -1, 99
 
 
@@ -120,8 +120,8 @@ def planted(mutant: Mutant, root: Path) -> Iterator[None]:
         file.write_text(right, encoding="utf-8")
 
 
-def run(tests: Sequence[str], root: Path) -> int:
-    """pytest's exit status, HUNG after SECONDS; in a process that has the libraries at hand and none of the project."""
+def run(tests: Sequence[str], root: Path, seconds: float = SECONDS) -> int:
+    """pytest's exit status, HUNG after so many seconds; in a process that has the libraries at hand and none of the project."""
     if (child := os.fork()) == 0:
         try:
             os._exit(_passed(tests, root))
@@ -129,7 +129,7 @@ def run(tests: Sequence[str], root: Path) -> int:
             traceback.print_exc()
         finally:
             os._exit(BROKEN)
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found, status = os.waitpid(child, os.WNOHANG)
         if found:
@@ -167,7 +167,7 @@ def _without_shrinking() -> None:
 def judge(mutants: Sequence[Mutant], root: Path, told: Callable[[str], None]) -> list[Mutant]:
     """Those that survive; SystemExit when tests fail without any bug, or cannot be run with one."""
     every = list(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
-    if run(every, root) != PASSED:
+    if run(every, root, WITHOUT) != PASSED:
         raise SystemExit(f"{(root / TOLD).read_text()[-3000:]}\nwithout any bug these do not pass: {' '.join(every)}")
     survivors = []
     for mutant in mutants:
