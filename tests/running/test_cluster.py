@@ -25,6 +25,7 @@ from contextlib import suppress
 import psutil  # once `ray` is imported
 from ray.train.v2._internal.state.util import is_actor_alive
 from unblur.running.cluster import ray_cluster
+from unblur.running.ray_train import require_dashboard
 
 class Actor:
     def id(self):
@@ -40,6 +41,7 @@ with ray_cluster():
     print("heard beyond this machine:", addresses - {"127.0.0.1", "::ffff:127.0.0.1", "::1"})
     actor = ray.remote(Actor).remote()
     asked = ray.remote(is_actor_alive).remote(ray.get(actor.id.remote()), timeout=30)
+    require_dashboard()
     print("told of an actor, as Ray Train asks before it frees what a dead training held:", ray.get(asked))
     for each in everyone[:0:-1]:
         with suppress(psutil.NoSuchProcess):

@@ -20,6 +20,7 @@ from unblur.formatting import about, gigabytes
 from unblur.running.cleanup import projected
 from unblur.running.execution import Execution
 from unblur.running.gpus import choice, gpu_memory
+from unblur.running.ray_train import require_dashboard
 from unblur.running.resources import cluster_nodes, concurrency
 from unblur.search.identity import StudyIdentity
 from unblur.search.inference_grid import points, settings_of, written
@@ -110,7 +111,10 @@ def plan_execution(
         gpus, why = choice(resources, largest, cluster_nodes(), gpu_memory)
         resources = replace(resources, gpus=gpus)
     slots = side_by_side(drawn, concurrency(resources, options.concurrency))
-    return Execution(resources, options.trainer_for(resources.gpus), slots, options.trial_timeout), why
+    trainer = options.trainer_for(resources.gpus)
+    if trainer == "ray":
+        require_dashboard()
+    return Execution(resources, trainer, slots, options.trial_timeout), why
 
 
 def side_by_side(drawn: Sequence[Estimate], places: int) -> int:

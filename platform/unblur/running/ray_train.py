@@ -7,6 +7,7 @@ from uuid import uuid4
 import ray
 import ray.train
 from ray.train.torch import TorchTrainer
+from ray.util.state import get_node
 
 from unblur.errors import UserError
 from unblur.files import under
@@ -18,6 +19,24 @@ from unblur.training.loop import TrainingFailed
 from unblur.training.memory import take_share
 from unblur.training.report import Finished, Progress
 from unblur.training.workers import process_group
+
+
+def require_dashboard() -> None:
+    """UserError where the cluster has no dashboard, or not one that answers.
+
+    Ray Train asks it whether a training that was killed is gone, before it frees what that one held; the next would
+    wait for ever.
+    """
+    context = ray.get_runtime_context()
+    try:  # another cluster's may lie at the address where this one's would
+        answers = get_node(context.get_node_id(), address=context.gcs_address, timeout=10) is not None
+    except Exception:  # of many classes, of HTTP, authentication and Ray
+        answers = False
+    if not answers:
+        raise UserError(
+            "Ray Train needs the cluster's dashboard, and none answers: start the head with `ray start --head "
+            "--include-dashboard=true`, or train in place (--trainer local, one worker)"
+        )
 
 
 def run_on_workers(task: Task, data: list["ray.ObjectRef"], resources: Resources, callbacks: list[Any]) -> None:
