@@ -121,7 +121,7 @@ def planted(mutant: Mutant, root: Path) -> Iterator[None]:
 
 
 def run(tests: Sequence[str], root: Path, seconds: float = SECONDS) -> int:
-    """pytest's exit status, HUNG after so many seconds; in a process that has the libraries at hand and nothing of ours."""
+    """pytest's exit status, HUNG after so many seconds; in a process that has the libraries and nothing of ours."""
     if (child := os.fork()) == 0:
         try:
             os._exit(_passed(tests, root))
