@@ -40,6 +40,22 @@ def test_more_data_take_longer(model: str) -> None:
     assert speed.seconds(made[1].operations(large)) > speed.seconds(made[0].operations(small))
 
 
+def test_blocks_over_longer_histories_take_longer() -> None:
+    """What no count of weights knows: every place of a history goes through the blocks, as published padding too."""
+
+    def products(**params: object) -> float:
+        config = models.configure("diffurec", {"embedding_dim": 32, "heads": 2, **params}, "test")
+        model = models.model_class("diffurec")(config, SPLIT.n_users, SPLIT.n_items)
+        return model.operations(SPLIT).products
+
+    assert products(max_length=2) < products(max_length=50) < products(max_length=50, as_published=True)
+    per_place = products(as_published=True, max_length=50) - products(as_published=True, max_length=49)
+    examples = len(
+        models.model_class("diffurec")(models.configure("diffurec", {}, "test"), 1, 1).pairing.lengths(SPLIT)
+    )
+    assert per_place > 3 * examples * 4 * 12 * 32**2
+
+
 def test_twice_the_threads_are_twice_as_fast() -> None:
     speed, twice = Speed(10, 5), Speed(20, 10)
     assert speed.seconds(Operations(100, 10)) == 12 == 2 * twice.seconds(Operations(100, 10))

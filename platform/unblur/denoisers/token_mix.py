@@ -2,11 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unblur.data.sequences import Ints
 from unblur.diffusion.condition import Condition
 from unblur.diffusion.denoiser import Conditioning, Denoiser, encoded
 from unblur.nn.history_transformer import HistoryTransformerConfig, by_length
@@ -75,6 +77,11 @@ class Network(Denoiser):
     @staticmethod
     def kept(config: Config, histories: int, entries: int) -> int:
         return config.kept(histories)
+
+    @staticmethod
+    def work(config: Config, lengths: Ints) -> float:
+        """As published all are padded to the greatest length."""
+        return config.work(np.full_like(lengths, config.max_length) if config.as_published else lengths)
 
     def share(self, items: nn.Parameter) -> None:
         self.items = items

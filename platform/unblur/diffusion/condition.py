@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from unblur.data.sequences import Ints
 from unblur.nn.sparse import csr_tensor, owners, row_squares, with_values
 
 
@@ -25,6 +26,12 @@ class ItemReader:
     def kept(config: Any, histories: int, entries: int) -> int:
         """Roughly how many numbers training keeps, beside the weights, of a batch; entries: of all histories."""
         return 0
+
+    @staticmethod
+    def work(config: Any, lengths: Ints) -> float:
+        """Roughly how many multiply-adds a pass over histories of these lengths (b,) takes, beyond those of all its
+        weights once for each history."""
+        return 0.0
 
     def share(self, items: nn.Parameter) -> None:
         """Read items by these embeddings (n_items, d), if it has embeddings like these."""

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur import encoders
+from unblur.data.sequences import Ints
 from unblur.nn.history_transformer import HistoryTransformerConfig, by_length
 from unblur.nn.transformer import Transformer
 
@@ -42,6 +43,10 @@ class Encoder(encoders.Encoder):
     @staticmethod
     def kept(config: Config, histories: int, entries: int) -> int:
         return config.kept(histories)
+
+    @staticmethod
+    def work(config: Config, lengths: Ints) -> float:
+        return config.work(lengths)
 
     def forward(self, history: Tensor) -> Tensor:
         """Those of similar length go through the blocks together, which changes nothing but the time it takes."""

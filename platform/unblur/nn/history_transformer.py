@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Self
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from unblur.data.sequences import octaves
+from unblur.data.sequences import Ints, octaves
 from unblur.nn.embedding import EmbeddingConfig
 from unblur.parts import ORDER
 
@@ -40,6 +41,12 @@ class HistoryTransformerConfig(EmbeddingConfig):
         vectors = self.embedding_dim * PLACE_VECTORS * (1 + self.blocks)
         maps = MAP_COPIES * self.blocks * self.heads * self.max_length
         return histories * self.max_length * (vectors + maps)
+
+    def work(self, lengths: Ints) -> float:
+        """Roughly how many multiply-adds a pass over histories of these lengths (b,) takes: layers, and attention."""
+        read = np.minimum(lengths, self.max_length).astype(np.float64)
+        d = self.embedding_dim
+        return float(self.blocks * (12 * d * d * read.sum() + 2 * d * np.square(read).sum()))
 
 
 def by_length(real: Tensor) -> Iterator[tuple[Tensor, int]]:

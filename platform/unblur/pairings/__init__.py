@@ -55,9 +55,9 @@ class Pairing:
         """Whether x_0 has something that the condition lacks."""
         return True
 
-    def examples(self, dataset: Dataset) -> int:
-        """Roughly how many an epoch has."""
-        return dataset.n_users
+    def lengths(self, dataset: Dataset) -> Ints:
+        """Roughly how long the conditions of an epoch's examples are (E,)."""
+        return np.diff(dataset.train.indptr).astype(np.int64)
 
     def corrupt(self, condition: Condition, items: Tensor | None) -> Condition:
         """The condition as a training step shows it. items: embeddings (n_items, d), where the space has such."""

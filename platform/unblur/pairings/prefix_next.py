@@ -39,8 +39,12 @@ class Pairing(partial.Pairing):
         shown = _single(sequences.items[places], sequences.n_items)
         return Pairs(shown, sequences.stretches(starts[users], places), users)
 
-    def examples(self, dataset: Dataset) -> int:
-        return dataset.n_users if self.config.next_items == "last" else max(0, int(dataset.train.nnz) - dataset.n_users)
+    def lengths(self, dataset: Dataset) -> Ints:
+        before = np.diff(dataset.train.indptr).astype(np.int64) - 1  # the last item
+        before = before[before > 0]
+        if self.config.next_items == "last":
+            return before
+        return np.arange(before.sum()) - np.repeat(np.cumsum(before) - before, before) + 1
 
 
 def _single(items: Ints, n_items: int) -> History:

@@ -229,9 +229,12 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         return model.eval()
 
     def operations(self, dataset: Dataset) -> Operations:
-        """The default's, which is one example of each user, for the pairing's."""
-        of_users, share = super().operations(dataset), self.pairing.examples(dataset) / max(1, dataset.n_users)
-        return Operations(of_users.products * share, of_users.elements * share)
+        """The default's, which is of one example of each user, for the pairing's; and three passes over histories."""
+        lengths = self.pairing.lengths(dataset)
+        of_users, share = super().operations(dataset), len(lengths) / max(1, dataset.n_users)
+        parts = ((self.config.part(field), name) for field, name in (("encoder", "Encoder"), ("denoiser", "Network")))
+        passes = sum(getattr(part, name).work(self.config.of(part.Config), lengths) for part, name in parts)
+        return Operations(of_users.products * share + 3 * passes, of_users.elements * share)
 
     def footprint(self, dataset: Dataset) -> int:
         """The default; self-conditioning's passes; vectors of entries that are attended to; the expert; the space's."""
