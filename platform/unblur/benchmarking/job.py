@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -106,13 +107,9 @@ def _check_output(output: Path | None) -> None:
 
 
 def tell(result: Result, console: Console) -> None:
-    """Ratios first, then what they are made of."""
-    table = Table(title="ratios", title_justify="left")
-    table.add_column("what")
-    table.add_column("value", justify="right")
-    for what, value in result.ratios.items():
-        table.add_row(what, f"{value:.3f}")
-    console.print(table)
+    """Ratios first, if there are any, then what they are made of."""
+    if result.ratios:
+        console.print(_table(result.ratios))
     if result.training:
         for name, timing in result.training.times.items():
             console.print(f"training, {name}: {timing.median:.3f} s an epoch", markup=False)
@@ -131,3 +128,12 @@ def tell(result: Result, console: Console) -> None:
     for run in result.search.runs if result.search else []:
         what = f"search, {run.concurrency} at a time: {run.per_hour:.0f} trials an hour, start-up {run.start_up:.1f} s"
         console.print(what, markup=False)
+
+
+def _table(ratios: Mapping[str, float]) -> Table:
+    table = Table(title="ratios", title_justify="left")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    for what, value in ratios.items():
+        table.add_row(what, f"{value:.3f}")
+    return table
