@@ -58,6 +58,18 @@ def test_lines_where_there_is_no_terminal() -> None:
     assert lines[-1].startswith("trial 2: failed  [out] of memory  (3 of 10")
 
 
+def test_what_is_begun_again_is_told_with_its_cause_and_counted() -> None:
+    progress = Progress(Console(file=(file := io.StringIO()), width=120), 3, "x", "x", clock=Clock())
+    progress.started(0, {})
+    for fault in ("node", "process"):
+        progress.again(0, fault)
+    assert file.getvalue().splitlines()[1:] == [
+        "trial 0: begun again, its node went away",
+        "trial 0: begun again, its process died",
+    ]
+    assert "1 running of 3 (2 begun again); 0 s elapsed" in drawn(progress)
+
+
 def test_table_in_a_terminal() -> None:
     progress, output = follow(terminal=True)
     assert "trial 1: started" not in output and "ndcg@10" in output

@@ -15,26 +15,22 @@ from unblur.experiments.progress import Progress as Table
 from unblur.experiments.recording import as_record
 from unblur.reporting.loading import _trial
 from unblur.running.scheduler import TrialScheduler
+from unblur.running.work import Listener
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.tracking.reader import Found
-from unblur.training.record import State
 from unblur.training.report import Finished, Progress
 
 SAMPLED = [Progress(epoch, {"ndcg_at_10": 0.1 * epoch}) for epoch in (1, 2, 3)]
 FINAL = Progress(3, best=0.22)
 
 
-class Ear:
+class Ear(Listener):
     def __init__(self) -> None:
         self.heard: list[Progress] = []
 
-    def started(self, number: int, params: dict[str, Any]) -> None: ...
-
     def progressed(self, number: int, progress: Progress) -> None:
         self.heard.append(progress)
-
-    def ended(self, number: int, state: State, reason: str | None) -> None: ...
 
 
 def searched(study: Study, reports: list[Progress], *listeners: Any) -> None:

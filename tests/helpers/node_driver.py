@@ -14,9 +14,9 @@ from tests.helpers.toy_study import identity, trials
 from tests.helpers.toy_values import params, value
 from unblur.running.reports import report
 from unblur.running.run import run_tasks
+from unblur.running.work import Listener
 from unblur.search.storage import local_url
 from unblur.search.study import Study
-from unblur.training.record import State
 from unblur.training.report import Progress
 
 LOSSES = {(0, 4), (1, 2), (1, 5), (1, 8)}  # one trial loses more machines than its process might die
@@ -29,15 +29,12 @@ def trial(config: dict[str, Any]) -> None:
         time.sleep(0.2)
 
 
-class Storm:
+class Storm(Listener):
     """A listener that takes the only worker away, without notice, and brings another."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster, self.left = cluster, set(LOSSES)
         self.node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
-
-    def started(self, number: int, params: dict[str, Any]) -> None:
-        """Nothing yet."""
 
     def progressed(self, number: int, progress: Progress) -> None:
         if (number, progress.epoch) in self.left:
@@ -45,9 +42,6 @@ class Storm:
             self.cluster.remove_node(self.node, allow_graceful=False)
             self.node = self.cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
             print("lost", flush=True)
-
-    def ended(self, number: int, state: State, reason: str | None) -> None:
-        """Nothing yet."""
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from tests.helpers.toy_study import identity
 from unblur.experiments.search_trials import SearchTrials
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
+from unblur.running.work import Listener
 from unblur.search.space import SearchSpace
 from unblur.search.storage import local_url
 from unblur.search.study import Study
@@ -65,7 +66,7 @@ def tell_of_checkpoints() -> None:
     Checkpoints.newest, Checkpoints.save, loop.Training._validate = newest, save, validate
 
 
-class Notice:
+class Notice(Listener):
     """A listener that gives notice to a machine after the first report, brings another, and takes the first away."""
 
     def __init__(self, cluster: Cluster) -> None:

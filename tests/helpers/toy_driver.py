@@ -15,6 +15,7 @@ from tests.helpers.toy_study import identity, trials
 from tests.helpers.toy_values import params, value
 from unblur.running.reports import report
 from unblur.running.run import run_tasks
+from unblur.running.work import Listener
 from unblur.search.lock import driving
 from unblur.search.storage import local_url
 from unblur.search.study import Study
@@ -31,12 +32,9 @@ def trial(config: dict[str, Any]) -> None:
         report(Progress(epoch, {"ndcg_at_10": value(params(config), epoch)}))
 
 
-class Shout:
+class Shout(Listener):
     def started(self, number: int, params: dict[str, Any]) -> None:
         print("started", number, flush=True)
-
-    def progressed(self, number: int, progress: Progress) -> None:
-        pass
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
         print("ended", number, flush=True)

@@ -7,6 +7,7 @@ from tests.helpers.toy_study import identity, trials
 
 from unblur.running.retries import AGAIN, Fault, fault_of
 from unblur.running.scheduler import TrialScheduler
+from unblur.running.work import Listener
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training.report import Finished, Progress
@@ -36,7 +37,13 @@ def test_fault(text: str, fault: Fault) -> None:
 
 def test_each_kind_of_fault_has_a_budget_of_its_own(tmp_path: Path) -> None:
     study = Study.open(identity(), local_url(tmp_path))
-    scheduler = TrialScheduler(trials(study, 1), 1)
+    told: list[tuple[int, Fault]] = []
+
+    class Ear(Listener):
+        def again(self, number: int, fault: Fault) -> None:
+            told.append((number, fault))
+
+    scheduler = TrialScheduler(trials(study, 1), 1, [Ear()])
     first = scheduler.next()
     assert first is not None and scheduler.next() is None
     faults: list[Fault] = ["node"] * 10 + ["process"] * AGAIN["process"] + ["code"] * AGAIN["code"]
@@ -46,6 +53,7 @@ def test_each_kind_of_fault_has_a_budget_of_its_own(tmp_path: Path) -> None:
         assert scheduler.next() is None
     scheduler.crashed(0, "boom\ntraceback", "code")
     assert scheduler.over and [(r.state, r.reason) for r in study.records()] == [("failed", "boom\ntraceback")]
+    assert told == [(0, fault) for fault in faults], "the last time it was not begun again"
 
 
 def test_what_dies_while_the_search_is_stopped_is_interrupted_and_not_failed(tmp_path: Path) -> None:

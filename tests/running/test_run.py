@@ -18,6 +18,7 @@ from tests.helpers.toy_values import params, value
 from unblur.errors import UserError
 from unblur.running.reports import report
 from unblur.running.run import run_tasks
+from unblur.running.work import Listener
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.training.record import State
@@ -31,7 +32,7 @@ def study(tmp_path: Path, local_ray: None) -> Study:
     return Study.open(identity(), local_url(tmp_path))
 
 
-class Ear:
+class Ear(Listener):
     """A listener that remembers."""
 
     def __init__(self) -> None:

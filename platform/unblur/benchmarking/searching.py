@@ -95,16 +95,13 @@ def _search(
     return run
 
 
-class Clock:
+class Clock(Listener):
     """A listener that keeps when trials ended, and how long they say that they trained."""
 
     def __init__(self) -> None:
         self.made = time.monotonic()
         self.trained: dict[int, float] = {}
         self.ends: dict[int, float] = {}
-
-    def started(self, number: int, params: dict[str, Any]) -> None:
-        pass
 
     def progressed(self, number: int, progress: Progress) -> None:
         self.trained[number] = progress.facts["seconds"]

@@ -9,7 +9,7 @@ from unblur.data.request import DataRequest, name_of
 from unblur.errors import unknown
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.ablation import Ablation, load_ablation
-from unblur.experiments.ablation_run import ARTEFACT_SEED, AblationResult, AblationRun, Datasets, Listener
+from unblur.experiments.ablation_run import ARTEFACT_SEED, AblationResult, AblationRun, Changed, Datasets
 from unblur.experiments.artefacts import addresses, needed
 from unblur.experiments.cells import CellRun, cell_run
 from unblur.experiments.context import SILENT, absolute, check_writable
@@ -27,7 +27,7 @@ from unblur.training.loop import TrainingSchedule
 from unblur.training.task import Task
 
 
-def ablate(options: AblateOptions, console: Console = SILENT, changed: Listener = lambda _: None) -> AblationResult:
+def ablate(options: AblateOptions, console: Console = SILENT, changed: Changed = lambda _: None) -> AblationResult:
     """Train and score the cells that are not done; UserError before anything is begun.
 
     A cell that cannot be trained does not keep the others from it; `AblationResult.check` raises. The same call goes on

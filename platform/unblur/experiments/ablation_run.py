@@ -28,13 +28,12 @@ from unblur.experiments.recording import ParentRun, recorded
 from unblur.experiments.storage_id import storage_id
 from unblur.running.execution import Execution
 from unblur.running.task_list import TaskList
-from unblur.running.work import Assignment
+from unblur.running.work import Assignment, Listener
 from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.tracker import Tracker
 from unblur.training.cost import estimate
 from unblur.training.record import State, TrialRecord
-from unblur.training.report import Progress as Report
 
 Datasets = Mapping[DataRequest, PreparedData]
 PARTS: tuple[Part, ...] = ("valid", "test")
@@ -60,7 +59,7 @@ class AblationResult:
             raise RunFailed("\n".join([*told, "The same command tries these again"]))
 
 
-Listener = Callable[[AblationResult], None]
+Changed = Callable[[AblationResult], None]
 """Called with all results so far at the start and after each cell."""
 
 
@@ -74,7 +73,7 @@ class AblationRun:
     root: str
     """Of the storage."""
     console: Console
-    changed: Listener
+    changed: Changed
 
     def schedule(self, options: AblateOptions) -> Execution:
         """Say what will be done; UserError when the cluster can give no training what it needs."""
@@ -188,17 +187,11 @@ class AblationRun:
             yield progress
 
 
-class _Changes:
+class _Changes(Listener):
     """A listener that passes on the results so far whenever a cell has ended."""
 
     def __init__(self, ablation: AblationRun, source: TaskList) -> None:
         self.ablation, self.source = ablation, source
-
-    def started(self, number: int, params: dict[str, Any]) -> None:
-        """Nothing yet."""
-
-    def progressed(self, number: int, progress: Report) -> None:
-        """Nothing yet."""
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
         self.ablation.changed(self.ablation.result(self.ablation.named(self.source.failures)))

@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from unblur.formatting import about
+from unblur.running.retries import TOLD, Fault
+from unblur.running.work import Listener
 from unblur.training.record import ENDED, State, TrialRecord
 from unblur.training.report import Progress as Report
 
@@ -83,7 +85,7 @@ class Timing:
         return self.clock() - (row.begun or 0.0)
 
 
-class Progress:
+class Progress(Listener):
     """A listener that shows `total` trials by `metric`, which people know as `label`; a context while it shows.
 
     `records` are the trials that were there before this start. `epochs`: of each trial at most. `title`: of what, such
@@ -106,6 +108,8 @@ class Progress:
         self.console, self.total, self.label, self.metric, self.kind = console, total, label, metric, kind
         self.epochs, self.title, self.timing = epochs, title, Timing(epochs, clock)
         self._rows: dict[int, _Row] = {}
+        self._again = 0
+        """How many were begun again in this process."""
         self._told: dict[int, float] = {}
         """When each trial's evaluation was told last in a log."""
         for record in records:
@@ -144,6 +148,10 @@ class Progress:
         seen = f"epoch {self._epoch(row)}  {self.label} {_number(value)}" if value is not None else "on all users"
         self._line(f"{self.kind} {number}: {seen}  best {_number(row.best)}")
 
+    def again(self, number: int, fault: Fault) -> None:
+        self._again += 1
+        self._line(f"{self.kind} {number}: begun again, {TOLD[fault]}")
+
     def ended(self, number: int, state: State, reason: str | None) -> None:
         row = self._rows[number]
         row.state, row.reason, row.ended = state, _first_line(reason), self.timing.clock()
@@ -164,7 +172,8 @@ class Progress:
         states = [row.state for row in rows.values()]
         counts = ", ".join(f"{states.count(state)} {state}" for state in STYLES if state in states)
         title = f"{self.title}: " if self.title else ""
-        return f"{title}{counts or 'none'} of {self.total}; {self._times()}"
+        again = f" ({self._again} begun again)" if self._again else ""
+        return f"{title}{counts or 'none'} of {self.total}{again}; {self._times()}"
 
     def _times(self) -> str:
         found = self.timing.left(list(self._rows.values()), self.total)

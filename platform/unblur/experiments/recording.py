@@ -15,6 +15,7 @@ from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import command
 from unblur.experiments.kept_reports import KeptReports, Reports
 from unblur.experiments.prepared import PreparedData
+from unblur.running.work import Listener
 from unblur.signals import closing
 from unblur.tracking import names, views
 from unblur.tracking.client import Store
@@ -28,7 +29,7 @@ FORCED_SECONDS = 2.0
 """For the last writes to MLflow of a process that is ended by force."""
 
 
-class Recorder:
+class Recorder(Listener):
     """A listener that logs trials, final runs or cells as child runs; `metric` is the one that decides.
 
     kept: where a copy of what they report is kept, if anywhere.

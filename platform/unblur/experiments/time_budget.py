@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from unblur.running.work import Listener
 from unblur.search.study import Study
 from unblur.training.record import State
 from unblur.training.report import Progress
@@ -13,7 +14,7 @@ KEEP_SECONDS = 5.0
 """How much a death may make forgotten, beside the time between two reports."""
 
 
-class SearchClock:
+class SearchClock(Listener):
     """A listener that keeps in the study for how many seconds it is searched."""
 
     def __init__(self, study: Study) -> None:

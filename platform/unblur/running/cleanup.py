@@ -1,14 +1,13 @@
 """Checkpoints and models on the disk: their projected size, and their deletion when they are of no more use."""
 
 from collections.abc import Callable
-from typing import Any
 
 from pyarrow import fs
 
 from unblur.files import filesystem, under
+from unblur.running.work import Listener
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.record import State
-from unblur.training.report import Progress
 
 STATES = 4
 """A checkpoint holds the weights, the best weights so far, and Adam's two moments."""
@@ -16,17 +15,11 @@ KEPT = 2
 """Checkpoints of a training; while one is written there is one more."""
 
 
-class DeleteCheckpoints:
+class DeleteCheckpoints(Listener):
     """A listener that deletes the folder of each task in `folder` that has ended, however it ended."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-
-    def started(self, number: int, params: dict[str, Any]) -> None:
-        """Nothing yet."""
-
-    def progressed(self, number: int, progress: Progress) -> None:
-        """Nothing yet."""
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
         Checkpoints(folder_of(self.folder, number)).clear()

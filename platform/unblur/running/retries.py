@@ -4,6 +4,8 @@ from typing import Literal
 
 Fault = Literal["code", "process", "node"]
 """The trial's code raised, its process died, or the machine below it went away."""
+TOLD: dict[Fault, str] = {"code": "its code failed", "process": "its process died", "node": "its node went away"}
+"""The faults for people."""
 
 AGAIN: dict[Fault, int] = {"code": 1, "process": 2, "node": 100}
 """Code that fails twice will fail a third time. A process may die of what runs beside it. The loss of a machine says

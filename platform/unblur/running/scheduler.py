@@ -101,6 +101,8 @@ class TrialScheduler:
             return
         if may_try_again(fault, self._faults[number, fault]):
             self._faults[number, fault] += 1
+            for listener in self.listeners:
+                listener.again(number, fault)
             self._again.append(self._given[number])
         else:
             self._end(self.source.failed(number, reason))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from unblur.running.retries import Fault
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress, Report
 
@@ -72,14 +73,18 @@ class TaskSource(Protocol):
         """Let go of the running tasks: they count as interrupted."""
 
 
-class Listener(Protocol):
-    """An observer of a run in the driver; called in order, never at the same time."""
+class Listener:
+    """An observer of a run in the driver, which overrides what it wants to hear; called in order, never at the same
+    time."""
 
     def started(self, number: int, params: dict[str, Any]) -> None:
         """A task begins, or goes on after an interruption."""
 
     def progressed(self, number: int, progress: Progress) -> None:
         """A task's model was evaluated."""
+
+    def again(self, number: int, fault: Fault) -> None:
+        """A task went wrong by this fault, and is begun again from what lies in its folder."""
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
         """A task is COMPLETE, PRUNED or FAIL for good; `reason` begins with a line that says why it failed, or how
