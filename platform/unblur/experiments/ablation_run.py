@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from unblur.data.dataset import Dataset
-from unblur.data.request import DataRequest
+from unblur.data.request import DataRequest, name_of
 from unblur.errors import RunFailed
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.ablation import Ablation, Measured, Part
@@ -21,6 +21,7 @@ from unblur.experiments.artefacts import needed, with_shared_artefacts
 from unblur.experiments.cell_record import CellRecord, best_cell
 from unblur.experiments.cells import CellRun, CellTest, CellTraining, projection
 from unblur.experiments.forecast import plan_execution
+from unblur.experiments.monitor import Monitor, exported
 from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData
 from unblur.experiments.progress import Progress
@@ -112,8 +113,10 @@ class AblationRun:
         left = [run for run in self.runs if not run.done("valid")][:at_most]
         firsts = {self._digest(run): run for run in left}
         data = {digest: self._dataset(run, left, execution) for digest, run in firsts.items()}
-        with self._shown() as progress:
-            execution.run(source, data, [progress, record, _Changes(self, source)])
+        of = {"study": self.study.name, "dataset": name_of(self.study.dataset), "model": self.study.model}
+        watched = Monitor(tracker, of, "cell", self._metric, len(self.runs), execution)
+        with self._shown() as progress, exported(watched) as monitor:
+            execution.run(source, data, [progress, monitor, record, _Changes(self, source)])
         if any(not run.done("valid") for run in self.runs):
             self.console.print(_forecast(self.runs, execution.slots), markup=False)
         return self.named(source.failures)

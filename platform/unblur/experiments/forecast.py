@@ -104,22 +104,23 @@ def plan_execution(
 
     Ray must be up. drawn: the cost of sampled configurations. UserError when the cluster can give none what it needs.
     """
-    resources, why = asked_for(options), ""
+    resources, why, largest = asked_for(options), "", max(each.memory for each in drawn)
     by_gradient = any(map(models.trained_by_gradient, models_run))
     if options.gpus_per_worker == "auto" and by_gradient:
-        largest = max(each.memory for each in drawn)
         gpus, why = choice(resources, largest, cluster_nodes(), gpu_memory)
         resources = replace(resources, gpus=gpus)
-    slots = side_by_side(drawn, concurrency(resources, options.concurrency))
+    slots = side_by_side(largest, concurrency(resources, options.concurrency))
     trainer = options.trainer_for(resources.gpus)
     if trainer == "ray":
         require_dashboard()
-    return Execution(resources, trainer, slots, options.trial_timeout), why
+    return Execution(resources, trainer, slots, options.trial_timeout, largest), why
 
 
-def side_by_side(drawn: Sequence[Estimate], places: int) -> int:
-    """How many of `places` trainings the nodes' memory holds at a time; one at least, which may still be small."""
-    largest = max(each.memory for each in drawn)
+def side_by_side(largest: int, places: int) -> int:
+    """How many of `places` trainings the nodes' memory holds at a time; one at least, which may still be small.
+
+    largest: bytes of the largest configuration.
+    """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     # what Ray found free at its start is divided between these two
     fits = sum(int((node.get("memory", 0) + node.get("object_store_memory", 0)) // largest) for node in nodes)

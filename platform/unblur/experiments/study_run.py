@@ -18,6 +18,7 @@ from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.forecast import announce, estimates, plan_execution, sampled
 from unblur.experiments.kept_reports import KeptReports, Reports, in_folder
+from unblur.experiments.monitor import Monitor, exported
 from unblur.experiments.namesakes import namesakes
 from unblur.experiments.options import SearchOptions
 from unblur.experiments.progress import Progress
@@ -80,7 +81,7 @@ class StudyRun:
             self._search(study, options, execution, tracker)
             searched = time.monotonic()
             runs = self._best_runs(study)
-            final = self._evaluate(runs, execution, tracker)
+            final = self._evaluate(study.name, runs, execution, tracker)
             delete_leftovers(runs.folder, runs.is_one)  # those of an earlier best are beaten
             study.end()
             best = study.best()
@@ -103,7 +104,7 @@ class StudyRun:
             execution = NOTHING if is_over(runs, self.session.data) else self._plan(cluster)
             first = runs.reports.of(runs.numbers[0], runs.params)
             tracker = stack.enter_context(self._recorded(name, "training", first))
-            final = self._evaluate(runs, execution, tracker)
+            final = self._evaluate(name, runs, execution, tracker)
             best = Best(None, runs.params, max(final.valid))
             trials = dict.fromkeys(ENDED, 0)
             return self._result(name, trials, best, final, tracker, _seconds(started, started))
@@ -142,9 +143,11 @@ class StudyRun:
         running = {record.number for record in study.records() if record.state == State.RUNNING}
         delete_leftovers(source.folder, running.__contains__)
         data = {"": self._with_artefacts(self.session.data.selection, execution)}
-        with self._progress("trial", options.trials, study.records()) as progress:
+        watched = Monitor(tracker, self._labels(study.name), "trial", schedule.metric, options.trials, execution)
+        with self._progress("trial", options.trials, study.records()) as progress, exported(watched) as monitor:
             listeners: list[Listener] = [
                 progress,
+                monitor,
                 Recorder(tracker, "trial", schedule.metric, self._trial_reports(study)),
                 DeleteCheckpoints(source.folder),
             ]
@@ -185,14 +188,21 @@ class StudyRun:
             grid=tuple(grid(self.identity.model, self.identity.swept, params)),
         )
 
-    def _evaluate(self, runs: FinalRuns, execution: Execution, tracker: Tracker) -> FinalResult:
+    def _evaluate(self, study: str, runs: FinalRuns, execution: Execution, tracker: Tracker) -> FinalResult:
         if missing := runs.trainings().missing():
             self._say(f"training {len(missing)} of {runs.seeds} seeds")
         evaluation = FinalEvaluation(runs, self.session.data, tracker, self.console)
-        with self._progress("final", runs.seeds) as progress:
+        of, metric = self._labels(study), runs.schedule.metric
+        watched = Monitor(tracker, of, "final", metric, runs.seeds, execution, runs.is_one)
+        with self._progress("final", runs.seeds) as progress, exported(watched) as monitor:
             data = self.session.data.dataset
-            evaluation.train(execution, self._with_artefacts(data, execution) if missing else data, [progress])
+            shared = self._with_artefacts(data, execution) if missing else data
+            evaluation.train(execution, shared, [progress, monitor])
             return evaluation.test(execution)
+
+    def _labels(self, study: str) -> dict[str, str]:
+        """Of what Prometheus is told."""
+        return {"study": study, "dataset": self.session.data.name, "model": self.identity.model}
 
     def _progress(self, kind: Any, total: int, records: Sequence[TrialRecord] = ()) -> Progress:
         options, title = self.session.options, self.identity.model if kind == "trial" else ""

@@ -24,6 +24,8 @@ class Execution:
     """Tasks at a time."""
     timeout: float | None = None
     """Seconds without a report after which a task is given up."""
+    memory: int = 0
+    """Bytes that one may take beside PyTorch's own, by estimate; 0 where nothing was estimated."""
 
     @property
     def reserved(self) -> dict[str, float]:

@@ -84,6 +84,11 @@ class Delivery:
             self._pending.append(Write(label, act))
             self._changed.notify_all()
 
+    @property
+    def waiting(self) -> int:
+        """How many have not arrived."""
+        return len(self._pending)
+
     def flush(self, timeout: float) -> bool:
         """Wait until everything has arrived, at most `timeout` seconds; says whether it has."""
         with self._changed:

@@ -191,6 +191,20 @@ class Tracker:
             return
         self._end(self._study, state, reason)
 
+    def states(self, kind: Kind) -> dict[int, str]:
+        """What the runs of this kind are, by number; may be asked in any thread, as may `newest`."""
+        return {run.number: run.state for run in list(self._runs.values()) if run.kind == kind}
+
+    def newest(self, kind: Kind, metric: str) -> dict[int, tuple[int, float]]:
+        """Epoch and value of what was last logged of a metric, for the runs of this kind that have it, by number."""
+        runs = [run for run in list(self._runs.values()) if run.kind == kind]
+        return {run.number: found for run in runs if (found := run.last.get(metric))}
+
+    @property
+    def waiting(self) -> int:
+        """How many writes MLflow has not yet."""
+        return self._delivery.waiting
+
     @property
     def away(self) -> bool:
         """Whether MLflow does not answer just now."""
