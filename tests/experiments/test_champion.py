@@ -1,17 +1,22 @@
 """Who is the champion of a dataset: real models, a real registry, the validation set as the judge."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
+from scipy.sparse import csr_matrix
 from tests.helpers.mlflow_store import empty_store
 from tests.helpers.synthetic import communities
 
 from unblur import models
+from unblur.data.dataset import Dataset
+from unblur.data.request import DataRequest
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import compare
@@ -23,7 +28,6 @@ from unblur.tracking.runs import LoggedDataset
 from unblur.tracking.tracker import Tracker
 
 SPLIT = communities()
-ITEMS = [str(item) for item in SPLIT.items]
 
 
 @pytest.fixture
@@ -38,21 +42,23 @@ def registered(store: Store, tmp_path: Path) -> Callable[..., str]:
     tracker = Tracker(store, "toys/clean")
     tracker.open_study("s1", "toys", {}, {}, LoggedDataset("toys", SPLIT.digest, {}))
 
-    def registered(name: str, digest: str = SPLIT.digest, **params: Any) -> str:
-        model = models.model_class(name)(models.configure(name, params, "test"), SPLIT.n_users, SPLIT.n_items)
+    def registered(name: str, data: Dataset = SPLIT, split: str = "per_user_time", **params: Any) -> str:
+        model = models.model_class(name)(models.configure(name, params, "test"), data.n_users, data.n_items)
         assert isinstance(model, ClosedFormRecommender)
-        model.fit(SPLIT)
-        folder = tmp_path / f"{name}-{len(params)}-{digest}"
+        model.fit(data)
+        folder = tmp_path / f"{name}-{len(params)}-{data.digest}"
         model.save(folder)
-        tags = {"unblur.model": name, "unblur.dataset_digest": digest, "unblur.seeds": 1}
-        per_user = partial(mean_per_user, [str(folder)], SPLIT)
-        return register(store, folder, "toys", ITEMS, tracker.parent_run_id, tags, per_user, 0, "")
+        tags = {"unblur.model": name, "unblur.dataset_digest": data.digest, "unblur.seeds": 1}
+        tags["unblur.data_request"] = DataRequest(dataset=f"{data.digest}/toys.csv", split=split).model_dump_json()
+        per_user = partial(mean_per_user, [str(folder)], data)
+        items = [str(item) for item in data.items]
+        return register(store, folder, "toys", items, tracker.parent_run_id, tags, per_user, 0, "")
 
     return registered
 
 
 def held(store: Store, uri: str) -> str:
-    return challenge(store, uri, "toys", "ndcg_at_10")
+    return challenge(store, uri, "toys", "ndcg_at_10", SPLIT)
 
 
 def champion(store: Store) -> str:
@@ -85,10 +91,72 @@ def test_a_decision_is_made_once(store: Store, registered: Callable[..., str]) -
     assert challenge_number(store, popular) == 2, "the first of all challenged nobody"
 
 
-def test_models_of_other_data_are_not_compared(store: Store, registered: Callable[..., str]) -> None:
-    first = registered("popularity", digest="other data")
+LATER = communities(n_users=200, seed=1)
+"""The same items and more users, some days later: other plays."""
+LATER = replace(LATER, digest="later", users=np.array([f"later {user}" for user in LATER.users]))
+
+
+def test_a_champion_that_is_beaten_on_new_data_loses_its_title(store: Store, registered: Callable[..., str]) -> None:
+    popular = registered("popularity")
+    held(store, popular)
+    newer = registered("ease", LATER)
+    said = challenge(store, newer, "toys", "ndcg_at_10", LATER)
+    assert said.startswith("it is the champion: +") and "of 200 users" in said and champion(store) == newer
+    assert "what is registered of the champion, which was trained on earlier data" in said
+    assert "against the one before it, models:/unblur-toys/1 (popularity)" in said
+
+
+def test_a_champion_that_is_not_beaten_on_new_data_keeps_its_title(
+    store: Store, registered: Callable[..., str]
+) -> None:
+    ease = registered("ease")
+    held(store, ease)
+    said = challenge(store, registered("popularity", LATER), "toys", "ndcg_at_10", LATER)
+    assert "it does not become the champion: -" in said and "significantly worse" in said and champion(store) == ease
+    said = challenge(store, registered("ease", LATER), "toys", "ndcg_at_10", LATER)
+    assert "it does not become the champion: " in said and "not significant" in said and champion(store) == ease
+
+
+def test_a_champion_knows_items_by_their_ids(store: Store, registered: Callable[..., str]) -> None:
+    """The same data with the columns in another order: the champion's values are those that were registered."""
+    held(store, registered("ease"))
+    order = np.random.default_rng(0).permutation(SPLIT.n_items)
+    other = replace(SPLIT, digest="turned", **turned(SPLIT, order), items=SPLIT.items[order])
+    said = challenge(store, registered("ease", other), "toys", "ndcg_at_10", other)
+    assert "+0.0000 ndcg@10" in said and champion(store) == "models:/unblur-toys/1"
+
+
+OTHERS = replace(LATER, items=np.array([f"other {item}" for item in LATER.items]))
+
+
+@pytest.mark.parametrize(
+    ("data", "split", "reason"),
+    [
+        (OTHERS, "per_user_time", "on other data altogether: it knows 0 of 40 items"),
+        (LATER, "leave_one_out", "on other data, filtered or divided by other rules"),
+    ],
+    ids=["items", "rules"],
+)
+def test_what_cannot_be_compared_is_not(
+    store: Store, registered: Callable[..., str], data: Dataset, split: str, reason: str
+) -> None:
+    first = registered("popularity")
     held(store, first)
-    assert "trained on other data" in held(store, registered("ease")) and champion(store) == first
+    said = challenge(store, registered("ease", data, split), "toys", "ndcg_at_10", data)
+    assert reason in said and "take the alias champion from that one" in said and champion(store) == first
+
+
+def turned(dataset: Dataset, order: NDArray[np.int64]) -> dict[str, Any]:
+    """Both parts with the columns in this order."""
+    parts: dict[str, Any] = {}
+    for name in ("train", "valid"):
+        matrix, rank = getattr(dataset, name), getattr(dataset, f"{name}_rank")
+        ranks = csr_matrix((rank + 1, matrix.indices, matrix.indptr), shape=matrix.shape)[:, order].tocsr()
+        ranks.sort_indices()
+        ones = np.ones(ranks.nnz, np.float32)
+        parts[name] = csr_matrix((ones, ranks.indices, ranks.indptr), shape=ranks.shape)
+        parts[f"{name}_rank"] = (ranks.data - 1).astype(np.int32)
+    return parts
 
 
 def test_what_is_held_is_the_mean_over_the_seeds(tmp_path: Path) -> None:
@@ -135,7 +203,7 @@ def test_a_champion_without_files_is_missed_before_anything_is_trained(
 def test_a_champion_of_other_data_is_told_before_anything_is_trained(
     store: Store, registered: Callable[..., str]
 ) -> None:
-    held(store, registered("popularity", digest="1234567890abcdef"))
+    held(store, registered("popularity", replace(SPLIT, digest="1234567890abcdef")))
     assert "models:/unblur-toys/1 is of other data than these (digest 1234567890ab)" in str(
         expect_champion(store, "toys", SPLIT)
     )

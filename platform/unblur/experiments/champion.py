@@ -1,6 +1,7 @@
 """The alias `champion`: the best registered model of a dataset, which only a significantly better one replaces."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,16 +12,31 @@ from numpy.typing import NDArray
 
 from unblur import models
 from unblur.data.dataset import Dataset
+from unblur.data.request import DataRequest
 from unblur.evaluation.measuring import spelled
 from unblur.evaluation.ranking import validate
 from unblur.evaluation.significance import CONFIDENCE, Comparison, compare
 from unblur.files import download
+from unblur.models.translated import Translated
 from unblur.tracking import names
 from unblur.tracking.client import Store
-from unblur.tracking.registry import Version, challenge_number, champion_of, decide, load_registered, version_of
+from unblur.tracking.model_package import PerUser
+from unblur.tracking.registry import (
+    Registered,
+    Version,
+    challenge_number,
+    champion_of,
+    decide,
+    load_registered,
+    version_of,
+)
 from unblur.training.workers import on_best_device
 
 LEVEL = 1 - CONFIDENCE
+LEAST_KNOWN = 0.5
+"""Of the items, a champion of other data must know so many to be held against: otherwise it is of something else."""
+RULES = frozenset(DataRequest.model_fields) - {"dataset", "strict"}
+"""What must be the same for data to be later ones of the same kind."""
 BEGIN_ANEW = "to begin anew, take the alias champion from that one in MLflow"
 
 
@@ -30,18 +46,20 @@ def mean_per_user(saved: Iterable[str], dataset: Dataset) -> dict[str, NDArray[n
     return {name: np.mean([each[name] for each in found], axis=0).astype(np.float32) for name in found[0]}
 
 
-def challenge(store: Store, uri: str, name: str, metric: str) -> str:
-    """Hold the model registered as `uri` against the champion of dataset `name`, once; the decision in a sentence.
+def challenge(store: Store, uri: str, name: str, metric: str, dataset: Dataset) -> str:
+    """Hold the model registered as `uri`, of `dataset`, against the champion of its name, once; the decision in a
+    sentence.
 
     What is held against each other are users' values of `metric` on validation, means over the seeds of each, as they
-    were registered; the test set has no say. The best of many seeds or searches is better on the users that it was
+    were registered; the test set has no say. A champion of earlier data is scored on the validation set of these, by
+    what is registered of it, one network. The best of many seeds or searches is better on the users that it was
     chosen by: hence the means, and the k-th challenge is decided at LEVEL / (k (k + 1)). However many follow, these sum
     to less than LEVEL, the chance that a champion ever falls to one that is no better.
     """
     challenger = version_of(store, uri)
     if names.CHAMPION in challenger.tags:
         return challenger.tags[names.CHAMPION]
-    crowned, decision = _verdict(store, challenger, champion_of(store, name), metric)
+    crowned, decision = _verdict(store, challenger, champion_of(store, name), metric, dataset)
     decide(store, uri, decision, crowned)
     return decision
 
@@ -49,45 +67,73 @@ def challenge(store: Store, uri: str, name: str, metric: str) -> str:
 def expect_champion(store: Store, name: str, dataset: Dataset) -> str | None:
     """Look for the champion that a model of these data will be held against, before anything is trained.
 
-    UserError when its files are gone; a sentence when it is of other data, so that nobody will be held against it.
+    UserError when its files are gone; a sentence when it is of other data.
     """
     champion = champion_of(store, name)
     if champion is None:
         return None
-    if champion.tags.get(names.DATASET_DIGEST) == dataset.digest:
-        load_registered(store, champion.uri)
+    load_registered(store, champion.uri)
+    digest = champion.tags.get(names.DATASET_DIGEST, "unknown")
+    if digest == dataset.digest:
         return None
-    digest = champion.tags.get(names.DATASET_DIGEST, "unknown")[:12]
     return (
-        f"the champion {champion.uri} is of other data than these (digest {digest}): models of these are registered "
-        "beside it, and not held against it"
+        f"the champion {champion.uri} is of other data than these (digest {digest[:12]}): models of these are held "
+        "against it on the validation set of these, where they were divided by the same rules"
     )
 
 
-def _verdict(store: Store, new: Version, old: Version | None, metric: str) -> tuple[bool, str]:
+def _verdict(store: Store, new: Version, old: Version | None, metric: str, dataset: Dataset) -> tuple[bool, str]:
     if old is None:
         return True, "it is the champion, the first of this dataset"
     name = f"{old.uri} ({old.tags.get(names.MODEL, 'unknown')})"
-    if old.tags.get(names.DATASET_DIGEST) != new.tags.get(names.DATASET_DIGEST):
-        return False, f"it was not held against the champion {name}, which was trained on other data; {BEGIN_ANEW}"
     challenger, champion = (load_registered(store, each.uri) for each in (new, old))
-    if champion.per_user is None or challenger.per_user is None:
-        return False, (
-            f"it was not held against the champion {name}, as users' values on validation were not registered with "
-            f"both; {BEGIN_ANEW}"
-        )
-    if metric not in champion.per_user or metric not in challenger.per_user:
+    try:
+        mine, theirs = _values(challenger, dataset), _values(champion, dataset, _rules(new.tags))
+    except _NotHeld as reason:
+        return False, f"it was not held against the champion {name}, {reason}; {BEGIN_ANEW}"
+    if metric not in theirs or metric not in mine:
         return False, (
             f"it does not become the champion: {spelled(metric)} has no value of each user's, so no difference to "
             f"{name} could be called significant"
         )
     number = challenge_number(store, challenger.uri)
-    mine, theirs = (each[metric].astype(np.float64) for each in (challenger.per_user, champion.per_user))
-    found = corrected(compare(mine, theirs), number)
+    found = corrected(compare(mine[metric].astype(np.float64), theirs[metric].astype(np.float64)), number)
     crowned = found.significant and found.difference > 0
-    seeds = " and ".join(each.tags.get(names.SEEDS, "?") for each in (challenger, champion))
-    what = f"{spelled(metric)} on validation, means over {seeds} seed(s),"
+    what = f"{spelled(metric)} on validation, {_means(champion, challenger)},"
     return crowned, _sentence(found, crowned, name, what, number)
+
+
+def _values(model: Registered, dataset: Dataset, rules: Mapping[str, Any] | None = None) -> PerUser:
+    """What the users of `dataset`, made by these rules, say of a registered model; _NotHeld where that is unknown."""
+    if model.tags.get(names.DATASET_DIGEST) == dataset.digest:
+        if model.per_user is None:
+            raise _NotHeld("as users' values on validation were not registered with both")
+        return model.per_user
+    if _rules(model.tags) != rules:
+        raise _NotHeld("which was trained on other data, filtered or divided by other rules")
+    scorer = Translated(on_best_device(models.load(model.folder)), model.items, dataset.items.tolist())
+    if scorer.known.mean() < LEAST_KNOWN:
+        known = f"{scorer.known.sum():,} of {dataset.n_items:,} items"
+        raise _NotHeld(f"which was trained on other data altogether: it knows {known}")
+    found = validate(scorer, dataset).per_user()
+    return {name: values.astype(np.float32) for name, values in found.items()}
+
+
+class _NotHeld(Exception):
+    """Why two models cannot be held against each other."""
+
+
+def _rules(tags: Mapping[str, str]) -> dict[str, Any]:
+    request = json.loads(tags.get(names.DATA_REQUEST, "{}"))
+    return {field: value for field, value in request.items() if field in RULES}
+
+
+def _means(champion: Registered, challenger: Registered) -> str:
+    """Of what the values are, in words."""
+    mine, theirs = (each.tags.get(names.SEEDS, "?") for each in (challenger, champion))
+    if champion.tags.get(names.DATASET_DIGEST) == challenger.tags.get(names.DATASET_DIGEST):
+        return f"means over {mine} and {theirs} seed(s)"
+    return f"the mean over {mine} seed(s) and what is registered of the champion, which was trained on earlier data"
 
 
 def level(number: int) -> float:

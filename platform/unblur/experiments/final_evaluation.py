@@ -171,7 +171,8 @@ class FinalEvaluation:
 
     def _challenged(self, uri: str) -> str:
         try:
-            return challenge(self.tracker.store, uri, self.data.name, self.runs.schedule.metric)
+            name, metric, dataset = self.data.name, self.runs.schedule.metric, self.data.dataset
+            return challenge(self.tracker.store, uri, name, metric, dataset)
         except Exception as error:
             return f"it was not held against the champion: {told_of(error)}. The same command does it"
 
