@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from unblur.api import load_model as load_model
     from unblur.api import load_study as load_study
     from unblur.api import recommend as recommend
+    from unblur.api import refit as refit
     from unblur.api import report as report
     from unblur.api import reproduce as reproduce
     from unblur.api import train as train
@@ -26,6 +27,7 @@ FACE = (
     "load_data",
     "tune",
     "train",
+    "refit",
     "evaluate",
     "recommend",
     "ablate",

@@ -25,6 +25,7 @@ from unblur.experiments import ablate as ablation
 from unblur.experiments import describe as describing
 from unblur.experiments import evaluate as evaluation
 from unblur.experiments import recommend as recommending
+from unblur.experiments import refit as refitting
 from unblur.experiments import reproduce as reproduction
 from unblur.experiments import train as training
 from unblur.experiments import tune as tuning
@@ -36,6 +37,7 @@ from unblur.experiments.options import (
     EvaluateOptions,
     PrepareOptions,
     RecommendOptions,
+    RefitOptions,
     ReproduceOptions,
     SearchOptions,
     TrainOptions,
@@ -149,6 +151,21 @@ def train(
         return Study.of(_begun(training.train(options, console)), options.tracking_uri)
     config = models.configure(model, dict(params), "params")
     return Study.of(_begun(training.train_configuration(options, config, console)), options.tracking_uri)
+
+
+def refit(data: Data = "sample", *, model: str | Study | None = None, console: Console = SILENT, **flags: Any) -> str:
+    """Train a tested configuration once more on all data, the test part included; the new model's `models:/...` URI.
+
+    model: as in `evaluate`. No figure is of it: those of the model that it is made from are of one trained on less.
+
+    Examples:
+        >>> import unblur
+        >>> study = unblur.train("sample", model="ease", seeds=1)
+        >>> whole = unblur.refit("sample", model=study)
+        >>> unblur.recommend("sample", model=whole, users=["0"], k=3)["rank"].tolist()
+        [1, 2, 3]
+    """
+    return _begun(refitting.refit(_options(RefitOptions, data, _with_model(model, flags)), console)).uri
 
 
 def evaluate(

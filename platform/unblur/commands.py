@@ -16,6 +16,7 @@ from unblur.experiments.options import (
     EvaluateOptions,
     PrepareOptions,
     RecommendOptions,
+    RefitOptions,
     ReproduceOptions,
     SearchOptions,
     TrainOptions,
@@ -85,6 +86,20 @@ def train(options: TrainOptions, console: Console) -> None:
 
     if result := train(options, console):
         result.check()
+
+
+def refit(options: RefitOptions, console: Console) -> None:
+    """Train a tested configuration once more on all data, the test part included, and test nothing of it.
+
+    Examples:
+        unblur refit --dataset plays.yaml
+        unblur refit --dataset plays.yaml --model models:/unblur-plays/3
+    """
+    from unblur.experiments.refit import refit
+
+    if found := refit(options, console):
+        told = f"registered {found.uri} as refit: {found.model} on all {found.interactions:,} interactions"
+        console.print(f"{told}; no figure is of it: those of {found.of} are of a model trained on less", markup=False)
 
 
 def evaluate(options: EvaluateOptions, console: Console) -> None:
@@ -187,6 +202,6 @@ def check(options: SearchOptions, console: Console) -> None:
 
 ALL: dict[str, Callable[[Any, Console], None]] = {
     command.__name__: command
-    for command in (data, tune, prepare, train, evaluate, recommend, report, ablate, reproduce, benchmark, check)
+    for command in (data, tune, prepare, train, refit, evaluate, recommend, report, ablate, reproduce, benchmark, check)
 }
 """By their names, in the order of the overview."""

@@ -29,7 +29,9 @@ def engine() -> Iterator[None]:
     """Searches and final runs that are begun in the block run here, and start no cluster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unblur.experiments.study_run.ray_cluster", nullcontext)
+        patch.setattr("unblur.experiments.refit.ray_cluster", nullcontext)
         patch.setattr(StudyRun, "_plan", lambda *_: Execution(Resources()))
+        patch.setattr("unblur.experiments.refit.plan_execution", lambda *_: (Execution(Resources()), ""))
         patch.setattr(Execution, "run", _run)
         yield
 

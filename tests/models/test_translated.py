@@ -17,7 +17,7 @@ from unblur.models.translated import Translated
 
 DATA = with_dislikes(communities())
 NOBODY = np.zeros(DATA.n_users, dtype=np.int64)
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "ease": {},
     "markov_chain": {},
     "popularity": {},

@@ -54,6 +54,36 @@ def test_scores_that_are_not_finite_fail_the_training(name: str, monkeypatch: py
         fit(model, SPLIT, TrainingSchedule(epochs=1), Told())
 
 
+@pytest.mark.parametrize("params", [{}, {"ema": 0.9}], ids=["weights", "average"])
+def test_without_validation_the_last_epochs_weights_are_kept(params: dict[str, float]) -> None:
+    """The same as of a training that is evaluated after its last epoch alone; nothing is asked of the parts."""
+    none = replace(SPLIT, valid=SPLIT.valid * 0, valid_rank=None)
+    none.valid.eliminate_zeros()
+    blind, seeing, told = build(**params), build(**params), Told()
+    outcome = fit(blind, none, TrainingSchedule(epochs=7, eval_every=2, patience=1, blind=True), told)
+    fit(seeing, SPLIT, TrainingSchedule(epochs=7, eval_every=7), Told())
+    assert outcome.epoch == 7 and outcome.metrics == {} and list(told.seen) == [2, 4, 6, 7]
+    assert all(each.best is None and not each.metrics for each in told.seen.values())
+    for name, value in seeing.state_dict().items():
+        torch.testing.assert_close(blind.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_a_training_that_nobody_looks_at_does_not_end_early_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a validation part, the best of the epochs before the loss was lost counts."""
+    whole = loop.Training.train_epoch
+
+    def lost_in_the_fourth(training: loop.Training) -> float:
+        if training.epoch == 3:
+            raise loop.Diverged("the loss became nan in epoch 4: try a smaller lr")
+        return whole(training)
+
+    monkeypatch.setattr(loop.Training, "train_epoch", lost_in_the_fourth)
+    schedule = TrainingSchedule(epochs=7, eval_every=1)
+    assert fit(build(), SPLIT, schedule, Told()).diverged
+    with pytest.raises(TrainingFailed, match="nan in epoch 4"):
+        fit(build(), SPLIT, schedule.model_copy(update={"blind": True}), Told())
+
+
 def test_evaluates_every_few_epochs_and_at_the_end() -> None:
     told = Told()
     fit(build(), SPLIT, TrainingSchedule(epochs=8, eval_every=3), told)

@@ -1,5 +1,6 @@
 """What a model may see of a dataset: training and validation interactions, and the order they came in."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
@@ -57,6 +58,20 @@ class History:
         lengths = ends - starts
         offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return History(matrix, self.rank[np.repeat(starts, lengths) + offsets], disliked, events)
+
+    def followed(self, later: csr_matrix, rank: Ranks | None) -> "History":
+        """These histories with what came after them: binary CSR (B, n_items), and each entry's rank within it."""
+        both = (self.matrix + later).tocsr()
+        both.sort_indices()
+        if self.rank is None or rank is None:
+            return History(both, None, self.disliked)
+        shift = np.repeat(np.diff(self.matrix.indptr), np.diff(later.indptr))
+        # + 1 keeps rank 0 an explicit entry while the two parts are added
+        first = csr_matrix((self.rank + 1, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        second = csr_matrix((rank + shift + 1, later.indices, later.indptr), shape=later.shape)
+        ranks = (first + second).tocsr()
+        ranks.sort_indices()
+        return History(both, (ranks.data - 1).astype(np.int32), self.disliked)
 
     def weighted(self, w_min: float, w_max: float, form: WeightForm = "linear", gamma: float = 1.0) -> csr_matrix:
         """The interactions (B, n_items), weighed by their place in time; UserError where the data have no order.
@@ -147,6 +162,11 @@ class Dataset:
         return int(self.train.shape[1])
 
     @property
+    def digest_of_all(self) -> str:
+        """The digest of the same data with every part in train (`TestSet.everything`)."""
+        return hashlib.sha256(f"{self.digest} all".encode()).hexdigest()
+
+    @property
     def masked(self) -> csr_matrix:
         """What validation recommends to nobody (n_users, n_items): train, and what is hidden behind it."""
         return self.train if self.hidden is None else (self.train + self.hidden).tocsr()
@@ -155,16 +175,4 @@ class Dataset:
         """The input of every user: train, or (`--history train+valid`) train followed by valid."""
         if not with_valid:
             return History(self.train, self.train_rank, self.disliked)
-        both = (self.train + self.valid).tocsr()
-        both.sort_indices()
-        if self.train_rank is None or self.valid_rank is None:
-            return History(both, None, self.disliked)
-        shift = np.repeat(np.diff(self.train.indptr), np.diff(self.valid.indptr))
-        # + 1 keeps rank 0 an explicit entry while the two parts are added
-        first = csr_matrix((self.train_rank + 1, self.train.indices, self.train.indptr), shape=self.train.shape)
-        second = csr_matrix(
-            (self.valid_rank + shift + 1, self.valid.indices, self.valid.indptr), shape=self.valid.shape
-        )
-        ranks = (first + second).tocsr()
-        ranks.sort_indices()
-        return History(both, (ranks.data - 1).astype(np.int32), self.disliked)
+        return History(self.train, self.train_rank, self.disliked).followed(self.valid, self.valid_rank)

@@ -3,7 +3,7 @@
 Import-linter holds who may import it (pyproject.toml); `data.openings` keeps the log and counts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -11,7 +11,7 @@ from safetensors.numpy import load
 from scipy.sparse import csr_matrix
 
 from unblur.data import openings
-from unblur.data.dataset import Dataset, HistoryName
+from unblur.data.dataset import Dataset, HistoryName, Ranks
 from unblur.data.prepared_folder import TEST_FILE, folder_of, matrix, read_meta, verified
 
 
@@ -19,7 +19,8 @@ from unblur.data.prepared_folder import TEST_FILE, folder_of, matrix, read_meta,
 class TestSet:
     """All that a final evaluation needs: the data, the opened test part, and what a model sees of a user.
 
-    test: binary CSR float32 (n_users, n_items).
+    test: binary CSR float32 (n_users, n_items). rank: the 0-based time rank of each entry within it, aligned with its
+    indices; None where the data carry no order.
     """
 
     __test__: ClassVar[bool] = False  # no test case, whatever its name says
@@ -27,6 +28,7 @@ class TestSet:
     dataset: Dataset
     test: csr_matrix
     history: HistoryName = "train"
+    rank: Ranks | None = None
 
     @classmethod
     def open(cls, reason: str, storage: Path, dataset: Dataset, history: HistoryName = "train") -> Self:
@@ -38,4 +40,23 @@ class TestSet:
         meta = read_meta(folder)
         content = verified(folder, TEST_FILE, meta)
         openings.append(folder, reason)  # first: nothing is seen of it without
-        return cls(dataset, matrix(load(content), "test", meta), history)
+        arrays = load(content)
+        return cls(dataset, matrix(arrays, "test", meta), history, arrays.get("test_rank"))
+
+    def everything(self) -> Dataset:
+        """All interactions as train, validation and test after it, for a model of which no figure is asked any more.
+
+        Its validation part is empty.
+        """
+        whole = self.dataset.history(with_valid=True).followed(self.test, self.rank)
+        none = csr_matrix(self.test.shape, dtype=self.test.dtype)
+        no_rank = None if whole.rank is None else whole.rank[:0]
+        return replace(
+            self.dataset,
+            train=whole.matrix,
+            train_rank=whole.rank,
+            valid=none,
+            valid_rank=no_rank,
+            digest=self.dataset.digest_of_all,
+            artefacts={},
+        )

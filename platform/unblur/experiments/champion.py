@@ -109,6 +109,8 @@ def _values(model: Registered, dataset: Dataset, rules: Mapping[str, Any] | None
         if model.per_user is None:
             raise _NotHeld("as users' values on validation were not registered with both")
         return model.per_user
+    if names.REFITTED_FROM in model.tags:
+        raise _NotHeld("which was trained on all of its data, so that nothing could be asked of it")
     if _rules(model.tags) != rules:
         raise _NotHeld("which was trained on other data, filtered or divided by other rules")
     scorer = Translated(on_best_device(models.load(model.folder)), model.items, dataset.items.tolist())

@@ -1,6 +1,7 @@
 """`jobs/evaluate.py`: one model, one look at the test set."""
 
 import tempfile
+from collections.abc import Container
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +18,7 @@ from unblur.models import trained_on
 from unblur.redaction import redact
 from unblur.tracking import names
 from unblur.tracking.client import connect
-from unblur.tracking.registry import load_registered
+from unblur.tracking.registry import Registered, load_registered
 
 
 def evaluate(options: EvaluateOptions, console: Console = SILENT) -> EvaluationResult:
@@ -51,17 +52,21 @@ def _fetched(place: str) -> Path:
 def find_model(model: str | None, data: PreparedData, tracking_uri: str | None) -> tuple[str, Path]:
     """Name and folder of a saved or registered model, by default the champion of the data.
 
-    UserError for a registered model that was trained on other data.
+    UserError for a registered model that was trained on other data, parts of these apart.
     """
     if model and not model.startswith("models:/"):
         return redact(model), _fetched(model)
     registered = load_registered(connect(tracking_uri), model or data.name)
-    digest = data.digest
-    trained_on = registered.tags.get(names.DATASET_DIGEST, "")
-    if trained_on != digest:
+    refuse_others(registered, data, {data.digest, data.dataset.digest_of_all})
+    return registered.uri, registered.folder
+
+
+def refuse_others(registered: Registered, data: PreparedData, digests: Container[str]) -> None:
+    """UserError for a model that was trained on data with none of these digests, which are those of `data`."""
+    found = registered.tags.get(names.DATASET_DIGEST, "")
+    if found not in digests:
         raise UserError(
-            f"{registered.uri} was trained on the data with digest {trained_on[:12]}, and these have {digest[:12]}: "
+            f"{registered.uri} was trained on the data with digest {found[:12]}, and these have {data.digest[:12]}: "
             f"give the flags of its training, {registered.tags.get(names.DATA_REQUEST, '')}, or name another model "
             "with --model, such as the latest one, models:/NAME@candidate"
         )
-    return registered.uri, registered.folder

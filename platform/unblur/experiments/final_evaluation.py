@@ -178,7 +178,7 @@ class FinalEvaluation:
 
     def _register(self, number: int) -> str:
         self.tracker.flush(60)  # the model gets the metrics of its run
-        dataset, inference = self.data.dataset, (self.runs.outcome(number) or {}).get("inference", {})
+        dataset, outcome = self.data.dataset, self.runs.outcome(number) or {}
         saved = [under(self.runs.home(each), MODEL) for each in self.runs.numbers]
         with TemporaryDirectory(prefix="unblur-") as scratch:
             return register(
@@ -189,7 +189,8 @@ class FinalEvaluation:
                 self.tracker.parent_run_id,
                 {
                     names.MODEL: self.runs.model,
-                    names.PARAMS: {**self.runs.params, **inference},
+                    names.PARAMS: {**self.runs.params, **outcome.get("inference", {})},
+                    names.EPOCHS: outcome.get("epoch"),
                     names.DATASET_DIGEST: self.data.digest,
                     names.DATA_REQUEST: self.data.request.model_dump_json(),
                     names.SEEDS: self.runs.seeds,

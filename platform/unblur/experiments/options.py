@@ -193,6 +193,15 @@ class TrainOptions(RunOptions):
     """YAML or JSON file of the model's parameters; --set overrides it."""
 
 
+class RefitOptions(RequestFlags, StorageFlags, ClusterFlags):
+    """Trains a registered model's configuration once more, on all data, the test part included, and tests nothing."""
+
+    topic = Topic.COMMAND
+
+    model: str | None = None
+    """models:/NAME@ALIAS or models:/NAME/VERSION [the dataset's champion]."""
+
+
 class ReproduceOptions(StorageFlags, ClusterFlags):
     """Trains rows of the papers' tables and writes ours beside the papers'. Run again, it goes on where it was."""
 

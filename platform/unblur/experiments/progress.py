@@ -42,8 +42,9 @@ class _Row:
     """Where it was then."""
 
     def saw(self, epoch: int, value: float | None, best: float | None = None) -> None:
+        self.epoch = max(self.epoch, epoch)
         if value is not None:
-            self.epoch, self.value = epoch, value
+            self.value = value
             self.best = value if self.best is None else max(self.best, value)
         if best is not None:
             self.best = best
@@ -99,7 +100,7 @@ class Progress(Listener):
         label: str,
         metric: str,
         records: Sequence[TrialRecord] = (),
-        kind: Literal["trial", "final", "cell"] = "trial",
+        kind: Literal["trial", "final", "cell", "refit"] = "trial",
         *,
         epochs: int | None = None,
         title: str = "",
@@ -145,8 +146,13 @@ class Progress(Listener):
         if now - self._told.get(number, -LOG_SECONDS) < LOG_SECONDS:
             return
         self._told[number] = now
-        seen = f"epoch {self._epoch(row)}  {self.label} {_number(value)}" if value is not None else "on all users"
-        self._line(f"{self.kind} {number}: {seen}  best {_number(row.best)}")
+        self._line(f"{self.kind} {number}: {self._seen(row, value, progress.best)}")
+
+    def _seen(self, row: _Row, value: float | None, best: float | None) -> str:
+        """An evaluation; the last of all, of everyone; or, where nothing is evaluated, how far it is."""
+        if value is not None:
+            return f"epoch {self._epoch(row)}  {self.label} {_number(value)}  best {_number(row.best)}"
+        return f"epoch {self._epoch(row)}" if best is None else f"on all users  best {_number(row.best)}"
 
     def again(self, number: int, fault: Fault) -> None:
         self._again += 1
@@ -155,7 +161,7 @@ class Progress(Listener):
     def ended(self, number: int, state: State, reason: str | None) -> None:
         row = self._rows[number]
         row.state, row.reason, row.ended = state, _first_line(reason), self.timing.clock()
-        told = row.reason or f"best {_number(row.best)}"
+        told = row.reason or ("" if row.best is None else f"best {_number(row.best)}")
         done = sum(each.state in ENDED for each in self._rows.values())
         self._line(f"{self.kind} {number}: {state}  {told}  ({done} of {self.total}, {self._times()})")
 

@@ -18,7 +18,7 @@ from unblur.evaluation.ranking import Scorer, rank_with_scores
 from unblur.experiments.context import SILENT, absolute
 from unblur.experiments.evaluate import find_model
 from unblur.experiments.options import RecommendOptions
-from unblur.experiments.prepared import prepare_data
+from unblur.experiments.prepared import PreparedData, prepare_data
 from unblur.files import replacing
 from unblur.models import trained_on
 from unblur.models.base import Recommender
@@ -43,12 +43,13 @@ def recommend(
     name, folder = find_model(options.model, data, options.tracking_uri)
     if users is None and options.users is not None:
         users = options.users.split(",")
-    model = on_best_device(trained_on.load(folder, data.dataset))
+    dataset = _seen_by(name, folder, data)
+    model = on_best_device(trained_on.load(folder, dataset))
     if options.guidance_scale is not None:
         _guide(model, models.name_in(folder), options.guidance_scale)
     without = options.exclude.split(",") if exclude is None and options.exclude else exclude or ()
     titles = titles_of(options.data, options.data_dir)
-    found = recommendations(model, data.dataset, users, options.k, options.history, without)
+    found = recommendations(model, dataset, users, options.k, options.history, without)
     if titles:
         found.insert(2, "title", found["item"].map(titles))
     count = found["user"].nunique()
@@ -56,6 +57,13 @@ def recommend(
     if options.output:
         write(found, options.output)
     return found
+
+
+def _seen_by(name: str, folder: Path, data: PreparedData) -> Dataset:
+    """What the users are known by, and are not recommended: all of it where the model was trained on all of it."""
+    if trained_on.digest_in(folder) != data.dataset.digest_of_all:
+        return data.dataset
+    return data.open_test(f"recommendations by {name}, which was trained on it").everything()
 
 
 def recommendations(

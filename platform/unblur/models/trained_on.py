@@ -24,21 +24,32 @@ def load(folder: Path, dataset: Dataset) -> Recommender[Any]:
     return models.load(folder)
 
 
+def digest_in(folder: Path) -> str | None:
+    """The digest of the data that the model in `folder` was trained on; None where that is not said."""
+    try:
+        return str((read_json(str(folder / MARK)) or {})["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def check(folder: Path, dataset: Dataset) -> None:
     """Raise UserError, with both digests, unless the model in `folder` was trained on `dataset`.
 
     Its weights belong to rows and columns of those data: of others it would recommend other items.
     """
-    name = models.name_in(folder)
-    try:
-        found = (read_json(str(folder / MARK)) or {})["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
+    name, found = models.name_in(folder), digest_in(folder)
+    if found is None:
         raise UserError(
             f"{folder}: {MARK} does not say on which data this {name} was trained, and these have the digest "
             f"{dataset.digest[:12]}; train it again"
-        ) from None
+        )
+    if found == dataset.digest_of_all:
+        raise UserError(
+            f"{folder}: this {name} was trained on all of these data, validation and test included, so that nothing is "
+            "left to test it on; name the model that it was refitted from, such as models:/NAME@champion"
+        )
     if found != dataset.digest:
         raise UserError(
-            f"{folder}: this {name} was trained on the data with digest {str(found)[:12]}, and these have "
+            f"{folder}: this {name} was trained on the data with digest {found[:12]}, and these have "
             f"{dataset.digest[:12]}: give the --dataset and the flags of its training"
         )

@@ -18,7 +18,7 @@ from unblur.tracking.model_package import PerUser, digest
 from unblur.tracking.runs import text
 from unblur.tracking.versions import New, create
 
-ALIAS, CHAMPION = "candidate", "champion"
+ALIAS, CHAMPION, REFIT = "candidate", "champion", "refit"
 MANIFEST = "MLmodel"
 """The file that every model of MLflow has."""
 PATIENCE_SECONDS = 90  # a server that is away for a minute does not lose the model of a long search
@@ -34,6 +34,10 @@ class Registered:
     tags: dict[str, str]
     per_user: PerUser | None
     """Metrics of each user on validation, means over the seeds; None where they were not registered."""
+    version: str
+    """`models:/NAME/VERSION`, however it was asked for."""
+    run_id: str
+    """Of its study's parent run."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,16 @@ def register(
     parent_run_id: str,
     tags: Mapping[str, Any],
     per_user: Callable[[], PerUser],
-    final: int,
+    final: int | None,
     description: str,
+    alias: str = ALIAS,
 ) -> str:
-    """Log the model that was saved in `folder` on the parent run, register it as candidate; returns its URI.
+    """Log the model that was saved in `folder` on the parent run, register it by an alias; returns its URI.
 
     items: raw ids by column. per_user: finds what `Registered` has of it, for a version that is not there yet. final:
-    number of the final run that it is from, whose metrics it gets. description: of the version, in Markdown. The same
-    model of the same study is registered once, however often this is called. Raises UserError, for instance when MLflow
-    stays away.
+    number of the final run that it is from, if any, whose metrics it gets. description: of the version, in Markdown.
+    The same model of the same study is registered once, however often this is called. Raises UserError, for instance
+    when MLflow stays away.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no model; the same command trains it again")
@@ -78,7 +83,7 @@ def register(
         if version is None:
             new = New(folder, [str(item) for item in items], per_user(), marks, final, description)
             version = patiently(lambda: _find(store, name, marks) or create(store, name, new, study), PATIENCE_SECONDS)
-        patiently(lambda: _set_alias(store, name, version), PATIENCE_SECONDS)
+        patiently(lambda: _set_alias(store, name, version, alias), PATIENCE_SECONDS)
     return f"models:/{name}/{version}"
 
 
@@ -98,7 +103,8 @@ def load_registered(store: Store, model: str) -> Registered:
     artifacts = root / "artifacts"
     items = json.loads((artifacts / "items.json").read_text())
     per_user = model_package.per_user(Path(root))
-    return Registered(uri, artifacts / "recommender", items, dict(version.tags), per_user)
+    place = f"models:/{version.name}/{version.version}"
+    return Registered(uri, artifacts / "recommender", items, dict(version.tags), per_user, place, version.run_id)
 
 
 def served(store: Store, model: str) -> ServedModel:
@@ -217,8 +223,8 @@ def _find(store: Store, name: str, marks: Mapping[str, str]) -> str | None:
     return str(same[0].version) if same else None
 
 
-def _set_alias(store: Store, name: str, version: str) -> None:
+def _set_alias(store: Store, name: str, version: str, alias: str) -> None:
     """The alias follows the newest version; a repeated registration of an older one leaves it where it is."""
-    present = store.client.get_registered_model(name).aliases.get(ALIAS, "0")
+    present = store.client.get_registered_model(name).aliases.get(alias, "0")
     if int(version) > int(present):
-        store.client.set_registered_model_alias(name, ALIAS, version)
+        store.client.set_registered_model_alias(name, alias, version)

@@ -23,8 +23,8 @@ class New:
     per_user: PerUser
     marks: dict[str, str]
     """Its tags."""
-    final: int
-    """Number of the final run that it is from."""
+    final: int | None
+    """Number of the final run that it is from, whose metrics it gets."""
     description: str
     """In Markdown."""
 
@@ -41,7 +41,8 @@ def create(store: Store, name: str, new: New, study: Any) -> str:
         client.log_model_artifacts(logged.model_id, str(package))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    _measured(client, study, new.final, logged.model_id)
+    if new.final is not None:
+        _measured(client, study, new.final, logged.model_id)
     _create_name(store, name)
     with _global_uri(store.uri):
         source = f"models:/{logged.model_id}"

@@ -53,6 +53,12 @@ class TrainingSchedule(BaseModel):
     """The validation metric that decides."""
     validation_users: int | None = Field(None, ge=1, exclude_if=lambda value: value is None)
     """Evaluate on so many users, and only the trained model on all; None: all of them always."""
+    blind: bool = Field(False, exclude_if=lambda value: not value)
+    """Train to the last epoch and keep its weights: of data without a validation part."""
+
+
+NOT_KNOWN = -1.0
+"""A value below all that metrics have."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Outcome:
     """The best evaluation of a training; the model holds its weights."""
 
     epoch: int = 0
-    value: float = -1.0
+    value: float = NOT_KNOWN
     metrics: dict[str, float] = field(default_factory=dict)
     inference: dict[str, Any] = field(default_factory=dict)
     """The settings of inference that were best, where there was a grid of them."""
@@ -118,11 +124,18 @@ def _fit_at_once(
 ) -> Outcome:
     started = time.monotonic()
     model.fit(dataset)
+    if schedule.blind:
+        report(Progress(1, facts=_fitted(model, started)))
+        return Outcome(1)
     # there is this one evaluation, and a few users do not tell settings apart that lie a few percent from each other
     settings, metrics, swept = best_of_all(grid, model, dataset, schedule.metric, workers)
-    facts = {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
+    facts = _fitted(model, started)
     report(Progress(1, metrics, metrics[schedule.metric], settings, facts))
     return Outcome(1, metrics[schedule.metric], metrics, settings, sweep=swept)
+
+
+def _fitted(model: ClosedFormRecommender[Any], started: float) -> dict[str, float]:
+    return {"seconds": time.monotonic() - started, "parameters": float(model.parameter_count)}
 
 
 class Training:
@@ -144,7 +157,7 @@ class Training:
         model.setup(dataset)
         self.efficiency = efficiency(model, dataset, workers)
         self.optimizer = model.optimizer()
-        self.users = sample(dataset, schedule.validation_users)
+        self.users = None if schedule.blind else sample(dataset, schedule.validation_users)
         self.average = Average(model, model.config.ema) if model.config.ema else None
         self.epoch, self.best, self.best_weights = 0, Outcome(), _copy(model)
         self.begun = self.saved = time.monotonic()
@@ -156,7 +169,7 @@ class Training:
         try:
             self._train()
         except (Diverged, ScoresNotFinite) as error:
-            if self.best.epoch == 0:
+            if self.best.epoch == 0 or self.schedule.blind:
                 raise
             diverged = str(error)
         self.model.load_state_dict(self.best_weights)
@@ -196,13 +209,15 @@ class Training:
         self.report(Progress(self.epoch, best=self.best.value))
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
+        if self.schedule.blind:
+            return {}, {}
         return best_of(self.grid, self.model, self.dataset, self.schedule.metric, self.workers, self.users)
 
     def _progress(self, metrics: dict[str, float], loss: float) -> Progress:
         facts = {"loss": loss, "seconds": self.seconds, "parameters": float(self.model.parameter_count)}
         if self.efficiency is not None:
             facts["efficiency"] = self.efficiency
-        best = self.best.value if self.users is None else None
+        best = self.best.value if self.users is None and metrics else None
         return Progress(self.epoch, metrics, best, self.best.inference, facts)
 
     def train_epoch(self) -> float:
@@ -235,8 +250,8 @@ class Training:
         return self.model.batches(self.dataset, self.epoch, self.workers.rank, self.workers.world)
 
     def _keep_best(self, metrics: dict[str, float], settings: dict[str, Any]) -> None:
-        value = metrics[self.schedule.metric]
-        if value > self.best.value:
+        value = metrics.get(self.schedule.metric, NOT_KNOWN)
+        if self.schedule.blind or value > self.best.value:
             self.best, self.best_weights = Outcome(self.epoch, value, metrics, settings), _copy(self.model)
 
     def _patience_is_over(self) -> bool:
