@@ -133,12 +133,13 @@ def report(options: ReportOptions, console: Console) -> None:
 
     Examples:
         unblur report --dataset plays --output report.html --markdown report.md
+        unblur report --dataset plays --tables tables
     """
     from unblur.reporting.report import report
 
     for sentence in report(options).verdict:
         console.print(sentence, markup=False)
-    for file in filter(None, (options.output, options.markdown)):
+    for file in filter(None, (options.output, options.markdown, options.tables)):
         console.print(f"wrote {file}", markup=False)
 
 

@@ -24,6 +24,8 @@ class ReportOptions(Options):
     """The report, one file that opens offline."""
     markdown: Path | None = None
     """Write verdict and tables to this file as Markdown too."""
+    tables: Path | None = None
+    """Write every table into this folder too, as CSV and as LaTeX."""
 
     @property
     def datasets(self) -> list[str]:

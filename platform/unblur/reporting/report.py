@@ -60,7 +60,7 @@ def report(options: ReportOptions) -> ReportResult | SeveralResult:
         result = ReportResult(build(evidence[0]), evidence[0])
     else:
         result = SeveralResult.of(Several(evidence))
-    result.write(options.output, options.markdown)
+    result.write(options.output, options.markdown, options.tables)
     return result
 
 

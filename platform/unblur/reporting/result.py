@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from unblur.files import write_output
 from unblur.reporting.page import Report, to_html, to_markdown
+from unblur.reporting.table_files import frame, named, write_tables
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,15 @@ class Result:
         """Verdict and tables."""
         return to_markdown(self.page)
 
-    def write(self, output: Path | None, markdown: Path | None) -> None:
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables of the page as they are shown, by name: leaderboard, ..."""
+        return {name: frame(table) for name, table in named(self.page).items()}
+
+    def write(self, output: Path | None, markdown: Path | None, tables: Path | None = None) -> None:
         """Write the files that are asked for; UserError names the flag when that fails."""
         if output:
             write_output(output, self.html(), "--output")
         if markdown:
             write_output(markdown, self.markdown(), "--markdown")
+        if tables:
+            write_tables(self.page, tables, "--tables")
