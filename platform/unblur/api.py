@@ -46,6 +46,7 @@ from unblur.experiments.prepared import PreparedData, prepare_data
 from unblur.experiments.results import ComparisonResult
 from unblur.models.serving import ServedModel
 from unblur.options import Options
+from unblur.reporting.attached import attach
 from unblur.reporting.options import ReportOptions
 from unblur.reporting.report import ReportResult
 from unblur.reporting.report import report as compare_studies
@@ -118,6 +119,8 @@ def tune(
     names = model if isinstance(model, str) else ",".join(model)
     options = _options(SearchOptions, data, {**flags, "model": names})
     result = tuning.tune(options, console)
+    if result is not None:
+        attach(result, options)
     if isinstance(result, ComparisonResult):
         return Comparison.of(result, options.tracking_uri)
     study = Study.of(_begun(result), options.tracking_uri)
@@ -148,9 +151,12 @@ def train(
     """
     options = _options(TrainOptions, data, {**flags, "model": model})
     if params is None:
-        return Study.of(_begun(training.train(options, console)), options.tracking_uri)
-    config = models.configure(model, dict(params), "params")
-    return Study.of(_begun(training.train_configuration(options, config, console)), options.tracking_uri)
+        result = _begun(training.train(options, console))
+    else:
+        config = models.configure(model, dict(params), "params")
+        result = _begun(training.train_configuration(options, config, console))
+    attach(result, options)
+    return Study.of(result, options.tracking_uri)
 
 
 def refit(data: Data = "sample", *, model: str | Study | None = None, console: Console = SILENT, **flags: Any) -> str:

@@ -36,8 +36,10 @@ def tune(options: SearchOptions, console: Console) -> None:
         check(options, console)
         return
     from unblur.experiments.tune import tune
+    from unblur.reporting.attached import attach
 
     if result := tune(options, console):
+        attach(result, options)
         result.check()
 
 
@@ -83,8 +85,10 @@ def train(options: TrainOptions, console: Console) -> None:
         unblur train --dataset plays.yaml --model generative_cfg --config best.yaml --seeds 5
     """
     from unblur.experiments.train import train
+    from unblur.reporting.attached import attach
 
     if result := train(options, console):
+        attach(result, options)
         result.check()
 
 

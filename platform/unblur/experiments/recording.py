@@ -20,6 +20,7 @@ from unblur.signals import closing
 from unblur.tracking import names, views
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Kind, Record
+from unblur.tracking.system import sampled
 from unblur.tracking.tracker import Tracker
 from unblur.tracking.views import View
 from unblur.training.record import State, TrialRecord
@@ -156,7 +157,7 @@ def recorded(store: Store, data: PreparedData, parent: ParentRun, console: Conso
         tracker.close(FORCED_SECONDS)
 
     try:
-        with closing(forced):
+        with closing(forced), sampled(tracker):
             yield tracker
     except KeyboardInterrupt:
         interrupted()

@@ -98,6 +98,12 @@ class Tracker:
         if bad := sorted(news.keys() - good.keys()):
             self._put(run, self._writer.tags, {names.NOT_FINITE: f"{', '.join(bad)} at epoch {epoch}"})
 
+    def sample(self, metrics: Mapping[str, float]) -> None:
+        """Measurements that belong to no epoch, on the study's run: the first of all is step 1; a resume goes on."""
+        study = self._study
+        step = 1 + max((study.last[name][0] for name in metrics if name in study.last), default=0)
+        self._put(study, self._writer.metrics, finite(study.news(step, metrics)), step, now())
+
     def note(self, kind: Kind, number: int, tags: Mapping[str, Any]) -> None:
         """Set tags of a trial, final run or cell."""
         self._tag(self._ensure(kind, number), tags)
