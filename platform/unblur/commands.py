@@ -187,7 +187,7 @@ def benchmark(options: BenchmarkOptions, console: Console) -> None:
 
     Examples:
         unblur benchmark --dataset diffrec_ml_1m_clean --peer recbole --output benchmark.json
-        unblur benchmark --rounds 0 --trials 0 --recommend-users 30000
+        unblur benchmark --rounds 0 --trials 0 --recommend-users 30000 --serve-seconds 20
     """
     from unblur.benchmarking.job import run
 

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from unblur.benchmarking import chains, memory, recommending, searching, speed
+from unblur.benchmarking import chains, memory, recommending, searching, serving, speed
 from unblur.benchmarking.implementations import Contestant, Ours, Products, Textbook
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.recbole import recbole
@@ -23,6 +23,7 @@ from unblur.data.prepare import prepare
 from unblur.data.store import load_dataset
 from unblur.errors import UserError
 from unblur.files import write_output
+from unblur.formatting import counted
 
 
 def run(options: BenchmarkOptions, console: Console) -> None:
@@ -38,6 +39,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
     sizes = (options.recommend_users, options.hidden, options.batch_size)
     recommended = recommending.measure(*sizes) if options.recommend_users else None
     mapped = chains.measure(options.chain_users) if options.chain_users else None
+    asked = serving.measure(options.serve_seconds, *sizes[1:]) if options.serve_seconds else []
     result = Result(
         command=shlex.join(["python", *sys.argv]),
         dataset=options.data.dataset,
@@ -55,6 +57,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
         search=search,
         recommending=recommended,
         chains=mapped,
+        serving=asked,
     )
     tell(result, console)
     if options.output:
@@ -125,6 +128,10 @@ def tell(result: Result, console: Console) -> None:
         console.print(f"{what} written in {found.seconds:.1f} s", markup=False)
     if result.chains:
         console.print(chains.told(result.chains), markup=False)
+    for asked in result.serving:
+        what = f"{asked.server}, {asked.workers} processes, {counted(asked.clients, 'client')}"
+        told = f"{asked.per_second:.0f} requests a second, p50 {1000 * asked.p50:.0f} ms, p99 {1000 * asked.p99:.0f} ms"
+        console.print(f"{what}: {told}", markup=False)
     for run in result.search.runs if result.search else []:
         what = f"search, {run.concurrency} at a time: {run.per_hour:.0f} trials an hour, start-up {run.start_up:.1f} s"
         console.print(what, markup=False)

@@ -14,7 +14,7 @@ TEXTBOOK = HOME / "tests" / "textbook" / "diffrec.py"
 
 
 class BenchmarkOptions(Options):
-    """Measures training, evaluation, search, memory and recommendations of DiffRec on this machine's CPU."""
+    """Measures training, evaluation, search, memory, recommendations and serving of DiffRec on this machine's CPU."""
 
     data: DataRequest = Field(default_factory=DataRequest)
     hidden: int = Field(1000, ge=1)
@@ -47,6 +47,9 @@ class BenchmarkOptions(Options):
     chain_users: int = Field(0, ge=0)
     """Time the reverse chains of a linear denoiser for so many made-up users, all guidance scales and numbers of steps
     as maps and one step by step; 0 leaves it out."""
+    serve_seconds: float = Field(0, ge=0)
+    """Serve a trained model with `mlflow models serve` and ask it for so many seconds, by one client and by four; 0
+    leaves it out."""
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: Path = Path("unblur-runs")

@@ -116,6 +116,26 @@ class Chains(Part):
     """Of a map from its chain, over the chain's largest number, over all settings."""
 
 
+class Serving(Part):
+    """Single requests to a served model, by clients that each ask one after the other."""
+
+    server: str
+    workers: int
+    """Processes of the server."""
+    clients: int
+    requests: int
+    seconds: float
+    start_up: float
+    """Seconds until it answered."""
+    p50: float
+    p99: float
+    """Quantiles of the seconds until an answer."""
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+
 class Machine(Part):
     """Where it was measured. No GPU is used."""
 
@@ -146,6 +166,7 @@ class Result(Part):
     search: Search | None = None
     recommending: Recommending | None = None
     chains: Chains | None = None
+    serving: list[Serving] = []
 
 
 def ratios(training: Training | None, evaluation: list[Evaluation], search: Search | None) -> dict[str, float]:
