@@ -66,6 +66,19 @@ def test_windows_lie_where_they_are_asked_for(rows: list[list[int]], data: st.Da
     assert lengths.tolist() == [min(end - start, 3) for start, end in spans]
 
 
+@given(lengths=st.lists(st.integers(0, 12), min_size=1, max_size=8), length=st.integers(1, 5))
+def test_in_windows_every_item_but_a_users_first_follows_another_once(lengths: list[int], length: int) -> None:
+    """Items are numbered through, so that a window within one user is a run of numbers."""
+    indptr = np.cumsum([0, *lengths])
+    windows = Sequences.ragged(np.arange(indptr[-1]), indptr, int(indptr[-1])).windows(length)
+    runs = [list(range(start, end)) for start, end in zip(windows.starts, windows.ends, strict=True)]
+    assert all(2 <= len(run) <= length + 1 and np.isin(indptr[1:-1], run[1:]).sum() == 0 for run in runs)
+    behind = [item for run in runs for item in run[1:]]
+    first = {begin for begin, n in zip(indptr[:-1].tolist(), lengths, strict=True) if n}
+    assert sorted(behind) == sorted(set(range(indptr[-1])) - first)
+    assert sum(len(run) <= length for run in runs) <= sum(n > 0 for n in lengths), "only a user's oldest is shorter"
+
+
 def test_repeats_stay_where_they_are() -> None:
     ragged = Sequences.ragged(np.array([4, 2, 4, 4]), np.array([0, 3, 4]), N_ITEMS)
     assert ragged.padded(4)[0].tolist() == [[7, 4, 2, 4], [7, 7, 7, 4]]

@@ -21,8 +21,9 @@ from unblur.models.base import TrainableRecommender
 from unblur.models.diffusion import dreamrec
 from unblur.models.diffusion._examples import Examples
 from unblur.models.diffusion._recommender import DiffusionRecommender
-from unblur.models.sequential import sasrec
-from unblur.models.sequential._next_item import NextItem, Window
+from unblur.models.sequential import bert4rec, sasrec
+from unblur.models.sequential._next_item import NextItem
+from unblur.models.sequential._sequence_model import SequenceModel, Window
 
 Model = TrainableRecommender[Any]
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
@@ -37,8 +38,8 @@ def known(model: Model, items: Tensor) -> Tensor:
 
 
 @known.register
-def _(model: NextItem, items: Tensor) -> Tensor:
-    return model.encode(items)[:, -1]
+def _(model: SequenceModel, items: Tensor) -> Tensor:
+    return model.known(items)
 
 
 @known.register
@@ -66,6 +67,12 @@ def _(model: NextItem) -> Any:
 
 
 @example.register
+def _(model: bert4rec.Model) -> Any:
+    nothing = [model.n_items] * len(HISTORY)
+    return [Window(torch.tensor([[*HISTORY, model.masked]]), torch.tensor([[*nothing, TARGET]]))]
+
+
+@example.register
 def _(model: DiffusionRecommender) -> Any:
     """Twelve times, so that some are told nothing."""
     targets = F.one_hot(torch.full((12,), TARGET), model.n_items).float().to_sparse_csr()
@@ -79,7 +86,7 @@ def table(model: Model) -> nn.Parameter:
 
 
 @table.register
-def _(model: NextItem) -> nn.Parameter:
+def _(model: SequenceModel) -> nn.Parameter:
     return model.items
 
 

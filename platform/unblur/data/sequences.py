@@ -58,6 +58,19 @@ class Sequences:
         """Other stretches (b,) of the same items; to keep each within one user is the caller's."""
         return replace(self, starts=starts, ends=ends)
 
+    def windows(self, length: int) -> Self:
+        """Stretches of at most `length` items and the one behind them, in which every item but a user's first lies
+        behind another once.
+
+        They are laid from the newest item backwards, so that only a user's oldest is shorter than the others; of a
+        single item there is none.
+        """
+        counts = -(-np.maximum(self.lengths - 1, 0) // length)
+        users = np.repeat(np.arange(len(counts)), counts)
+        back = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
+        ends = self.ends[users] - back * length
+        return self.stretches(np.maximum(ends - length - 1, self.starts[users]), ends)
+
     @property
     def places(self) -> Ints:
         """Where in `items` the items of one after the other are: (sum of lengths,)."""

@@ -13,13 +13,23 @@ Ids = NDArray[np.int64]
 class Share:
     """One rank's rows of a batch."""
 
-    rows: Ids
-    """Which examples they are (b,)."""
-    size: int
-    """Examples of the whole batch, over all ranks."""
+    whole: Ids
+    """Which examples the whole batch has, over all ranks."""
+    rank: int
+    world: int
     epoch: int
     update: int
     """Batches before this one, since the training began: what annealed weights go by."""
+
+    @property
+    def rows(self) -> Ids:
+        """The rank's own (b,): every `world`-th."""
+        return self.whole[self.rank :: self.world]
+
+    @property
+    def size(self) -> int:
+        """Examples of the whole batch."""
+        return len(self.whole)
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
@@ -30,9 +40,9 @@ def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
 def shares(
     rows: Ids, size: int, rng: np.random.Generator, epoch: int, rank: int = 0, world: int = 1
 ) -> Iterator[Share]:
-    """The rank's shares of an epoch's batches: `rows` in the generator's order, `size` at a time, every `world`-th."""
+    """The rank's shares of an epoch's batches: `rows` in the generator's order, `size` at a time."""
     order = rng.permutation(rows)
     starts = range(0, len(order), size)
     for i, start in enumerate(starts):
         whole = order[start : start + size]
-        yield Share(whole[rank::world], len(whole), epoch, epoch * len(starts) + i)
+        yield Share(whole, rank, world, epoch, epoch * len(starts) + i)

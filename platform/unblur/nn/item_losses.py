@@ -6,7 +6,9 @@ does (Klenitskiy and Vasilev 2023, arXiv 2309.07602; Petrov and Macdonald 2023, 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -25,11 +27,26 @@ class Settings:
     """t of gBCE."""
 
 
+F_ = TypeVar("F_", bound=Callable[..., Tensor])
+
+
+def _keeps(of_each: int) -> Callable[[F_], F_]:
+    """Mark a loss of which so many numbers are kept of each target and negative, where these have no vectors."""
+
+    def mark(function: F_) -> F_:
+        function.KEPT = of_each  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+@_keeps(0)
 def cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor, settings: Settings) -> Tensor:
     """-log softmax over all items."""
     return full_softmax.cross_entropy(hidden, table, targets)
 
 
+@_keeps(6)
 def sampled_softmax(hidden: Tensor, table: Tensor, targets: Tensor, settings: Settings) -> Tensor:
     """-log softmax over the target and negatives that the whole batch shares, which stand for all other items.
 

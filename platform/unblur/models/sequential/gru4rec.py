@@ -1,18 +1,15 @@
 """GRU4Rec: a recurrent network over the history (Hidasi et al. 2016), trained at every place."""
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unblur.models.sequential._next_item import NextItem, NextItemConfig
+from unblur.models.sequential._next_item import NextItem
+from unblur.models.sequential._sequence_model import SequenceConfig
 
 
-class Config(NextItemConfig):
-    """All layers are as wide as the embeddings."""
-
-    blocks: int = Field(1, ge=1)
-    """Stacked GRU layers."""
+class Config(SequenceConfig):
+    """Stacked GRU layers, as wide as the embeddings."""
 
 
 class Recurrent(nn.Module):
@@ -38,10 +35,6 @@ class Model(NextItem[Config]):
     """What is known of a user is the GRU's state, through a linear layer."""
 
     config_class = Config
-
-    @property
-    def layers(self) -> int:
-        return self.config.blocks
 
     def make_encoder(self) -> Recurrent:
         return Recurrent(self.config.dim, self.config.blocks, self.config.dropout)
