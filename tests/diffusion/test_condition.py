@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.diffusion.condition import Condition, OrderedItems, WeightedRows
+from unblur.diffusion.condition import Condition, EveryPlace, OrderedItems, WeightedRows
 from unblur.diffusion.guidance import drop_histories
 from unblur.pairings.partial import drop_items
 
@@ -51,6 +51,18 @@ def test_histories_that_are_hidden_are_empty(histories: list[list[int]], draws: 
 @given(histories=HISTORIES)
 def test_the_rows_of_ordered_items_are_those_items(histories: list[list[int]]) -> None:
     assert ordered(histories).rows.to_dense().equal(binary(weighted(histories)))
+
+
+@given(histories=HISTORIES, draws=st.randoms())
+def test_at_every_place_there_is_what_lies_up_to_it(histories: list[list[int]], draws: object) -> None:
+    prefixes = [each[: k + 1] for each in histories for k in range(len(each))]
+    condition = EveryPlace.of(ordered(histories).tensor, N)
+    assert condition.tensor.equal(ordered(prefixes).tensor if prefixes else torch.empty(0, 6, dtype=torch.int64))
+    assert condition.asked.sum(1).tolist() == [len(each) for each in histories] and not condition.empty.any()
+    kept = torch.tensor([draws.random() < 0.5 for _ in prefixes], dtype=torch.bool)
+    hidden = condition.keep(kept)
+    assert isinstance(hidden, EveryPlace) and hidden.empty.equal(~kept)
+    assert hidden.histories.equal(condition.histories), "the other places still see them"
 
 
 @pytest.mark.parametrize("make", [ordered, weighted])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from unblur.diffusion.condition import OrderedItems, WeightedRows
+from unblur.diffusion.condition import EveryPlace, OrderedItems, WeightedRows
 from unblur.encoders import ENCODERS
 from unblur.encoders._null import LearnedNullVector
 
@@ -39,6 +39,15 @@ def test_order_matters_and_padding_and_batch_mates_do_not(name: str) -> None:
         torch.testing.assert_close(together, encoder(F.pad(padded(*histories), (5, 0), value=N)), **CLOSE)
     assert not together[0].allclose(together[1], **CLOSE), "two early items were exchanged"
     assert not together[3].any(), "the vector of an empty history is 0"
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_all_places_of_a_history_are_read_as_each_alone(name: str) -> None:
+    encoder = made(name)
+    condition = EveryPlace.of(padded([1, 2, 3, 4], [7], [], [2, 1, 3, 4, 9]), N)
+    for told in (condition, condition.keep(torch.arange(10) % 3 > 0)):
+        with torch.no_grad():
+            torch.testing.assert_close(encoder.read(told), encoder.read(OrderedItems(told.tensor, N)), **CLOSE)
 
 
 @pytest.mark.parametrize("name", ORDERED)

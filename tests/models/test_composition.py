@@ -35,6 +35,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("space", "clustered_vae"): {"item_embeddings": "svd"},
     ("loss", "cross_entropy"): {"space": "item_embeddings"},
     ("denoiser", "token_mix"): {"space": "item_embeddings"},
+    ("denoiser", "causal_mix"): {"space": "item_embeddings"},
     ("pairing", "thompson"): {"space": "item_embeddings", "encoder": "transformer"},
     ("loss", "hidden_error"): {"pairing": "earlier_later"},
 }
@@ -104,7 +105,7 @@ def test_recipes_are_sound_and_store_what_they_are_made_of_alone(name: str) -> N
     assert ("vae_lr" in unused) == (config.space != "clustered_vae")
 
 
-OTHER_LOSSES = {"preferdiff": "preference", "diffurec": "cross_entropy"}
+OTHER_LOSSES = {"preferdiff": "preference", "diffurec": "cross_entropy", "adrec": "cross_entropy"}
 
 
 def test_recipes_are_what_the_papers_say() -> None:
@@ -120,6 +121,7 @@ def test_recipes_are_what_the_papers_say() -> None:
     embedded = ("item_embeddings", "transformer", "linear", "classifier_free")
     expected |= {"dreamrec": embedded, "preferdiff": embedded, "tdm": embedded}
     expected |= {"diffurec": ("item_embeddings", "none", "token_mix", "classifier_free")}
+    expected |= {"adrec": ("item_embeddings", "none", "causal_mix", "classifier_free")}
     assert expected.items() <= {name: parts[:4] for name, parts in found.items()}.items()
     assert {name: parts[4] for name, parts in found.items() if parts[4] != "squared_error"} == OTHER_LOSSES
 

@@ -9,6 +9,7 @@ from tests.helpers.promises import BrokenDiffusion, known, of_diffusion
 from tests.helpers.synthetic import chains
 
 from unblur import models
+from unblur.diffusion.condition import EveryPlace, OrderedItems
 from unblur.diffusion.guided_sampler import GuidedSampler
 from unblur.diffusion.samplers import SAMPLERS
 from unblur.evaluation.ranking import validate
@@ -61,10 +62,10 @@ def test_a_worker_without_a_share_takes_part(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_workers_have_the_whole_batch_between_them(name: str) -> None:
     model = made(name)
-    whole = [batch.examples.rows.to_dense() for batch in model.batches(DATA, 0)]
+    whole = [(batch.size, batch.examples.rows.to_dense()) for batch in model.batches(DATA, 0)]
     shares = [[batch.examples.rows.to_dense() for batch in model.batches(DATA, 0, rank, 3)] for rank in range(3)]
-    for rank, share in enumerate(shares):
-        assert all(mine.equal(batch[rank::3]) for mine, batch in zip(share, whole, strict=True))
+    for (size, batch), *parts in zip(whole, *shares, strict=True):
+        assert size == len(batch) and torch.cat(parts).sum(0).equal(batch.sum(0))
 
 
 def guided(name: str) -> dict[str, Any]:
@@ -133,6 +134,59 @@ def test_diffurec_as_published_knows_no_order_and_looks_at_padding() -> None:
         published.network.padding.mul_(-1)
         assert not known(published, items).allclose(before, rtol=1e-3)
     assert not of_diffusion["batch_mates"](published, DATA), "it is always as long as the longest may be"
+
+
+def test_adrec_asks_at_every_place_what_a_chain_asks_at_the_newest() -> None:
+    """Where the items behind the other places have no noise."""
+    model = made("adrec", mixing=0.5)
+    history, t = torch.tensor([[DATA.n_items, DATA.n_items, 4, 1], [7, 2, 3, 9]]), torch.tensor([0, 5, 0, 0, 0, 5])
+    x_t = model.space.items.detach()[[1, 0, 2, 3, 9, 0]]  # behind 4, 1, 7, 2, 3, 9
+    x_t[[1, 5]] = torch.randn(2, 16)
+    with torch.no_grad():
+        at_once = model.network(x_t, t, model.network.encode(EveryPlace.of(history, DATA.n_items)))
+        newest = model.network(x_t[[1, 5]], t[[1, 5]], model.network.encode(OrderedItems(history, DATA.n_items)))
+    torch.testing.assert_close(at_once[[1, 5]], newest, rtol=1e-4, atol=1e-5)
+
+
+def test_adrec_looks_back_at_the_noise_of_others_and_never_ahead() -> None:
+    model, condition = made("adrec", mixing=0.5), EveryPlace.of(torch.tensor([[7, 2, 3, 9]]), DATA.n_items)
+    x_t, t = torch.randn(4, 16), torch.tensor([3, 1, 4, 1])
+
+    def denoised(x_t: torch.Tensor, t: torch.Tensor, condition: EveryPlace = condition) -> torch.Tensor:
+        with torch.no_grad():
+            out: torch.Tensor = model.network(x_t, t, model.network.encode(condition))
+        return out
+
+    plain = denoised(x_t, t)
+    for other in (
+        denoised(x_t.index_fill(0, torch.tensor(2), 0.0), t),
+        denoised(x_t, t.index_fill(0, torch.tensor(2), 9)),
+    ):
+        assert other[:2].allclose(plain[:2]) and not other[2].allclose(plain[2]) and not other[3].allclose(plain[3])
+    told_nothing = denoised(x_t, t, condition.keep(torch.tensor([True, True, False, True])))
+    assert told_nothing[:2].allclose(plain[:2])
+    nobody = condition.nobody()
+    assert told_nothing[2].allclose(
+        denoised(x_t[2:3], t[2:3], OrderedItems(nobody.tensor[:1], DATA.n_items))[0], atol=1e-5
+    )
+
+
+def test_adrec_as_published_looks_at_padding_and_knows_the_order_all_the_same() -> None:
+    """Two causal networks in a row tell places apart without positions."""
+    published = made("adrec", as_published=True, mixing=0.1)
+    assert not of_diffusion["order"](published, DATA) and not of_diffusion["batch_mates"](published, DATA)
+    items = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        before = known(published, items)
+        published.network.padding.mul_(-1)
+        assert not known(published, items).allclose(before, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["dreamrec", "preferdiff"])
+def test_at_every_place_the_same_is_learned_in_one_pass(name: str) -> None:
+    model = made(name, pairing="every_place", lr=0.01, history_dropout=0.0, embedding_dim=32)
+    fit(model, DATA, TrainingSchedule(epochs=30, eval_every=30, patience=30), lambda _: None)
+    assert validate(model, DATA).metrics()["recall_at_1"] > 0.8
 
 
 def test_without_mixing_diffurec_does_not_look_at_x_t() -> None:

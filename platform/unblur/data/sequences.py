@@ -19,6 +19,12 @@ def octaves(lengths: Ints) -> list[Ints]:
     return [np.flatnonzero(octave == each) for each in np.unique(octave)] or [np.arange(0)]
 
 
+def ranges(starts: Ints, ends: Ints) -> Ints:
+    """The numbers from each start to the end before it is reached, one range after the other: (sum of lengths,)."""
+    lengths = ends - starts
+    return np.arange(lengths.sum()) + np.repeat(ends - np.cumsum(lengths), lengths)
+
+
 @dataclass(frozen=True)
 class Sequences:
     """B stretches of items in order of time, oldest first: users' histories, or parts of them, which may overlap.
@@ -58,9 +64,9 @@ class Sequences:
         """Other stretches (b,) of the same items; to keep each within one user is the caller's."""
         return replace(self, starts=starts, ends=ends)
 
-    def windows(self, length: int) -> Self:
+    def windows(self, length: int) -> tuple[Self, Ints]:
         """Stretches of at most `length` items and the one behind them, in which every item but a user's first lies
-        behind another once.
+        behind another once; and whose they are.
 
         They are laid from the newest item backwards, so that only a user's oldest is shorter than the others; of a
         single item there is none.
@@ -69,13 +75,12 @@ class Sequences:
         users = np.repeat(np.arange(len(counts)), counts)
         back = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
         ends = self.ends[users] - back * length
-        return self.stretches(np.maximum(ends - length - 1, self.starts[users]), ends)
+        return self.stretches(np.maximum(ends - length - 1, self.starts[users]), ends), users
 
     @property
     def places(self) -> Ints:
         """Where in `items` the items of one after the other are: (sum of lengths,)."""
-        lengths = self.lengths
-        return np.arange(lengths.sum()) + np.repeat(self.ends - np.cumsum(lengths), lengths)
+        return ranges(self.starts, self.ends)
 
     def padded(self, length: int) -> tuple[Ints, Ints]:
         """The last `length` items of each (B, length), newest last, padded on the left; and how many (B,)."""

@@ -64,7 +64,7 @@ class Condition(ABC):
         """The histories where `users` (b,) is true; the others become empty, which is the null condition."""
 
     @abstractmethod
-    def keep_items(self, places: Tensor) -> Self:
+    def keep_items(self, places: Tensor) -> "Condition":
         """The items where `places`, shaped like the property of that name, is true."""
 
     @abstractmethod
@@ -123,12 +123,12 @@ class OrderedItems(Condition):
         return ~self._real.any(1)
 
     def keep(self, users: Tensor) -> Self:
-        return self.keep_items(users.unsqueeze(1))
+        return replace(self, tensor=self.tensor.masked_fill(~users.unsqueeze(1), self.n_items))
 
-    def keep_items(self, places: Tensor) -> Self:
+    def keep_items(self, places: Tensor) -> "OrderedItems":
         kept = self.tensor.masked_fill(~places, self.n_items)
         order = torch.sort((kept < self.n_items).to(torch.int8), dim=1, stable=True).indices  # no gaps are left
-        return replace(self, tensor=kept.gather(1, order))
+        return OrderedItems(kept.gather(1, order), self.n_items)
 
     def nobody(self) -> Self:
         return replace(self, tensor=self.tensor.new_full((len(self.tensor), 1), self.n_items))
@@ -136,3 +136,27 @@ class OrderedItems(Condition):
     @property
     def _real(self) -> Tensor:
         return self.tensor < self.n_items
+
+
+@dataclass(frozen=True)
+class EveryPlace(OrderedItems):
+    """At each place of some histories what lies up to it: a row of x_t each, history after history.
+
+    What reads nothing but prefixes finds them as `tensor` (b, L); what looks at no place ahead may read `histories`
+    (h, L) once for all their places, and leave out those that are `empty`, of which nothing is told.
+    """
+
+    histories: Tensor
+
+    @classmethod
+    def of(cls, histories: Tensor, n_items: int) -> "EveryPlace":
+        """From histories (h, L) int64, newest last, padded on the left with n_items."""
+        row, place = (histories < n_items).nonzero(as_tuple=True)
+        from_place = torch.arange(1 - histories.shape[1], 1, device=histories.device) + place.unsqueeze(1)  # (b, L)
+        prefixes = histories[row].gather(1, from_place.clamp(min=0)).masked_fill(from_place < 0, n_items)
+        return cls(prefixes, n_items, histories)
+
+    @property
+    def asked(self) -> Tensor:
+        """The places of which the rows are: bool (h, L)."""
+        return self.histories < self.n_items

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from unblur import encoders
 from unblur.data.sequences import Ints
-from unblur.nn.history_transformer import HistoryTransformerConfig, by_length
+from unblur.diffusion.condition import Condition, EveryPlace
+from unblur.nn.history_transformer import HistoryTransformerConfig, by_length, in_groups
 from unblur.nn.transformer import Transformer
 
 
@@ -48,13 +49,26 @@ class Encoder(encoders.Encoder):
     def work(config: Config, lengths: Ints) -> float:
         return config.work(lengths)
 
+    def read(self, condition: Condition) -> Tensor:
+        """Of all places of a history in one pass, where that is asked for: none of them looks ahead."""
+        if not isinstance(condition, EveryPlace):
+            return super().read(condition)
+        embedded, real = self._embedded(condition.histories)
+        return in_groups(self.blocks, real, embedded, real)[real] * ~condition.empty.unsqueeze(-1)
+
     def forward(self, history: Tensor) -> Tensor:
         """Those of similar length go through the blocks together, which changes nothing but the time it takes."""
-        real = history < len(self.items)
-        # all at once: the gradient of each look into the table is as large as the table
-        embedded = F.embedding(history.clamp(max=len(self.items) - 1), self.items) * real.unsqueeze(-1)
+        embedded, real = self._embedded(history)
         vectors = torch.zeros_like(embedded[:, 0])
         for rows, width in by_length(real):
             newest = self.blocks(embedded[rows, -width:], real[rows, -width:])[:, -1]
             vectors = vectors.index_copy(0, rows, newest * real[rows, -1:])
         return vectors
+
+    def _embedded(self, history: Tensor) -> tuple[Tensor, Tensor]:
+        """Items (b, L, d), and where there are any (b, L).
+
+        All at once: the gradient of each look into the table is as large as the table.
+        """
+        real = history < len(self.items)
+        return F.embedding(history.clamp(max=len(self.items) - 1), self.items) * real.unsqueeze(-1), real

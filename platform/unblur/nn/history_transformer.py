@@ -1,6 +1,6 @@
 """What transformers over histories share: their parameters, and groups of histories of similar length."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self
 
 import numpy as np
@@ -54,3 +54,15 @@ def by_length(real: Tensor) -> Iterator[tuple[Tensor, int]]:
     lengths = real.sum(1).cpu().numpy()
     for group in octaves(lengths):
         yield torch.from_numpy(group).to(real.device), max(1, int(lengths[group].max(initial=0)))
+
+
+def in_groups(network: Callable[..., Tensor], real: Tensor, *inputs: Tensor) -> Tensor:
+    """network(*inputs) (B, L, d), by groups of histories of similar length; 0 at places that none of a group has.
+
+    inputs (B, L, ...); real: bool (B, L), padded on the left.
+    """
+    parts = [(rows, width, network(*(each[rows, -width:] for each in inputs))) for rows, width in by_length(real)]
+    out = parts[0][2].new_zeros(*real.shape, parts[0][2].shape[-1])
+    for rows, width, part in parts:
+        out[rows, -width:] = part
+    return out

@@ -1,21 +1,24 @@
 """Pairings: from which part of a history x_0 is made, and from which the condition. One file per choice."""
 
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
-from unblur.data.sequences import Ints, Sequences
+from unblur.data.sequences import Ints, Sequences, ranges
 from unblur.diffusion.condition import Condition
 from unblur.registry import modules
 
 PAIRINGS = modules("pairing", __name__)
 
 
-class Pairs(NamedTuple):
-    """The examples (E,) of an epoch: row i of `shown` is to be generated, given row i of `given`."""
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """An epoch's pairs (E,): row i of `shown` is to be generated, given row i of `given`."""
 
     shown: History
     """Binary, with ranks that say how recent an entry counts (the newest weighs most). An empty row is no example."""
@@ -25,11 +28,32 @@ class Pairs(NamedTuple):
     """Whose they are (E,)."""
     weights: csr_matrix | None = None
     """`shown` with weights of its own; None: weighed by recency as the model's input is."""
+    windows: Sequences | None = None
+    """Stretches whose places, one after the other, are what is given: an example is then a window, to be read once for
+    all its rows. None: an example is a row."""
 
     @classmethod
     def by_user(cls, shown: History, given: History) -> "Pairs":
         """One example of each user."""
         return cls(shown, given, np.arange(shown.matrix.shape[0]))
+
+    @property
+    def examples(self) -> Ints:
+        """What batches are drawn from."""
+        lengths = np.diff(self.shown.matrix.indptr) if self.windows is None else self.windows.lengths
+        return np.flatnonzero(lengths)
+
+    def rows(self, examples: Ints) -> Ints:
+        """The rows of these examples, one example after the other."""
+        if self.windows is None:
+            return examples
+        return ranges(self._first[examples], self._first[examples + 1])
+
+    @cached_property
+    def _first(self) -> Ints:
+        """Where the rows of each window begin (windows + 1,)."""
+        assert self.windows is not None
+        return np.concatenate([[0], np.cumsum(self.windows.lengths)])
 
 
 class Pairing:
@@ -58,6 +82,10 @@ class Pairing:
     def lengths(self, dataset: Dataset) -> Ints:
         """Roughly how long the conditions of an epoch's examples are (E,)."""
         return np.diff(dataset.train.indptr).astype(np.int64)
+
+    def of_example(self, dataset: Dataset) -> float:
+        """Roughly how many pairs an example has."""
+        return 1.0
 
     def corrupt(self, condition: Condition, items: Tensor | None) -> Condition:
         """The condition as a training step shows it. items: embeddings (n_items, d), where the space has such."""

@@ -1,5 +1,7 @@
 """What came later is generated from what came before: histories are cut in two, at random places."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -44,7 +46,7 @@ class Pairing(partial.Pairing):
         later, earlier = _part(history, behind >= 0, behind), _part(history, behind < 0, history.rank)
         weights = later.matrix.copy()
         weights.data = np.power(self.config.gamma_future, behind[behind >= 0]).astype(np.float32)
-        return Pairs.by_user(later, earlier)._replace(weights=weights)
+        return replace(Pairs.by_user(later, earlier), weights=weights)
 
 
 def _part(history: History, kept: NDArray[np.bool_], rank: NDArray[np.int32]) -> History:

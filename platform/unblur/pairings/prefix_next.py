@@ -36,7 +36,7 @@ class Pairing(partial.Pairing):
         first = starts + 1 if self.config.next_items == "every" else np.maximum(starts + 1, ends - 1)
         targets = sequences.stretches(np.minimum(first, ends), ends)
         users, places = np.repeat(np.arange(len(starts)), targets.lengths), targets.places
-        shown = _single(sequences.items[places], sequences.n_items)
+        shown = single(sequences.items[places], sequences.n_items)
         return Pairs(shown, sequences.stretches(starts[users], places), users)
 
     def lengths(self, dataset: Dataset) -> Ints:
@@ -47,7 +47,7 @@ class Pairing(partial.Pairing):
         return np.arange(before.sum()) - np.repeat(np.cumsum(before) - before, before) + 1
 
 
-def _single(items: Ints, n_items: int) -> History:
+def single(items: Ints, n_items: int) -> History:
     """Histories of one item each."""
     ones = np.ones(len(items), np.float32)
     matrix = csr_matrix((ones, items, np.arange(len(items) + 1)), shape=(len(items), n_items))

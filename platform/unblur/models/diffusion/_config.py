@@ -44,7 +44,7 @@ class DiffusionConfig(ComposedConfig, RecencyConfig, TrainableConfig):
     weight_decay: float = Field(0.0, ge=0)
     """AdamW's decoupled weight decay."""
     batch_size: int = Field(400, ge=1)
-    """Users per step, over all workers."""
+    """Users per step, or what the pairing makes an example of, over all workers."""
     reweight: bool = True
     """Weigh each step's squared error by the drop in signal-to-noise ratio (eq. 11); otherwise 1."""
     time_sampling: Literal["importance", "uniform"] = "importance"

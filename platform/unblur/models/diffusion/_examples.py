@@ -1,7 +1,7 @@
 """From histories to a batch: weighted and signed rows of what is generated, and the condition."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unblur.data.dataset import History
 from unblur.data.sequences import Sequences
-from unblur.diffusion.condition import Condition, OrderedItems, WeightedRows
+from unblur.diffusion.condition import Condition, EveryPlace, OrderedItems, WeightedRows
 from unblur.models.diffusion._config import DiffusionConfig
 from unblur.nn.sparse import from_scipy
 from unblur.pairings import Pairs
@@ -30,17 +30,21 @@ class Examples(NamedTuple):
 
 
 Some = NDArray[np.int64] | slice
+RowsOf = Callable[[Any], Any]
+"""From some examples to some rows."""
 
 
 class Rows(NamedTuple):
-    """What x_0 is made of (E, n_items), and how conditions of these examples are made; None: of the same rows."""
+    """What x_0 is made of (E, n_items), and how conditions of examples are made; None: of the same rows."""
 
     shown: csr_matrix
     condition: Callable[[Some, torch.device], Condition] | None = None
+    rows_of: RowsOf = lambda examples: examples
+    """The rows of `shown` that examples have."""
 
     def on(self, device: torch.device, some: Some = slice(None)) -> tuple[Tensor, Condition]:
         """Both of some examples on the device; one tensor where both are the same."""
-        rows = from_scipy(self.shown[some], device)
+        rows = from_scipy(self.shown[self.rows_of(some)], device)
         return rows, WeightedRows(rows) if self.condition is None else self.condition(some, device)
 
 
@@ -51,6 +55,8 @@ def weighted(config: DiffusionConfig, pairs: Pairs, w_min: float | None) -> Rows
     """
     shown, given = pairs.shown, pairs.given
     rows = shown.signed(config.weigh(shown) if pairs.weights is None else pairs.weights, config.dislike_weight)
+    if config.newest is not None and pairs.windows is not None:
+        return Rows(rows, _at_every_place(pairs.windows), pairs.rows)
     if config.newest is not None:
         return Rows(rows, _in_order(given if isinstance(given, Sequences) else given.in_order(), config.newest))
     if w_min is None and given is shown:
@@ -61,7 +67,12 @@ def weighted(config: DiffusionConfig, pairs: Pairs, w_min: float | None) -> Rows
         return history.signed(own, config.dislike_weight)
 
     if isinstance(given, Sequences):  # parts that overlap are many times their items: they are weighed batch by batch
-        return Rows(rows, lambda some, device: WeightedRows(from_scipy(weigh(History.of(given.rows(some))), device)))
+        parts, rows_of = given, cast(RowsOf, pairs.rows)
+
+        def condition(some: Some, device: torch.device) -> WeightedRows:
+            return WeightedRows(from_scipy(weigh(History.of(parts.rows(rows_of(some)))), device))
+
+        return Rows(rows, condition, rows_of)
     matrix = weigh(given)
     return Rows(rows, lambda some, device: WeightedRows(from_scipy(matrix[some], device)))
 
@@ -73,5 +84,16 @@ def _in_order(sequences: Sequences, newest: int) -> Callable[[Some, torch.device
         chosen = sequences.rows(some)
         items, _ = chosen.padded(max(1, min(newest, chosen.lengths.max(initial=0))))
         return OrderedItems(torch.from_numpy(items).to(device), sequences.n_items)
+
+    return condition
+
+
+def _at_every_place(windows: Sequences) -> Callable[[Some, torch.device], Condition]:
+    """Conditions at all places of windows."""
+
+    def condition(some: Some, device: torch.device) -> EveryPlace:
+        chosen = windows.rows(some)
+        items, _ = chosen.padded(max(1, chosen.lengths.max(initial=0)))
+        return EveryPlace.of(torch.from_numpy(items).to(device), windows.n_items)
 
     return condition

@@ -99,11 +99,11 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         pairs = self.pairing.divide(dataset.history(), rng)
         rows = weighted(self.config, pairs, self.guidance.config.condition_w_min)
         disliked = dataset.disliked if self.config.triplet_weight else None
-        examples = np.flatnonzero(np.diff(pairs.shown.matrix.indptr))
-        for share in shares(examples, self.config.batch_size, rng, epoch, rank, world):
-            low = None if disliked is None else from_scipy(disliked[pairs.users[share.rows]], self.device)
+        for share in shares(pairs.examples, self.config.batch_size, rng, epoch, rank, world):
+            whose = pairs.users[pairs.rows(share.rows)]
+            low = None if disliked is None else from_scipy(disliked[whose], self.device)
             moment = Moment(share.epoch, share.update)
-            yield Batch(Examples(*rows.on(self.device, share.rows), low, moment), share.size)
+            yield Batch(Examples(*rows.on(self.device, share.rows), low, moment), len(pairs.rows(share.whole)))
 
     def forward(self, examples: Examples) -> Tensor:
         losses = self._losses(self.network, examples)
@@ -231,13 +231,15 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def operations(self, dataset: Dataset) -> Operations:
         """The default's, which is of one example of each user, for the pairing's; and three passes over histories."""
         lengths = self.pairing.lengths(dataset)
-        of_users, share = super().operations(dataset), len(lengths) / max(1, dataset.n_users)
+        pairs = len(lengths) * self.pairing.of_example(dataset)
+        of_users, share = super().operations(dataset), pairs / max(1, dataset.n_users)
         parts = ((self.config.part(field), name) for field, name in (("encoder", "Encoder"), ("denoiser", "Network")))
         passes = sum(getattr(part, name).work(self.config.of(part.Config), lengths) for part, name in parts)
         return Operations(of_users.products * share + 3 * passes, of_users.elements * share)
 
     def footprint(self, dataset: Dataset) -> int:
-        """The default; self-conditioning's passes; vectors of entries that are attended to; the expert; the space's."""
+        """The default; self-conditioning's passes; vectors of entries that are attended to; the expert; the space's;
+        examples of several rows."""
         config, entries = self.config, int(dataset.train.nnz)
         passes = 3 * config.batch_size * self.n_items if config.self_condition else 0
         encoder = config.part("encoder")
@@ -245,5 +247,6 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         attended: int = denoiser.Network.kept(config.of(denoiser.Config), config.batch_size, entries)
         encoded: int = encoder.Encoder.kept(config.of(encoder.Config), config.batch_size, entries)
         expert = 0 if config.expert is None else self.n_items**2 + 2 * self.n_items * max(getattr(config, "dims", (0,)))
-        own = 4 * (passes + attended + encoded + expert)
+        more = 8 * config.batch_size * (self.pairing.of_example(dataset) - 1) * self.n_items  # rows of an example
+        own = 4 * (passes + attended + encoded + expert + round(more))
         return super().footprint(dataset) + own + self.space.footprint(dataset)

@@ -128,7 +128,7 @@ class SequenceModel(Trained[C]):
 
     def batches(self, dataset: Dataset, epoch: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """What is asked for is drawn for a whole batch, so that its share of a worker is the same on all of them."""
-        windows = dataset.history().in_order().windows(self.room)
+        windows, _ = dataset.history().in_order().windows(self.room)
         rng = epoch_rng(self.seed, epoch)
         for share in shares(np.arange(len(windows.ends)), self.config.batch_size, rng, epoch, rank, world):
             chosen = windows.rows(share.whole)
