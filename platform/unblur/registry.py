@@ -101,6 +101,11 @@ def takes(function: Callable[..., Any], name: str) -> bool:
     return name in signature(function).parameters
 
 
+def default_of(function: Callable[..., Any], name: str) -> Any:
+    """What a part takes for its parameter of that name where nothing is offered."""
+    return signature(function).parameters[name].default
+
+
 def call(function: Callable[..., T], **offered: Any) -> T:
     """Call a part with those of the offered values that it has parameters for; parts of one kind differ in these."""
     return function(**{name: value for name, value in offered.items() if takes(function, name)})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from unblur.data.interactions import Interactions, build
-from unblur.data.request import DataRequest, Ties
+from unblur.data.request import DataRequest, Repeats, Ties
 
 settings.register_profile("unblur", deadline=None, max_examples=50)
 settings.load_profile("unblur")
@@ -20,11 +20,14 @@ Make = Callable[..., Interactions]
 def make() -> Make:
     """Interactions from (user, item[, rating[, timestamp]]) rows; equal times in the order of the rows."""
 
-    def made(rows: Sequence[tuple[object, ...]], ties: Ties = "file", **columns: object) -> Interactions:
+    def made(
+        rows: Sequence[tuple[object, ...]], ties: Ties = "file", repeats: Repeats = "first", **columns: object
+    ) -> Interactions:
         width = len(rows[0])
         frame = pd.DataFrame(rows, columns=["user", "item", "rating", "timestamp"][:width])
         frame = frame.astype({"user": str, "item": str}).assign(**columns)
         where = lambda row: f"rows:{row + 1}"  # noqa: E731
-        return build(frame, Path("rows"), where, DataRequest(), ties=ties, unknown_ratings=True)
+        request = DataRequest(repeats=repeats)
+        return build(frame, Path("rows"), where, request, ties=ties, unknown_ratings=True)
 
     return made

@@ -99,7 +99,7 @@ def test_prepared_data_know_them_when_there_is_a_threshold(tmp_path: Path) -> No
     assert dataset.disliked.multiply(held_out).nnz == 0
     assert any("kept as dislikes" in line for line in rated.report)
     for with_valid in (False, True):
-        some = dataset.history(with_valid).rows(np.array([5, 2]))
+        some = dataset.known(with_valid).rows(np.array([5, 2]))
         assert some.disliked is not None and (some.disliked != dataset.disliked[[5, 2]]).nnz == 0
 
 

@@ -137,7 +137,7 @@ def test_equal_times_are_in_the_order_of_the_file_or_of_the_ids(tmp_path):
     told = []
     for ties in ("file", "item"):
         dataset = store.load_dataset(prepare(DataRequest(**ask, ties=ties), None, tmp_path).folder)
-        ordered = dataset.history(with_valid=True).sequences(4)[0][0]
+        ordered = dataset.known(with_valid=True).sequences(4)[0][0]
         told.append([None if item == dataset.n_items else str(dataset.items[item]) for item in ordered])
     assert told == [[None, "7", "12", "9"], [None, "7", "9", "12"]]
 

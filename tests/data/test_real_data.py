@@ -68,7 +68,7 @@ def test_leave_one_out_on_beauty(prepared, data_dir):
     _, dataset, test = prepared(dataset="beauty_5core")
     lines = (data_dir / "amazon_2014_5core" / "Beauty.txt").read_text().splitlines()
     rows = {user: items for user, *items in map(str.split, lines)}
-    history = dataset.history(with_valid=True).in_order()
+    history = dataset.known(with_valid=True).in_order()
     assert dataset.train.nnz == 198_502 - 2 * 22_363
     for row in range(0, dataset.n_users, 100):
         mine = dataset.items[history.items[history.starts[row] : history.ends[row]]].tolist()

@@ -52,7 +52,7 @@ def test_validation_comes_after_train(rows: list[list[int]], data: st.DataObject
     (train_matrix, train_rank), (valid_matrix, valid_rank) = part(train), part(valid)
     ids = np.arange(len(rows)).astype(str)
     dataset = Dataset(train_matrix, valid_matrix, train_rank, valid_rank, ids, np.arange(N_ITEMS).astype(str), "")
-    assert dataset.history(with_valid=True).sequences(N_ITEMS)[0].tolist() == loop(rows, N_ITEMS)
+    assert dataset.known(with_valid=True).sequences(N_ITEMS)[0].tolist() == loop(rows, N_ITEMS)
     assert dataset.history().sequences(N_ITEMS)[0].tolist() == loop(train, N_ITEMS)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given as everything
 from hypothesis import strategies as st
 
 from unblur.data import splits as splitting
-from unblur.data.interactions import TEST, TRAIN, VALID
+from unblur.data.interactions import TEST, TEST_FOLD_IN, TRAIN, VALID, VALID_FOLD_IN
 from unblur.errors import UserError
 
 RATIOS = {"70/20/10": (0.7, 0.2, 0.1), "80/10/10": (0.8, 0.1, 0.1)}
@@ -165,3 +165,66 @@ def test_leave_one_out_is_the_definition(make, rows):
 def test_leave_one_out_needs_an_order(make):
     with pytest.raises(UserError, match="no order in time, which --split leave_one_out needs; use --split per_user_r"):
         splitting.leave_one_out(make([("a", "x"), ("a", "y"), ("a", "z")]))
+
+
+@everything(rows=users, ratios=st.sampled_from(["80/10/10", "40/30/30", "80/20"]), seed=st.integers(0, 9))
+def test_by_user_divides_users_and_holds_the_last_of_some_out(make, rows, ratios, seed):
+    data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
+    mine = {user: [row for row, (owner, _) in enumerate(rows) if owner == user] for user, _ in rows}
+    several = {user: sorted(own, key=lambda row: rows[row][1]) for user, own in mine.items() if len(own) >= 2}
+    try:
+        split = splitting.by_user(data, np.random.default_rng(seed), ratios)
+    except UserError:
+        assert len(several) < 10
+        return
+    part = by_item(split)
+    assert part.keys() == {row for own in several.values() for row in own}
+    kinds = {(TRAIN, TRAIN): 0, (VALID_FOLD_IN, VALID): 1, (TEST_FOLD_IN, TEST): 2}
+    groups = []
+    for *before, last in several.values():
+        assert len({part[row] for row in before}) == 1
+        groups.append(kinds[part[before[0]], part[last]])
+    first, valid, _ = splitting.shares(ratios)
+    ends = [int(share * len(several) + 1e-9) for share in ([first, first + valid] if valid else [0.9 * first, first])]
+    assert np.bincount(groups, minlength=3).tolist() == np.diff([0, *ends, len(several)]).tolist()
+    assert splitting.by_user(data, np.random.default_rng(seed), ratios).frame.equals(split.frame)
+
+
+def test_by_user_has_the_sizes_of_preferdiff(make):
+    """Of 22,363 users of Beauty 17,890, 2,236 and 2,237."""
+    data = make([(user, item, 5, item) for user in range(22_363) for item in range(2)])
+    parts = splitting.by_user(data, np.random.default_rng(0)).frame.part.to_numpy()
+    assert np.bincount(parts).tolist() == [2 * 17_890, 2_236, 2_237, 0, 2_236, 2_237]
+
+
+def test_by_user_needs_users_for_each_part(make):
+    with pytest.raises(UserError, match="80/10/10 leaves nobody for a part of 3 users"):
+        splitting.by_user(
+            make([(user, item, 5, item) for user in range(3) for item in range(2)]), np.random.default_rng(0)
+        )
+
+
+@everything(
+    rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), min_size=10, max_size=120),
+    targets=st.sampled_from(["first", "last"]),
+)
+def test_global_time_may_hold_one_of_each_user_out(make, rows, targets):
+    data = make([(user, item, 5, time) for item, (user, time) in enumerate(rows)])
+    try:
+        plain, one = splitting.global_time(data), splitting.global_time(data, targets=targets)
+    except UserError:
+        return  # too few different times
+    part, wanted = by_item(one), {}
+    for user in {user for user, _ in rows}:
+        all_of = {
+            p: [r for r, q in by_item(plain).items() if q == p and rows[r][0] == user] for p in (TRAIN, VALID, TEST)
+        }
+        train, valid, test = (sorted(own, key=lambda row: rows[row][1]) for own in all_of.values())
+        wanted |= dict.fromkeys(train, TRAIN)
+        if targets == "first":
+            wanted |= {**dict.fromkeys(valid[1:], TEST_FOLD_IN), **dict.fromkeys(valid[:1], VALID)}
+            wanted |= dict.fromkeys(test[:1], TEST)
+        else:
+            wanted |= {**dict.fromkeys(valid[:-1], VALID_FOLD_IN), **dict.fromkeys(valid[-1:], VALID)}
+            wanted |= {**dict.fromkeys(test[:-1], TEST_FOLD_IN), **dict.fromkeys(test[-1:], TEST)}
+    assert part == wanted

@@ -36,7 +36,7 @@ def test_everyone_gets_the_best_of_what_is_unseen(model: ease.Model) -> None:
     rows, columns = known.nonzero()
     seen = pd.DataFrame({"user": DATA.users[rows], "item": DATA.items[columns]})
     assert seen.merge(table, on=["user", "item"]).empty
-    best = rank(model, DATA.history(True), known, np.arange(DATA.n_users), 7)
+    best = rank(model, DATA.known(True), known, np.arange(DATA.n_users), 7)
     assert table["item"].tolist() == DATA.items[best.ravel()].tolist()
     assert table.groupby("user")["score"].is_monotonic_decreasing.all()
     assert table["rank"].tolist() == [1, 2, 3, 4, 5, 6, 7] * DATA.n_users

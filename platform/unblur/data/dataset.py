@@ -1,7 +1,7 @@
 """What a model may see of a dataset: training and validation interactions, and the order they came in."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from unblur.data.sequences import Ints, Sequences
+from unblur.data.request import Seen
+from unblur.data.sequences import Ints, Sequences, joined
 from unblur.errors import UserError
 
 Ranks = NDArray[np.int32]
@@ -127,7 +128,8 @@ class History:
 class Dataset:
     """Training and validation parts; the test part is locked away (`data.test_set`).
 
-    train, valid: binary CSR float32 (n_users, n_items), indices sorted in each row, no entry in both.
+    train, valid: binary CSR float32 (n_users, n_items), indices sorted in each row, no entry in both but where repeats
+    are kept.
     train_rank, valid_rank: 0-based time rank of each entry *within its part*, aligned with `.indices`; None where
     the data carry no order. users, items: raw ids by row and column. digest: the hash of the whole prepared
     dataset, the test part included. disliked: binary CSR (n_users, n_items) of the items that users rated too low for
@@ -146,6 +148,13 @@ class Dataset:
     hidden: csr_matrix | None = None
     """What lies between train and validation where a search selects across a gap (`data.validations`): binary CSR
     (n_users, n_items), no entry in train or valid."""
+    fold_in: tuple[Sequences, ...] = ()
+    """What leads up to validation interactions and, once the test part is open, to those of the test: input that is not
+    trained on, the one before validation, the other behind it. Most splits have none."""
+    events: tuple[Sequences, Sequences] | None = None
+    """Train and valid with every repetition, where such are kept; they may then have items in common."""
+    seen: Seen = "masked"
+    """Whether what a user has already may be recommended."""
     artefacts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """What was learned from these data beforehand, by name (`data.artefacts`)."""
 
@@ -167,12 +176,55 @@ class Dataset:
         return hashlib.sha256(f"{self.digest} all".encode()).hexdigest()
 
     @property
-    def masked(self) -> csr_matrix:
-        """What validation recommends to nobody (n_users, n_items): train, and what is hidden behind it."""
-        return self.train if self.hidden is None else (self.train + self.hidden).tocsr()
+    def n_trained(self) -> int:
+        """Users who are trained on; all, but where users are divided."""
+        return int((np.diff(self.train.indptr) > 0).sum()) if self.fold_in else self.n_users
 
-    def history(self, with_valid: bool = False) -> History:
-        """The input of every user: train, or (`--history train+valid`) train followed by valid."""
-        if not with_valid:
-            return History(self.train, self.train_rank, self.disliked)
-        return History(self.train, self.train_rank, self.disliked).followed(self.valid, self.valid_rank)
+    @property
+    def asks_of_others(self) -> bool:
+        """Whether validation asks of users who are not trained on."""
+        return bool((np.diff(self.train.indptr)[np.diff(self.valid.indptr) > 0] == 0).any()) and bool(self.fold_in)
+
+    @property
+    def masked(self) -> csr_matrix:
+        """What validation recommends to nobody (n_users, n_items): train, what is hidden behind it, and folded in."""
+        return self._excluded(self.train, self.hidden, *map(_entries, self.fold_in))
+
+    @property
+    def masked_at_test(self) -> csr_matrix:
+        """What the test recommends to nobody (n_users, n_items): train, valid, and what is folded in."""
+        return self._excluded(self.train, self.valid, *map(_entries, self.fold_in))
+
+    def _excluded(self, first: csr_matrix, *others: csr_matrix | None) -> csr_matrix:
+        if self.seen == "allowed":
+            return csr_matrix(first.shape, dtype=np.float32)
+        return sum((each for each in others if each is not None), first).tocsr()
+
+    def history(self) -> History:
+        """What is trained on: every user's train."""
+        if self.events is not None:
+            return replace(History.of(self.events[0]), disliked=self.disliked)
+        return History(self.train, self.train_rank, self.disliked)
+
+    def known(self, with_valid: bool = False) -> History:
+        """The input of every user in an evaluation: train, or (`--history train+valid`) train followed by valid; and
+        what is folded in."""
+        if self.fold_in or self.events is not None:
+            return replace(History.of(joined(self._in_order(with_valid))), disliked=self.disliked)
+        return self.history().followed(self.valid, self.valid_rank) if with_valid else self.history()
+
+    def _in_order(self, with_valid: bool) -> Iterable[Sequences]:
+        """Train, what leads up to valid, valid, what leads up to the test."""
+        assert self.train_rank is not None and self.valid_rank is not None  # nothing is folded in without an order
+        ordered = Sequences.ordered(self.train, self.train_rank), Sequences.ordered(self.valid, self.valid_rank)
+        train, valid = self.events or ordered
+        return [train, *self.fold_in[:1], *([valid] if with_valid else []), *self.fold_in[1:]]
+
+
+def _entries(sequences: Sequences) -> csr_matrix:
+    """Who has what (B, n_items), as often as it is there."""
+    rows = np.repeat(np.arange(len(sequences.lengths)), sequences.lengths)
+    ones = np.ones(len(rows), np.float32)
+    return csr_matrix(
+        (ones, (rows, sequences.items[sequences.places])), shape=(len(sequences.lengths), sequences.n_items)
+    )

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 
 DISLIKED = 3
 """What a user met in the time of train and rated too low for a hit: no part of the split, but known with train."""
+VALID_FOLD_IN, TEST_FOLD_IN = 4, 5
+"""What leads up to an interaction that is held out, and is not trained on: a model is given it with the history."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,12 @@ class Interactions:
 
     `frame` has the columns user, item (rows of the vocabularies, int64), rating (float64, NaN = unknown), timestamp
     (float64: time in the source's unit, or a position where only order is known; NaN = no place in time) and part
-    (int8: TRAIN, VALID, TEST, at the very end DISLIKED too; only once the data are split). Rows are sorted by user and
+    (int8: TRAIN, VALID, TEST, of some splits VALID_FOLD_IN and TEST_FOLD_IN, at the very end DISLIKED too; only once
+    the data are split). Rows are sorted by user and
     time, equal times as `ties` says, so that they do not depend on the order of the source. `users`, `items`: raw ids.
     `clock`: timestamps of different users can be compared. `notes`: what was done on the way, for the report.
-    `repeats`: rows that were left out since their pair was there already. `no_order`: why there is no order in time,
-    where a person can do something about it.
+    `repeats`: rows whose pair was there already, which are left out unless `repeats_kept`. `no_order`: why there is no
+    order in time, where a person can do something about it.
     """
 
     frame: pd.DataFrame
@@ -43,6 +46,7 @@ class Interactions:
     no_order: str = ""
     repeats: int = 0
     ties: Ties = "hash"
+    repeats_kept: bool = False
 
     @property
     def has_ratings(self) -> bool:
@@ -103,7 +107,8 @@ def build(
     data = Interactions(frame, users, items, file, clock, ties=request.ties or ties)
     if request.ties and not data.has_order:
         raise UserError(f"{file}: has no order in time, so that there are no ties; leave --ties out")
-    return _noted(_without_repeats(_sorted(data, request.data_seed)))
+    ordered = _sorted(data, request.data_seed)
+    return _noted(_with_repeats(ordered) if request.repeats == "keep" else _without_repeats(ordered))
 
 
 def _sorted(data: Interactions, seed: int) -> Interactions:
@@ -131,6 +136,16 @@ def _without_repeats(data: Interactions) -> Interactions:
         note += f"; {int((again & rating.ne(kept) & ~(rating.isna() & kept.isna())).sum()):,} had another rating"
     found = data.select(~again, note)
     return replace(found, frame=found.frame.reset_index(drop=True), repeats=int(again.sum()))
+
+
+def _with_repeats(data: Interactions) -> Interactions:
+    """All rows; UserError where there is no order for them to be repeated in."""
+    if not data.has_order:
+        raise UserError(
+            f"{data.file}: has no order in time, in which --repeats keep would mean something; leave it out"
+        )
+    again = int(data.frame[["user", "item"]].duplicated().sum())
+    return replace(data, repeats=again, repeats_kept=True, notes=(*data.notes, f"repeated pairs: {again:,} rows kept"))
 
 
 ENOUGH = 100

@@ -9,9 +9,9 @@ import numpy as np
 from unblur.data import download, protocols, store
 from unblur.data.dislikes import with_dislikes
 from unblur.data.filters import Filter, MinRating, apply
-from unblur.data.interactions import Interactions
+from unblur.data.interactions import TEST, Interactions
 from unblur.data.prepared_folder import folder_of
-from unblur.data.presets import Preset, filters_of, resolve, split_of
+from unblur.data.presets import Preset, filters_of, resolve, split_of, targets_of
 from unblur.data.request import PROTOCOLS, SPLITS, DataRequest
 from unblur.data.sources import source
 from unblur.data.store import Facts, Record
@@ -22,6 +22,8 @@ VERSION = 3
 """Raise it when the same request over the same files comes to mean other data."""
 
 
+PARTS = ("train", "valid", "test", "disliked", "valid_fold_in", "test_fold_in")
+"""By their number."""
 OWN = ("table", "described")
 """Sources of people's own files."""
 
@@ -67,7 +69,7 @@ def _make(request: DataRequest, preset: Preset, files: tuple[Path, ...], source_
     if not preset.given:  # there the ids are rows already, to which other files refer
         data = data.compact()
     facts = _facts(data, everything, source_digest)
-    digest = store.write(data, storage)
+    digest = store.write(data, storage, request.seen)
     notes = [*data.notes, preset.note] if preset.note else data.notes
     report = [*_origin(everything, raw(preset, files), source_digest), *notes, _summary(facts)]
     return Record(digest=digest, report=report, facts=facts)
@@ -83,12 +85,13 @@ def _threshold(request: DataRequest, preset: Preset) -> float | None:
 
 
 def _split(request: DataRequest, data: Interactions) -> Interactions:
-    name = split_of(request)
+    name, targets = split_of(request), targets_of(request)
     split, ratios = SPLITS.get(name), {"ratios": request.ratios} if request.ratios else {}
     if ratios and not takes(split, "ratios"):
         why = f"has no meaning with the split {name} of {request.dataset}"
         raise UserError(f"--ratios {request.ratios} {why}; name another with --split, or leave it out")
-    divided: Interactions = call(split, data=data, rng=np.random.default_rng([request.data_seed, 0]), **ratios)
+    rng = np.random.default_rng([request.data_seed, 0])
+    divided: Interactions = call(split, data=data, rng=rng, targets=targets, **ratios)
     return divided
 
 
@@ -97,15 +100,20 @@ def _protocol(
 ) -> Interactions:
     rng = np.random.default_rng([request.data_seed, 1])
     protocol, share = PROTOCOLS.get(request.protocol), request.noise_share
+    if takes(protocol, "rng") and (clean.repeats_kept or (clean.frame.part > TEST).any()):
+        what = "--repeats keep" if clean.repeats_kept else f"--split {split_of(request)}"
+        raise UserError(
+            f"--protocol {request.protocol} draws noise for histories without {what}; leave one of them out"
+        )
     made: Interactions = call(protocol, everything=everything, clean=clean, threshold=threshold, share=share, rng=rng)
     return made
 
 
 def _facts(data: Interactions, everything: Interactions, source_digest: str) -> Facts:
-    sizes = map(int, np.bincount(data.frame.part, minlength=4))
-    counts = dict(zip(("train", "valid", "test", "disliked"), sizes, strict=True))
-    for part, count in counts.items():
-        if count == 0 and part != "disliked":
+    sizes = map(int, np.bincount(data.frame.part, minlength=len(PARTS)))
+    counts = dict(zip(PARTS, sizes, strict=True))
+    for part in ("train", "valid", "test"):
+        if counts[part] == 0:
             raise UserError(
                 f"{data.file}: nothing is left for {part}: its users have too few interactions; use more data, other "
                 "--ratios or a lower --min-rating"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from unblur.data.sequences import Sequences
 from unblur.errors import UserError
 
 SEARCH, TEST_FILE, META = "search.safetensors", "test.safetensors", "meta.json"
@@ -74,3 +75,9 @@ def matrix(arrays: Mapping[str, NDArray[Any]], name: str, meta: Meta) -> csr_mat
     indices = arrays[f"{name}_indices"]
     shape = (len(meta["users"]), len(meta["items"]))
     return csr_matrix((np.ones(len(indices), dtype=np.float32), indices, arrays[f"{name}_indptr"]), shape=shape)
+
+
+def ordered(arrays: Mapping[str, NDArray[Any]], name: str, meta: Meta) -> Sequences:
+    """The users' sequences called `name` among `arrays`."""
+    items, indptr = (arrays[f"{name}_{each}"].astype(np.int64) for each in ("items", "indptr"))
+    return Sequences.ragged(items, indptr, len(meta["items"]))

@@ -6,9 +6,10 @@ from pathlib import Path
 from unblur.data.dataset import HistoryName
 from unblur.data.description import beside, is_description, read
 from unblur.data.filters import Filter, KCore, MinCounts
-from unblur.data.request import SPLITS, DataRequest, FilterFlags, Ties, is_remote
+from unblur.data.request import SPLITS, DataRequest, FilterFlags, Targets, Ties, is_remote
 from unblur.data.sources import source, table
 from unblur.errors import UserError, unknown
+from unblur.registry import takes
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,24 @@ def ties_of(request: DataRequest) -> Ties:
     return request.ties or own
 
 
+def targets_of(request: DataRequest) -> Targets:
+    """Which of a user's held-out interactions are to be found: the split's own, else as the request asks, else all.
+    UserError where the request asks what the split does not know."""
+    name = split_of(request)
+    split = SPLITS.get(name)
+    own: Targets = getattr(split, "targets", "all")
+    if request.targets and not takes(split, "targets"):
+        raise UserError(
+            f"--targets {request.targets} has no meaning with the split {name}, whose targets are {own}; "
+            "take --split global_time, or leave it out"
+        )
+    return request.targets or own
+
+
 def history_of(request: DataRequest) -> HistoryName:
-    """What a model sees of a user at the test where nothing else is asked for: what the split says, else train."""
-    return getattr(SPLITS.get(split_of(request)), "history", "train")
+    """What a model sees of a user at the test where nothing else is asked for: all before a single target, else train:
+    to predict one interaction without the one before it is another task."""
+    return "train" if targets_of(request) == "all" else "train+valid"
 
 
 def _no_columns(request: DataRequest) -> None:

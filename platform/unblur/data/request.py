@@ -11,6 +11,9 @@ from unblur.registry import functions, known
 SPLITS = functions("split", "unblur.data.splits")
 PROTOCOLS = functions("protocol", "unblur.data.protocols")
 Ties = Literal["file", "item", "hash"]
+Targets = Literal["all", "first", "last"]
+Seen = Literal["masked", "allowed"]
+Repeats = Literal["first", "keep"]
 Ratios = tuple[float, float, float]
 
 
@@ -110,7 +113,14 @@ class DataRequest(ColumnFlags, FilterFlags):
     smaller item id, or (hash) drawn by --data-seed, whatever the order of the rows [file for MovieLens, else hash]."""
     ratios: Annotated[str | None, AfterValidator(_checked)] = None
     """Percentages of train, valid and test; with two of them, such as 80/20, valid is a tenth of train; left out,
-    70/20/10."""
+    70/20/10, of users 80/10/10."""
+    targets: Targets | None = None
+    """Which of a user's interactions between two moments of global_time are to be found; what comes before the first or
+    last is input [all]."""
+    seen: Seen = "masked"
+    """Whether what a user has in train (at the test: in validation too) may be recommended."""
+    repeats: Repeats = "first"
+    """Of a pair of user and item that occurs again the first interaction counts, or all are kept in their order."""
     strict: bool = False
     """Refuse a file that holds a user-item pair twice, instead of keeping the first."""
     data_seed: int = Field(default=0, ge=0)

@@ -1,5 +1,6 @@
 """Sequences of items: each user's history in order of time, ragged or padded to (B, L)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -42,6 +43,11 @@ class Sequences:
     def ragged(cls, items: Ints, indptr: Ints, n_items: int) -> Self:
         """One user's items after the other's, which begin and end at `indptr` (B + 1,)."""
         return cls(items, indptr[:-1], indptr[1:], n_items)
+
+    @classmethod
+    def none(cls, n_users: int, n_items: int) -> Self:
+        """Of users who have nothing."""
+        return cls.ragged(np.arange(0), np.zeros(n_users + 1, dtype=np.int64), n_items)
 
     @classmethod
     def ordered(cls, matrix: csr_matrix, rank: NDArray[np.int32]) -> Self:
@@ -89,3 +95,14 @@ class Sequences:
         window = np.full(inside.shape, self.n_items, dtype=np.int64)
         window[inside] = self.items[places[inside]]
         return window, np.minimum(self.lengths, length)
+
+
+def joined(parts: Iterable[Sequences]) -> Sequences:
+    """Each user's stretches of several parts as one, the first part's first."""
+    parts = list(parts)
+    lengths = np.stack([part.lengths for part in parts], axis=1)  # (B, parts)
+    ends = np.cumsum(lengths.ravel()).reshape(lengths.shape)
+    items = np.empty(int(lengths.sum()), dtype=np.int64)
+    for part, last, length in zip(parts, ends.T, lengths.T, strict=True):
+        items[ranges(last - length, last)] = part.items[part.places]
+    return Sequences.ragged(items, np.concatenate([[0], ends[:, -1]]), parts[0].n_items)

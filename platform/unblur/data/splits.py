@@ -1,8 +1,8 @@
 """Splits into train, validation and test: one public function each, found by its name (`--split`).
 
-A split is given the interactions `data` and, if it has parameters for them, `ratios` (shares such as 70/20/10) and a
-random generator `rng`; it answers the interactions with their parts. It raises UserError where the data lack what it
-needs.
+A split is given the interactions `data` and, if it has parameters for them, `ratios` (shares such as 70/20/10), which
+of a user's held-out interactions are `targets`, and a random generator `rng`; it answers the interactions with their
+parts. It raises UserError where the data lack what it needs.
 """
 
 from collections.abc import Callable
@@ -13,19 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.data.filters import removed
-from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
+from unblur.data.interactions import TEST, TEST_FOLD_IN, TRAIN, VALID, VALID_FOLD_IN, Interactions
 from unblur.data.order import positions, time_order
-from unblur.data.request import Ratios, shares
+from unblur.data.request import Ratios, Targets, shares
 from unblur.errors import UserError
 
 Ints = NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Interactions])
 DEFAULT = "70/20/10"
+LEFT_OUT = -1
 
 
 def _of_the_last(function: F) -> F:
-    """Mark a split that tests the last interaction: at the test models see, unless asked otherwise, all before it."""
-    function.history, function.targets = "train+valid", "last"  # type: ignore[attr-defined]
+    """Mark a split that holds each user's last interaction out."""
+    function.targets = "last"  # type: ignore[attr-defined]
+    return function
+
+
+def _folds_in(function: F) -> F:
+    """Mark a split that gives a model input which is not trained on, whatever it is asked."""
+    function.folds_in = True  # type: ignore[attr-defined]
     return function
 
 
@@ -67,28 +74,68 @@ def _sizes(total: Ints, ratios: Ratios) -> tuple[Ints, Ints]:
     return train, test
 
 
-def global_time(data: Interactions, ratios: str = DEFAULT) -> Interactions:
+def global_time(data: Interactions, ratios: str = DEFAULT, targets: Targets = "all") -> Interactions:
     """Everything before one moment is train, everything from a second one on is test, for all users alike.
 
     The moments are those before which lie r_train and r_train + r_valid of all interactions, or with r_valid = 0
     0.9 r_train and r_train; what happened at one time stays together. Users who come after the first moment have no
-    history and are removed, and noted. Raises UserError if times of different users cannot be compared, or if no
+    history and are removed, and noted. Of a user's interactions between the moments, and of those after the second, all
+    are held out, or the first or last alone; what comes before one that is held out leads up to it, and what comes
+    after the last one that is is left out. Raises UserError if times of different users cannot be compared, or if no
     train, valid or test is left.
     """
     _need(data, data.has_order and data.clock, "global_time", "no clock common to all users")
     time = data.frame.timestamp.to_numpy()
-    first, valid, _ = shares(ratios)
-    ends = np.array([first, first + valid] if valid else [0.9 * first, first])
-    cuts = np.rint(ends * len(time)).astype(np.int64)
+    cuts = np.rint(_ends(ratios) * len(time)).astype(np.int64)
     moments = np.sort(time)[np.minimum(cuts, len(time) - 1)]
     part = np.searchsorted(moments, time, side="right").astype(np.int8)
     known = np.bincount(data.frame.user, weights=part == TRAIN)[data.frame.user] > 0
-    gone = [a - b for a, b in zip(data.counts(), data.select(known).counts(), strict=True)]
-    data = data.select(known, f"users who come after the first moment: {removed(*gone)}")
+    data = _kept(data, known, "users who come after the first moment")
     part = part[known]
     if len(np.unique(part)) < 3:
         raise UserError(f"{data.file}: global_time leaves a part empty: too few different times; use per_user_time")
-    return _with_parts(data, part, f"global_time {ratios}, moments {moments[0]:.0f} and {moments[1]:.0f}")
+    told = f"global_time {ratios}, moments {moments[0]:.0f} and {moments[1]:.0f}"
+    if targets == "all":
+        return _with_parts(data, part, told)
+    return _of_one_target(data, part, f"{told}, targets {targets}", targets)
+
+
+def _of_one_target(data: Interactions, part: NDArray[np.int8], name: str, targets: Targets) -> Interactions:
+    """The parts where of a user's validation and test interactions the first or last alone is held out."""
+    order = time_order(data.frame)
+    user, ordered = data.frame.user.to_numpy()[order], part[order]
+    runs = user * 3 + ordered  # in order of time a user's parts follow each other
+    place = positions(runs) if targets == "first" else positions(runs[::-1])[::-1]
+    leads = np.array([TRAIN, TEST_FOLD_IN, LEFT_OUT] if targets == "first" else [TRAIN, VALID_FOLD_IN, TEST_FOLD_IN])
+    part = part.copy()
+    part[order] = np.where(place == 0, ordered, leads[ordered])
+    data = _kept(data, part != LEFT_OUT, "what comes after a first interaction that is tested")
+    return _with_parts(data, part[part != LEFT_OUT], name)
+
+
+@_of_the_last
+@_folds_in
+def by_user(data: Interactions, rng: np.random.Generator, ratios: str = "80/10/10") -> Interactions:
+    """Users are divided: of those of validation and test the last interaction is held out, and none is trained on.
+
+    Of n users in random order the first int(r_train n) are train, and those up to int((r_train + r_valid) n)
+    validation; with r_valid = 0 train is the first int(0.9 r_train n), and validation what is left of r_train. What a
+    user of the two did before leads up to what is held out (PreferDiff, Liu et al. 2025). Users of fewer than 2
+    interactions are removed, and noted. Raises UserError without order in time, or if nobody is left for a part.
+    """
+    _need(data, data.has_order, "by_user", f"no order in time{_why(data)}")
+    data = _kept(data, np.bincount(data.frame.user)[data.frame.user] >= 2, "users with fewer than 2 interactions")
+    users = rng.permutation(np.unique(data.frame.user))
+    ends = (_ends(ratios) * len(users) + 1e-9).astype(np.int64)
+    if not 0 < ends[0] < ends[1] < len(users):
+        raise UserError(f"{data.file}: --split by_user {ratios} leaves nobody for a part of {len(users)} users")
+    group = np.empty(int(users.max()) + 1, dtype=np.int8)
+    group[users] = np.repeat([TRAIN, VALID, TEST], np.diff([0, *ends, len(users)]))
+    own, order = group[data.frame.user], time_order(data.frame)
+    last = np.empty(len(own), dtype=bool)
+    last[order] = positions(data.frame.user.to_numpy()[order[::-1]])[::-1] == 0
+    part = np.where(last, own, np.array([TRAIN, VALID_FOLD_IN, TEST_FOLD_IN], dtype=np.int8)[own])
+    return _with_parts(data, part, f"by_user {ratios}")
 
 
 @_of_the_last
@@ -98,9 +145,7 @@ def leave_one_out(data: Interactions) -> Interactions:
     Users of fewer than 3 are removed, and noted. Raises UserError without order in time, or if nobody has 3.
     """
     _need(data, data.has_order, "leave_one_out", f"no order in time{_why(data)}")
-    enough = np.bincount(data.frame.user)[data.frame.user] >= 3
-    gone = [a - b for a, b in zip(data.counts(), data.select(enough).counts(), strict=True)]
-    data = data.select(enough, f"users with fewer than 3 interactions: {removed(*gone)}")
+    data = _kept(data, np.bincount(data.frame.user)[data.frame.user] >= 3, "users with fewer than 3 interactions")
     if data.frame.empty:
         raise UserError(f"{data.file}: nobody has the 3 interactions that --split leave_one_out needs of a user")
     order = time_order(data.frame)
@@ -124,6 +169,19 @@ def given(data: Interactions, rng: np.random.Generator) -> Interactions:
     tenth = np.rint(np.bincount(user) / 10)[user[shuffled]]
     part[train[shuffled[positions(user[shuffled]) < tenth]]] = VALID
     return _with_parts(data, part, "given, validation = a random tenth of each user's train")
+
+
+def _ends(ratios: str) -> NDArray[np.float64]:
+    """The shares before which train ends, and before which validation does."""
+    first, valid, _ = shares(ratios)
+    return np.array([first, first + valid] if valid else [0.9 * first, first])
+
+
+def _kept(data: Interactions, keep: NDArray[np.bool_], others: str) -> Interactions:
+    """The interactions to keep, and a note on how many others there were."""
+    left = data.select(keep)
+    gone = [a - b for a, b in zip(data.counts(), left.counts(), strict=True)]
+    return data.select(keep, f"{others}: {removed(*gone)}")
 
 
 def _need(data: Interactions, there: bool, split: str, lacking: str) -> None:
@@ -161,6 +219,8 @@ def _with_undecided(data: Interactions) -> Interactions:
 
 
 def _with_parts(data: Interactions, part: NDArray[np.int8], name: str) -> Interactions:
-    counts = np.bincount(part, minlength=3)
+    counts = np.bincount(part, minlength=TEST_FOLD_IN + 1)
     note = f"split {name}: train {counts[TRAIN]:,}, valid {counts[VALID]:,}, test {counts[TEST]:,}"
-    return replace(data, frame=data.frame.assign(part=part), notes=(*data.notes, note))
+    if leading := counts[VALID_FOLD_IN:].sum():
+        note += f"; {leading:,} lead up to what is held out, and are not trained on"
+    return replace(data, frame=data.frame.assign(part=part.astype(np.int8)), notes=(*data.notes, note))

@@ -10,24 +10,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.numpy import load, save
 
 from unblur.data.dataset import Dataset
 from unblur.data.ids import vocabulary
-from unblur.data.interactions import DISLIKED, TEST, TRAIN, VALID, Interactions
+from unblur.data.interactions import (
+    DISLIKED,
+    TEST,
+    TEST_FOLD_IN,
+    TRAIN,
+    VALID,
+    VALID_FOLD_IN,
+    Interactions,
+)
 from unblur.data.order import positions, time_order
 from unblur.data.prepared_folder import (
     META,
     SEARCH,
     TEST_FILE,
     Arrays,
+    Meta,
     folder_of,
     is_sound,
     matrix,
+    ordered,
     read_meta,
     verified,
 )
+from unblur.data.request import Seen
+from unblur.data.sequences import Sequences
 from unblur.errors import UserError
 from unblur.files import write_bytes, write_text
 
@@ -44,6 +58,9 @@ class Facts(BaseModel):
     test: int
     disliked: int = 0
     """Ratings too low for a hit, in the time of train."""
+    valid_fold_in: int = Field(0, exclude_if=lambda value: not value)
+    test_fold_in: int = Field(0, exclude_if=lambda value: not value)
+    """What leads up to validation and to test interactions and is not trained on, of the splits that have such."""
     has_order: bool
     has_ratings: bool
     source_digest: str
@@ -59,15 +76,25 @@ class Record(BaseModel):
     facts: Facts
 
 
-def write(data: Interactions, storage: Path) -> str:
-    """Stores split interactions and returns their digest. What is there already stays if it is sound."""
-    known = {"train": TRAIN, "valid": VALID}
-    if (data.frame.part == DISLIKED).any():
-        known["disliked"] = DISLIKED
-    search, test = _arrays(data, known), _arrays(data, {"test": TEST})
+def write(data: Interactions, storage: Path, seen: Seen = "masked") -> str:
+    """Stores split interactions and returns their digest. What is there already stays if it is sound.
+
+    seen: whether evaluations on these data may recommend what a user has.
+    """
+    there = set(data.frame.part.unique())
+    search = _arrays(data, {"train": TRAIN, "valid": VALID})
+    if DISLIKED in there:
+        search |= _arrays(data, {"disliked": DISLIKED})
+    test = _arrays(data, {"test": TEST})
+    search |= _events(data, {"valid_fold_in": VALID_FOLD_IN} if VALID_FOLD_IN in there else {})
+    test |= _events(data, {"test_fold_in": TEST_FOLD_IN} if TEST_FOLD_IN in there else {})
+    if data.repeats_kept:
+        search |= _events(data, {"train_events": TRAIN, "valid_events": VALID})
+        test |= _events(data, {"test_events": TEST})
     files = {SEARCH: save(search), TEST_FILE: save(test)}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     meta = {"sha256": sums, "users": data.users.tolist(), "items": data.items.tolist()}
+    meta |= {} if seen == "masked" else {"seen": seen}
     files[META] = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
     digest = hashlib.sha256(files[META]).hexdigest()
     folder = folder_of(storage, digest)
@@ -79,20 +106,40 @@ def write(data: Interactions, storage: Path) -> str:
 
 
 def _arrays(data: Interactions, parts: Mapping[str, int]) -> Arrays:
-    """CSR pointers (n_users + 1,), indices (n,) and, where there is order, ranks (n,) of each part."""
+    """CSR pointers (n_users + 1,), indices (n,) and, where there is order, ranks (n,) of each part; of a pair that is
+    there twice the first counts."""
     arrays: Arrays = {}
     for name, part in parts.items():
-        frame = data.frame[data.frame.part == part]
-        order = time_order(frame)
-        rank = np.empty(len(frame), dtype=np.int32)
-        rank[order] = positions(frame.user.to_numpy()[order])
+        frame = _of_part(data, part)
+        frame = frame[~frame.duplicated(["user", "item"])]
+        rank = positions(frame.user.to_numpy()).astype(np.int32)
         by_item = np.lexsort((frame.item, frame.user))
-        counts = np.bincount(frame.user, minlength=len(data.users))
-        arrays[f"{name}_indptr"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        arrays[f"{name}_indptr"] = _pointers(data, frame)
         arrays[f"{name}_indices"] = frame.item.to_numpy()[by_item].astype(np.int32)
         if frame.timestamp.notna().all():
             arrays[f"{name}_rank"] = rank[by_item]
     return arrays
+
+
+def _events(data: Interactions, parts: Mapping[str, int]) -> Arrays:
+    """Pointers (n_users + 1,) and items (n,) of each part in the order of time, repetitions included."""
+    arrays: Arrays = {}
+    for name, part in parts.items():
+        frame = _of_part(data, part)
+        arrays[f"{name}_indptr"] = _pointers(data, frame)
+        arrays[f"{name}_items"] = frame.item.to_numpy().astype(np.int32)
+    return arrays
+
+
+def _of_part(data: Interactions, part: int) -> pd.DataFrame:
+    """A part's rows by user and time."""
+    frame = data.frame[data.frame.part == part]
+    return frame.iloc[time_order(frame)]
+
+
+def _pointers(data: Interactions, frame: pd.DataFrame) -> NDArray[np.int64]:
+    counts = np.bincount(frame.user, minlength=len(data.users))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 @contextmanager
@@ -118,7 +165,14 @@ def load_dataset(folder: Path) -> Dataset:
         items=vocabulary(meta["items"]),
         digest=folder.name,
         disliked=matrix(arrays, "disliked", meta) if "disliked_indices" in arrays else None,
+        fold_in=(ordered(arrays, "valid_fold_in", meta),) if "valid_fold_in_items" in arrays else (),
+        events=_of_both(arrays, meta) if "train_events_items" in arrays else None,
+        seen=meta.get("seen", "masked"),
     )
+
+
+def _of_both(arrays: Arrays, meta: Meta) -> tuple[Sequences, Sequences]:
+    return ordered(arrays, "train_events", meta), ordered(arrays, "valid_events", meta)
 
 
 def remember(storage: Path, key: str, record: Record) -> None:

@@ -37,6 +37,7 @@ def last(dataset: Dataset) -> Dataset:
         train_rank=train_rank,
         valid=valid,
         valid_rank=valid_rank,
+        fold_in=(),
         digest=_digest(dataset, "last"),
     )
 
@@ -47,6 +48,11 @@ def gap(dataset: Dataset) -> Dataset:
     For a test with history train, which lies behind the validation part: what is between is seen by nobody, there and
     here, and recommended to nobody. At least one interaction stays in everybody's history.
     """
+    if dataset.fold_in:
+        raise UserError(
+            "--validation gap hides what lies before validation, which this split gives as input: leave it out "
+            "(--validation given)"
+        )
     (train, train_rank), (hidden, _) = _cut(dataset, "gap", least=0)
     return replace(dataset, train=train, train_rank=train_rank, hidden=hidden, digest=_digest(dataset, "gap"))
 
@@ -54,6 +60,8 @@ def gap(dataset: Dataset) -> Dataset:
 def _cut(dataset: Dataset, name: str, least: int) -> tuple[Part, Part]:
     """Train without each user's last interactions, and these: as many as there are in validation, or `least`."""
     rank = dataset.train_rank
+    if dataset.events is not None:
+        raise UserError(f"--validation {name} cuts histories without repetitions, and these keep them: leave one out")
     if rank is None:
         raise UserError(
             f"--validation {name} needs to know which of a user's interactions in train are the last, and these data "

@@ -54,14 +54,14 @@ class Evaluation(Ranking):
 
 
 def validate(model: Scorer, dataset: Dataset, users: Users | None = None) -> Evaluation:
-    """Rank all items but the user's train and what is hidden behind it, from train; the truth is valid."""
+    """Rank all items but those that the data mask, from train and what is folded in; the truth is valid."""
     return evaluate(model, dataset, truth=dataset.valid, exclude=dataset.masked, users=users)
 
 
 def final(model: Scorer, dataset: Dataset, test: csr_matrix, history: HistoryName = "train") -> Evaluation:
     """Rank all items but the user's train and valid, whichever of them the model sees; the truth is test."""
-    exclude = (dataset.train + dataset.valid).tocsr()
-    return evaluate(model, dataset, truth=test, exclude=exclude, with_valid_history=history == "train+valid")
+    exclude, with_valid = dataset.masked_at_test, history == "train+valid"
+    return evaluate(model, dataset, truth=test, exclude=exclude, with_valid_history=with_valid)
 
 
 def evaluate(
@@ -80,14 +80,14 @@ def evaluate(
     users = users[np.diff(truth.indptr)[users] > 0]
     if not len(users):
         raise UserError("no user has a held-out item, so there is nothing to evaluate; keep more data or users")
-    return evaluation(rank(model, dataset.history(with_valid_history), exclude, users), dataset, truth, users)
+    return evaluation(rank(model, dataset.known(with_valid_history), exclude, users), dataset, truth, users)
 
 
 def evaluation(items: Items, dataset: Dataset, truth: csr_matrix, users: Users) -> Evaluation:
     """What the recommendations `items` (B, K) for `users` (B,) are to be judged by; `truth` is of all users."""
     n_relevant = np.diff(truth.indptr).astype(np.int64)[users]
     counts = np.bincount(dataset.train.indices, minlength=dataset.n_items)
-    return Evaluation(items, hits_of(items, truth[users]), n_relevant, counts, dataset.n_users, users)
+    return Evaluation(items, hits_of(items, truth[users]), n_relevant, counts, dataset.n_trained, users)
 
 
 def rank(model: Scorer, history: History, exclude: csr_matrix, users: Users, k: int = max(CUTOFFS)) -> Items:

@@ -74,17 +74,17 @@ def recommendations(
     history: HistoryName = "train+valid",
     exclude: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """The k best unseen items of `users` (raw ids; None: all), best first: user, item, rank (from 1), score.
+    """The k best items of `users` (raw ids; None: all), best first: user, item, rank (from 1), score.
 
-    history: what the model sees of a user; nothing that the user has in train or valid is recommended. exclude: items
+    history: what the model sees of a user; nothing that the user has in train or valid is recommended, but where the
+    data allow it (`--seen allowed`). exclude: items
     (raw ids) that nobody gets. Users are scored in blocks that fit the memory. UserError names ids that are not in the
     data.
     """
     rows = np.arange(dataset.n_users) if users is None else _places(users, dataset.users, "--users", "users")
-    seen = dataset.history(with_valid=history == "train+valid")
+    seen = dataset.known(with_valid=history == "train+valid")
     never = _places(exclude, dataset.items, "--exclude", "items")
-    known = (dataset.train + dataset.valid).tocsr()
-    items, scores = rank_with_scores(model, seen, known, rows, k, never.tolist())
+    items, scores = rank_with_scores(model, seen, dataset.masked_at_test, rows, k, never.tolist())
     row, place = np.nonzero(items >= 0)
     columns = {
         "user": dataset.users[rows[row]],

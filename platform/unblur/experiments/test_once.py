@@ -104,7 +104,7 @@ def _metrics(evaluation: Evaluation, data: TestSet) -> dict[str, float]:
 
 
 def _per_user(evaluation: Evaluation, data: TestSet) -> pd.DataFrame:
-    history = data.dataset.history(data.history == "train+valid").matrix
+    history = data.dataset.known(data.history == "train+valid").matrix
     columns: dict[str, Any] = {
         # a number that means nothing without the data: this table goes to MLflow
         "user": evaluation.users,

@@ -4,6 +4,8 @@ A Config field says so by its metadata, `Annotated[float, Needs(ORDER, neutral=1
 follow from that. What a whole part or model needs is its Config's `NEEDS`.
 """
 
+import sys
+
 from unblur.data.dataset import WITH_ORDER, Dataset
 from unblur.errors import UserError
 from unblur.models.base import ModelConfig
@@ -42,9 +44,15 @@ def unserved_choices(config_class: type[ModelConfig], dataset: Dataset) -> dict[
 
 def refuse_unserved(config_class: type[ModelConfig], dataset: Dataset) -> None:
     """UserError for a model that the dataset cannot serve with whatever parameters."""
+    name = config_class.__module__.rpartition(".")[2]
     for what in sorted(config_class.NEEDS):
         if _lacking(dataset)[what]:
-            raise UserError(f"{config_class.__module__.rpartition('.')[2]} needs {REFUSALS[what]}")
+            raise UserError(f"{name} needs {REFUSALS[what]}")
+    model = getattr(sys.modules[config_class.__module__], "Model", None)
+    if dataset.asks_of_others and getattr(model, "KNOWN_USERS_ONLY", False):
+        raise UserError(
+            f"{name} can only score users that it was trained on, and this split asks of others; take another model"
+        )
 
 
 def refuse_unmet(config: ModelConfig, dataset: Dataset) -> None:

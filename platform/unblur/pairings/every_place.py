@@ -46,4 +46,5 @@ class Pairing(partial.Pairing):
         return np.minimum(np.repeat(before, windows) - place * self.config.max_length, self.config.max_length)
 
     def of_example(self, dataset: Dataset) -> float:
-        return float(self.lengths(dataset).mean())
+        lengths = self.lengths(dataset)
+        return float(lengths.sum() / max(1, len(lengths)))

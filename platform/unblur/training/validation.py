@@ -132,7 +132,7 @@ def _metrics(model: Recommender[Any], dataset: Dataset, workers: Workers, users:
     broken: ScoresNotFinite | None = None
     items = np.zeros((len(users), max(CUTOFFS)), dtype=np.int64)
     try:
-        items[places] = rank(model, dataset.history(False), dataset.masked, users[places])
+        items[places] = rank(model, dataset.known(), dataset.masked, users[places])
     except ScoresNotFinite as error:
         broken = error
     counted = torch.tensor([float(broken is not None)], dtype=torch.float64, device=_device(model))
