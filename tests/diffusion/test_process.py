@@ -15,9 +15,11 @@ from unblur.diffusion.schedules import (
     SCHEDULES,
     binomial,
     cosine,
+    exponential,
     linear_variance,
     linear_variance_exact,
     log_variance,
+    sqrt,
     zero_terminal_snr,
 )
 
@@ -58,6 +60,27 @@ def test_cosine_is_nichol_and_dhariwals_with_its_offset() -> None:
     variances = 1 - torch.cumprod(1 - cosine(4, 0.5, 0.01, 0.4), 0)
     expected = [0.2 * math.sin((t / 4 + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(1, 5)]
     assert variances.tolist() == pytest.approx(expected)
+
+
+def test_exponential_is_the_rates_of_noise_between_its_bounds_summed_up() -> None:
+    """Song et al. 2021: -log alpha_bar is the integral of beta(u) from 0 to t, beta growing linearly from .1 to 10."""
+    alpha_bar = 1 - (1 - torch.cumprod(1 - exponential(4, 1.0, 0.01, 0.999), 0)) / 0.999
+    moments = torch.linspace(0, 1, 4001, dtype=torch.float64)
+    rates = torch.cumulative_trapezoid(0.1 + 9.9 * moments, moments)[999::1000]
+    torch.testing.assert_close(-alpha_bar.log(), rates, rtol=1e-6, atol=0)
+
+
+def test_exponential_is_close_to_dreamrecs() -> None:
+    T = 500
+    theirs = 1 - torch.exp(-0.1 / T - torch.linspace(1, 2 * T + 1, T, dtype=torch.float64) * 0.5 * 9.9 / T**2)
+    ours = exponential(T, 1.0, 0.01, 1 - 1e-9)
+    torch.testing.assert_close(torch.cumprod(1 - ours, 0), torch.cumprod(1 - theirs, 0), rtol=0.02, atol=1e-4)
+
+
+def test_sqrt_has_a_quarter_of_the_time_for_half_of_the_noise() -> None:
+    variances = 1 - torch.cumprod(1 - sqrt(4, 0.5, 0.01, 0.4), 0)
+    assert variances.tolist() == pytest.approx([0.2 * ((t / 4 + 1e-4) / 1.0001) ** 0.5 for t in range(1, 5)])
+    assert variances[0] == pytest.approx(0.1, rel=1e-3)
 
 
 def test_binomial_forgets_an_equal_share_of_the_signal_with_every_step() -> None:

@@ -12,6 +12,12 @@ IMPLIED = [
     ({"ratios": "80/20", "ties": "item"}, ("per_user_time", "80/20", "all", "train", "item")),
     ({"dataset": "mine.csv", "split": "global_time"}, ("global_time", "70/20/10", "all", "train", "hash")),
     ({"dataset": "beauty_5core"}, ("leave_one_out", None, "last", "train+valid", "hash")),
+    ({"dataset": "beauty_5core", "split": "by_user"}, ("by_user", "80/10/10", "last", "train+valid", "hash")),
+    ({"split": "global_time", "targets": "last"}, ("global_time", "70/20/10", "last", "train+valid", "file")),
+    ({"split": "global_time", "targets": "first"}, ("global_time", "70/20/10", "first", "train+valid", "file")),
+    ({"split": "global_time", "targets": "all"}, ("global_time", "70/20/10", "all", "train", "file")),
+    ({"seen": "allowed"}, ("per_user_time", "70/20/10", "all", "train", "file")),
+    ({"repeats": "keep"}, ("per_user_time", "70/20/10", "all", "train", "file")),
     ({"dataset": "diffrec_ml_1m_clean"}, ("given", None, "all", "train", "hash")),
 ]
 
@@ -27,6 +33,11 @@ def test_every_choice_changes_the_text():
     protocols = [EvaluateOptions(data=DataRequest(**request)).protocol for request, _ in IMPLIED]
     protocols.append(EvaluationProtocol.of(DataRequest(), "train+valid"))
     assert len({protocol.definition for protocol in protocols}) == len({*protocols}) == len(protocols)
+
+
+def test_targets_are_refused_where_the_split_has_its_own():
+    with pytest.raises(UserError, match="--targets first has no meaning with the split leave_one_out, whose targets"):
+        EvaluationProtocol.of(DataRequest(dataset="beauty_5core", targets="first"), "train")
 
 
 def test_unknown_data_are_refused():

@@ -13,6 +13,9 @@ from unblur.registry import functions
 
 MAX_BETA = 0.999
 FIRST_BETA = 1e-5
+VP_MIN, VP_MAX = 0.1, 10.0
+"""Rates of noise at the first and the last moment."""
+SQRT_OFFSET = 1e-4
 
 
 def linear_variance(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
@@ -57,6 +60,21 @@ def cosine(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Te
     steps = (torch.arange(1, T + 1, dtype=torch.float64) / T + 0.008) / 1.008
     variance = 1 - torch.cos(steps * math.pi / 2) ** 2
     return _betas_from_alpha_bar(1 - noise_scale * noise_max * variance)
+
+
+def exponential(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Song et al. 2021 (VP, eq. 33), as in DreamRec: alpha_bar = exp(-.1 t/T - 4.95 (t/T)^2), its noise scaled by s
+    noise_max. DreamRec's code (2T + 1 in place of 2T - 1 at its end) is apart from it by a share of 1/T.
+    """
+    steps = torch.arange(1, T + 1, dtype=torch.float64) / T
+    variance = 1 - torch.exp(-VP_MIN * steps - (VP_MAX - VP_MIN) / 2 * steps**2)
+    return _betas_from_alpha_bar(1 - noise_scale * noise_max * variance)
+
+
+def sqrt(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
+    """Li et al. 2022 (Diffusion-LM), as in DreamRec: the noise grows with the root of t; it is scaled by s noise_max."""
+    steps = (torch.arange(1, T + 1, dtype=torch.float64) / T + SQRT_OFFSET) / (1 + SQRT_OFFSET)
+    return _betas_from_alpha_bar(1 - noise_scale * noise_max * steps.sqrt())
 
 
 def binomial(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
