@@ -72,7 +72,7 @@ def exponential(T: int, noise_scale: float, noise_min: float, noise_max: float) 
 
 
 def sqrt(T: int, noise_scale: float, noise_min: float, noise_max: float) -> Tensor:
-    """Li et al. 2022 (Diffusion-LM), as in DreamRec: the noise grows with the root of t; it is scaled by s noise_max."""
+    """Li et al. 2022 (Diffusion-LM), as in DreamRec: the noise grows with the root of t, scaled by s noise_max."""
     steps = (torch.arange(1, T + 1, dtype=torch.float64) / T + SQRT_OFFSET) / (1 + SQRT_OFFSET)
     return _betas_from_alpha_bar(1 - noise_scale * noise_max * steps.sqrt())
 

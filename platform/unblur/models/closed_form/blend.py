@@ -47,6 +47,12 @@ class Part(Named):
         """What is to be trained beforehand; None of a model in closed form."""
         return None if self.epochs is None else TrainedModel.of(self.model, self.config(), self.epochs)
 
+    @property
+    def artefacts(self) -> Sequence[Artefact]:
+        """What it wants to find beforehand."""
+        trained = self.trained
+        return models.model_class(self.model).artefacts(self.config()) if trained is None else [trained]
+
 
 class Config(ModelConfig):
     INFERENCE = frozenset({"weights"})
@@ -80,7 +86,7 @@ class Model(Stored[Config]):
 
     @classmethod
     def artefacts(cls, config: Config) -> Sequence[Artefact]:
-        return [trained for part in config.parts if (trained := part.trained)]
+        return [each for part in config.parts for each in part.artefacts]
 
     def fit(self, dataset: Dataset) -> None:
         for part in self.parts:
