@@ -30,6 +30,9 @@ class Denoised:
     """Scores of the items (B, n_items) for an x_0 (B, n)."""
     denoise: "Callable[[Tensor], Denoised] | None" = None
     """The same of another x_0 (B, n): noised to the same steps by noise of its own, denoised knowing the same."""
+    item_table: Tensor | None = None
+    """Embeddings of items (n_items, n) whose inner products with x_0 the scores are, where these are too many to hold:
+    those of all places of histories at once."""
 
     @cached_property
     def scores(self) -> Tensor:

@@ -17,7 +17,7 @@ def cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     """-log softmax(hidden table^T)[target] (n,) from hidden (n, d), table (n_items, d) and targets (n,).
 
     The logits (n, n_items) are never there as a whole: each block gives its part of the gradients at once, as if the
-    losses were summed up. So they have to be: the backward pass raises ValueError where their gradients differ.
+    losses were summed up. Where they are weighed one by one, the backward pass goes through the blocks again.
     """
     losses: Tensor = _CrossEntropy.apply(hidden, table, targets)  # type: ignore[no-untyped-call]
     return losses
@@ -26,27 +26,38 @@ def cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-        losses, of_hidden, of_table = hidden.new_empty(len(hidden)), torch.empty_like(hidden), torch.zeros_like(table)
-        for block in _blocks(hidden, table):
-            logits = linear(hidden[block], table)
-            log_sum = logits.logsumexp(1, keepdim=True)
-            losses[block] = (log_sum - logits.gather(1, targets[block, None])).squeeze(1)
-            if any(ctx.needs_input_grad):
-                softmax = logits.sub_(log_sum).exp_()
-                of_hidden[block] = softmax @ table - table[targets[block]]
-                of_table.addmm_(softmax.T, hidden[block])
-        of_table.index_add_(0, targets, hidden, alpha=-1)
-        ctx.save_for_backward(of_hidden, of_table)
+        losses = hidden.new_empty(len(hidden))
+        gradients = _gradients(hidden, table, targets, any(ctx.needs_input_grad), losses)
+        ctx.save_for_backward(*gradients, hidden, table, targets)
         return losses
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        of_hidden, of_table, *inputs = ctx.saved_tensors
         if not (gradient == gradient[:1]).all():
-            raise ValueError("full_softmax.cross_entropy is for losses that are summed up or averaged")
-        of_hidden, of_table = ctx.saved_tensors
+            return *_gradients(*inputs, True, torch.empty_like(gradient), gradient), None
         scale = gradient[:1].sum()  # 0 where there are no losses
         return of_hidden * scale, of_table * scale, None
+
+
+def _gradients(
+    hidden: Tensor, table: Tensor, targets: Tensor, wanted: bool, losses: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The gradients of the losses' sum by hidden and table, if wanted; the losses are written into `losses` (n,)."""
+    of_hidden, of_table = torch.empty_like(hidden), torch.zeros_like(table)
+    for block in _blocks(hidden, table):
+        logits = linear(hidden[block], table)
+        log_sum = logits.logsumexp(1, keepdim=True)
+        losses[block] = (log_sum - logits.gather(1, targets[block, None])).squeeze(1)
+        if wanted:
+            softmax = logits.sub_(log_sum).exp_()
+            softmax = softmax if weights is None else softmax.mul_(weights[block, None])
+            right = table[targets[block]]
+            of_hidden[block] = softmax @ table - (right if weights is None else right * weights[block, None])
+            of_table.addmm_(softmax.T, hidden[block])
+    of_table.index_add_(0, targets, hidden if weights is None else hidden * weights[:, None], alpha=-1)
+    return of_hidden, of_table
 
 
 def _blocks(hidden: Tensor, table: Tensor) -> Iterator[slice]:

@@ -6,6 +6,7 @@ from torch import Tensor
 from unblur.diffusion import objective
 from unblur.diffusion._squared_distance import mean_square
 from unblur.diffusion.objective import Denoised
+from unblur.nn import full_softmax
 from unblur.nn.sparse import TINY, owners, row_sums
 from unblur.parts import PartConfig
 
@@ -24,10 +25,15 @@ class Objective(objective.Objective):
     OF_SCORES = True
 
     def __call__(self, denoised: Denoised, rows: Tensor) -> Tensor:
-        scores, weights = denoised.scores, rows.values().clamp(min=0)
-        own = row_sums(rows, weights * scores[owners(rows), rows.col_indices()])
-        losses = scores.logsumexp(-1) - own / row_sums(rows, weights).clamp(min=TINY)
+        losses = self._losses(denoised, rows)
         if self.config.x0_weight == 0:
             return losses
         mixed: Tensor = losses + self.config.x0_weight * mean_square(denoised.x_0_hat, denoised.x_0)
         return mixed
+
+    def _losses(self, denoised: Denoised, rows: Tensor) -> Tensor:
+        if denoised.item_table is not None:  # at a place there is one item
+            return full_softmax.cross_entropy(denoised.x_0_hat, denoised.item_table, rows.col_indices())
+        scores, weights = denoised.scores, rows.values().clamp(min=0)
+        own = row_sums(rows, weights * scores[owners(rows), rows.col_indices()])
+        return scores.logsumexp(-1) - own / row_sums(rows, weights).clamp(min=TINY)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
-from unblur.diffusion.condition import Condition
+from unblur.diffusion.condition import Condition, EveryPlace
 from unblur.diffusion.denoiser import Denoiser
 from unblur.diffusion.expert import Expert
 from unblur.diffusion.guided_sampler import GuidedSampler, Memo
@@ -128,6 +128,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         noise = torch.randn_like(x_0)
         told = self.guidance.drop(self.pairing.corrupt(condition, self.space.item_table))
         c = network.encode(told)
+        table = self.space.item_table if isinstance(told, EveryPlace) else None
 
         def denoise(x_0: Tensor, noise: Tensor) -> Denoised:
             x_t = x_0 if self.process.noiseless else self.process.q_sample(x_0, t, noise)
@@ -137,7 +138,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
                 known = network.shown(x_t, t, c, lambda output: self.process.to_x0(activation(output), x_t, t))
             output: Tensor = network(x_t, t, known)
             x_0_hat = self.process.to_x0(output, x_t, t)
-            return Denoised(x_0, x_t, noise, t, output, x_0_hat, told, self.space.scores, another)
+            return Denoised(x_0, x_t, noise, t, output, x_0_hat, told, self.space.scores, another, table)
 
         def another(x_0: Tensor) -> Denoised:
             return denoise(x_0, torch.randn_like(x_0))
@@ -238,8 +239,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         return Operations(of_users.products * share + 3 * passes, of_users.elements * share)
 
     def footprint(self, dataset: Dataset) -> int:
-        """The default; self-conditioning's passes; vectors of entries that are attended to; the expert; the space's;
-        examples of several rows."""
+        """The default; self-conditioning's passes; vectors of entries that are attended to; the expert; the space's."""
         config, entries = self.config, int(dataset.train.nnz)
         passes = 3 * config.batch_size * self.n_items if config.self_condition else 0
         encoder = config.part("encoder")
@@ -247,6 +247,6 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         attended: int = denoiser.Network.kept(config.of(denoiser.Config), config.batch_size, entries)
         encoded: int = encoder.Encoder.kept(config.of(encoder.Config), config.batch_size, entries)
         expert = 0 if config.expert is None else self.n_items**2 + 2 * self.n_items * max(getattr(config, "dims", (0,)))
-        more = 8 * config.batch_size * (self.pairing.of_example(dataset) - 1) * self.n_items  # rows of an example
-        own = 4 * (passes + attended + encoded + expert + round(more))
+        rows = config.batch_size * self.pairing.of_example(dataset) if self.space.OF_COUNTS else config.batch_size
+        own = 4 * (passes + attended + encoded + expert + round(8 * (rows - config.batch_size)) * self.n_items)
         return super().footprint(dataset) + own + self.space.footprint(dataset)
