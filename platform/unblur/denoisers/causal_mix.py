@@ -5,6 +5,7 @@ one denoises; every place has a noise of its own.
 and its mask is one of queries, so that padding is attended to. Blocks are pre-norm here and post-norm there.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from unblur.denoisers._in_order import InOrder, InOrderConfig, published_mask
 from unblur.diffusion.condition import Condition, EveryPlace
 from unblur.diffusion.denoiser import Conditioning, encoded
-from unblur.nn.history_transformer import in_groups
+from unblur.nn.history_transformer import by_length
 from unblur.nn.layers import matrix
 from unblur.nn.sparse import dense
 from unblur.nn.transformer import Block, visible
@@ -24,28 +25,44 @@ class Config(InOrderConfig):
     """Those of every such network; `blocks` are as many in each of the two transformers."""
 
 
-class Told(NamedTuple):
-    """What is known of histories (h, L)."""
+class Every(NamedTuple):
+    """What is known at all places of histories of similar length, each of which has an x_t."""
 
-    known: Tensor
-    """At each place, 0 where nothing is told (h, L, n)."""
-    behind: Tensor
-    """What lies behind each place, without noise, where it is known (h, L, n)."""
-    real: Tensor
-    """Where there is no padding: bool (h, L)."""
-    alone: Tensor
-    """Places that see no other one, since nothing is told: bool (h, L)."""
+    rows: Tensor
+    """Which of x_t's rows they have (m,)."""
     asked: Tensor
-    """The places of x_t's rows: bool (h, L)."""
+    """The places of these rows: bool (h, L)."""
+    known: Tensor
+    """c at each place, 0 where nothing is told (h, L, n)."""
+    mask: Tensor
+    """Which keys each query looks at (h, 1, L, L)."""
+
+
+class Newest(NamedTuple):
+    """What is known at the newest place of such histories, which alone has an x_t."""
+
+    rows: Tensor
+    """Which of x_t's rows they have (h,)."""
+    known: Tensor
+    """c there, 0 where nothing is told (h, 1, n)."""
+    memories: list[Tensor]
+    """What the places before it are to it, in each block."""
+    mask: Tensor
+    """Which of them, and itself, it looks at (h, 1, 1, L)."""
+
+
+class Told(NamedTuple):
+    """What is known of histories, in groups; and the encoder's share (b, n) of x_t's rows, if there is one."""
+
+    groups: list[Every | Newest]
     vector: Tensor | None
-    """The encoder's share of these rows (b, n), if there is one."""
 
 
 class Network(InOrder):
     """c + delta (x_t + time(t)) at each place, through causal blocks; c from LN(e_i + position) through others.
 
-    In training all places have an x_t, of the item behind them. In a chain the newest has one, and behind the others
-    lie the items that are known, at t = 0.
+    In training all places have an x_t, of the item behind them. In a chain the newest has one; behind the others lie
+    the items that are known, at t = 0, and what comes of them serves all steps.
     """
 
     def __init__(self, n: int, config: Config, conditioning: Conditioning) -> None:
@@ -64,51 +81,83 @@ class Network(InOrder):
         return 2 * config.kept(histories)
 
     def encode(self, condition: Condition) -> Told:
-        return self._told(condition, encoded(self.encoder, condition, lambda: self.w_condition))
+        return Told(list(self._groups(condition)), encoded(self.encoder, condition, lambda: self.w_condition))
 
     def forward(self, x_t: Tensor, t: Tensor, c: Any) -> Tensor:
-        told = self._told(self.nobody(t), None) if c is None else c
+        told = Told(list(self._groups(self.nobody(t))), None) if c is None else c
         mixed = self.timed(dense(x_t), t)
-        mixed = mixed if told.vector is None else mixed + told.vector
-        h = told.known + self.config.mixing * told.behind.index_put((told.asked,), mixed)
-        out: Tensor = self.norm_out(self._through(self.denoising, h, told.real, told.alone)[told.asked])
+        mixed = self.config.mixing * (mixed if told.vector is None else mixed + told.vector)
+        out = torch.zeros_like(mixed)
+        for group in told.groups:
+            denoised = self._every if isinstance(group, Every) else self._newest
+            out = out.index_copy(0, group.rows, self.norm_out(denoised(mixed[group.rows], group)))
         return out
 
-    def _told(self, condition: Condition, vector: Tensor | None) -> Told:
-        items = self.whole(condition.histories if isinstance(condition, EveryPlace) else condition.tensor)
-        real = items < len(self.items)
-        asked = real if isinstance(condition, EveryPlace) else _newest(real)
-        alone = torch.zeros_like(real).index_put((asked,), condition.empty)
-        known = self.norm_known(self._through(self.reading, self.embedded(items), real, torch.zeros_like(real)))
-        return Told(known.masked_fill(alone.unsqueeze(-1), 0), self._behind(items), real, alone, asked, vector)
+    def _every(self, mixed: Tensor, group: Every) -> Tensor:
+        h = group.known.index_put((group.asked,), mixed, accumulate=True)
+        for block in self.denoising:
+            h = block(h, group.mask)
+        return h[group.asked]
+
+    def _newest(self, mixed: Tensor, group: Newest) -> Tensor:
+        h = group.known + mixed.unsqueeze(1)
+        for block, memory in zip(self.denoising, group.memories, strict=True):
+            h = block.behind(h, memory, group.mask)
+        return h.squeeze(1)
+
+    def _groups(self, condition: Condition) -> Iterator[Every | Newest]:
+        """Histories of similar length, or as published all of them as long as may be."""
+        every = isinstance(condition, EveryPlace)
+        items = self.whole(condition.histories if every else condition.tensor)
+        real, embedded = items < len(self.items), self.embedded(items)
+        if every:
+            numbers = torch.zeros_like(items).masked_scatter(real, torch.arange(int(real.sum()), device=items.device))
+        for rows, width in [self._all(items)] if self.config.as_published else by_length(real):
+            places, there = embedded[rows, -width:], real[rows, -width:]
+            if every:
+                of_rows = numbers[rows, -width:][there]
+                yield self._told_everywhere(of_rows, places, there, condition.empty[of_rows])
+            else:
+                yield self._told_at_the_newest(rows, items[rows, -width:], places, there, condition.empty[rows])
+
+    def _told_everywhere(self, rows: Tensor, places: Tensor, real: Tensor, empty: Tensor) -> Every:
+        """A place of which nothing is told knows nothing and looks at no other one."""
+        alone = torch.zeros_like(real).index_put((real,), empty)
+        known = self._read(places, real).masked_fill(alone.unsqueeze(-1), 0)
+        mask = self._mask(real, places.dtype)
+        if not self.config.as_published:
+            itself = torch.eye(real.shape[1], dtype=torch.bool, device=real.device)
+            mask = mask & (itself | ~alone[:, None, :, None])
+        return Every(rows, real, known, mask)
+
+    def _told_at_the_newest(self, rows: Tensor, items: Tensor, places: Tensor, real: Tensor, empty: Tensor) -> Newest:
+        known, mask, memories = self._read(places, real), self._mask(real, places.dtype), []
+        h = known[:, :-1] + self.config.mixing * self._behind(items)
+        for block in self.denoising:
+            memories.append(block.memory(h))
+            h = block(h, mask[:, :, :-1, :-1]) if h.shape[1] else h
+        return Newest(rows, known[:, -1:].masked_fill(empty[:, None, None], 0), memories, mask[:, :, -1:])
 
     def _behind(self, items: Tensor) -> Tensor:
-        """The item behind each place of (h, L), at t = 0; what is behind the newest is not known."""
-        following = F.pad(items[:, 1:], (0, 1), value=len(self.items))
-        clean = F.embedding(following.clamp(max=len(self.items) - 1), self.items)
-        first: Tensor = self.timed(clean * (items < len(self.items)).unsqueeze(-1), items.new_zeros(1))
-        return first
+        """The item behind each place but the newest (h, L - 1, n), without noise, at t = 0."""
+        clean = F.embedding(items[:, 1:].clamp(max=len(self.items) - 1), self.items)
+        return self.timed(clean * (items[:, :-1] < len(self.items)).unsqueeze(-1), items.new_zeros(1))
 
-    def _through(self, blocks: nn.ModuleList, x: Tensor, real: Tensor, alone: Tensor) -> Tensor:
-        """x (h, L, n) through causal blocks, histories of similar length together unless as published."""
+    def _read(self, places: Tensor, real: Tensor) -> Tensor:
+        """c at each place (h, L, n)."""
+        mask = self._mask(real, places.dtype)
+        for block in self.reading:
+            places = block(places, mask)
+        known: Tensor = self.norm_known(places)
+        return known
 
-        def run(x: Tensor, real: Tensor, alone: Tensor) -> Tensor:
-            mask = self._mask(real, alone, x.dtype)
-            for block in blocks:
-                x = block(x, mask)
-            return x
+    def _mask(self, real: Tensor, dtype: torch.dtype) -> Tensor:
+        """Which keys each query looks at (h, 1, L, L): none behind it."""
+        if not self.config.as_published:
+            return visible(real, causal=True)
+        behind = torch.full((real.shape[1], real.shape[1]), -torch.inf, dtype=dtype, device=real.device).triu(1)
+        return published_mask(real, dtype) + behind
 
-        return run(x, real, alone) if self.config.as_published else in_groups(run, real, x, real, alone)
-
-    def _mask(self, real: Tensor, alone: Tensor, dtype: torch.dtype) -> Tensor:
-        """Which keys each query looks at (h, 1, L, L)."""
-        if self.config.as_published:
-            ahead = torch.full(real.shape[1:] * 2, -torch.inf, dtype=dtype, device=real.device).triu(1)
-            return published_mask(real, dtype) + ahead
-        itself = torch.eye(real.shape[1], dtype=torch.bool, device=real.device)
-        return visible(real, causal=True) & (itself | ~alone[:, None, :, None])
-
-
-def _newest(real: Tensor) -> Tensor:
-    """The last of the places (h, L)."""
-    return (torch.arange(real.shape[1], device=real.device) == real.shape[1] - 1).expand_as(real)
+    @staticmethod
+    def _all(items: Tensor) -> tuple[Tensor, int]:
+        return torch.arange(len(items), device=items.device), items.shape[1]

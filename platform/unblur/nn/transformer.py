@@ -17,17 +17,32 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
         """x (B, L, dim); allowed: bool (B, 1, L, L), true where a query (row) may look at a key."""
-        x = x + self._dropped(self.attention(self.norm_attention(x), allowed))
-        return x + self._dropped(self.narrow(self._dropped(F.gelu(self.widen(self.norm_feed_forward(x))))))
+        return self._out(x, self._mixed(*self._split(x), allowed))
 
-    def attention(self, x: Tensor, allowed: Tensor) -> Tensor:
-        """Multi-head attention of x (B, L, dim) over itself."""
-        split = self.inwards(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = split.unbind(0)  # each (B, heads, L, dim / heads)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, allowed, dropout)
+    def memory(self, x: Tensor) -> Tensor:
+        """What places x (B, L, dim) are to those behind them: keys and values (2, B, heads, L, dim / heads)."""
+        return self._split(x)[1:]
+
+    def behind(self, newest: Tensor, memory: Tensor, allowed: Tensor) -> Tensor:
+        """The same of one place (B, 1, dim) behind those of `memory`; allowed (B, 1, 1, L + 1)."""
+        query, *own = self._split(newest)
+        key, value = (torch.cat([before, last], dim=2) for before, last in zip(memory, own, strict=True))
+        return self._out(newest, self._mixed(query, key, value, allowed))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """Queries, keys and values, each (B, heads, L, dim / heads)."""
+        inwards: Tensor = self.inwards(self.norm_attention(x))
+        return inwards.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def _mixed(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
+        """What multi-head attention takes from the values (B, L, dim)."""
+        mixed = F.scaled_dot_product_attention(query, key, value, allowed, self.dropout if self.training else 0.0)
         out: Tensor = self.outwards(mixed.transpose(1, 2).flatten(-2))
         return out
+
+    def _out(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = x + self._dropped(attended)
+        return x + self._dropped(self.narrow(self._dropped(F.gelu(self.widen(self.norm_feed_forward(x))))))
 
     def _dropped(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
