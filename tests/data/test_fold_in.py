@@ -95,7 +95,7 @@ def test_of_users_that_are_tested_nothing_is_trained_on_and_nothing_lies_with_th
     assert searched.asks_of_others and (searched.n_trained == (trained > 0).sum())
 
 
-def walks(n_users: int = 60) -> list[tuple[int, int]]:
+def walks(n_users: int = 300) -> list[tuple[int, int]]:
     """Everybody goes through 30 items in their order from somewhere; the last step is one back."""
     return [(user, (user + step if step < 5 else user + 3) % 30) for step in range(6) for user in range(n_users)]
 
@@ -120,7 +120,7 @@ def test_who_knows_trained_users_alone_is_refused(make: Make, tmp_path: Path) ->
 
 
 def test_selections_do_not_look_ahead(make: Make, tmp_path: Path) -> None:
-    dataset, _ = prepared(make, walks(), ONE_TARGET["last"], tmp_path)
+    dataset, _ = prepared(make, [(user, step) for step in range(20) for user in range(6)], ONE_TARGET["last"], tmp_path)
     assert dataset.fold_in and not last(dataset).fold_in, "what leads up to the given validation is later"
     with pytest.raises(UserError, match="gap hides what lies before validation"):
         gap(dataset)

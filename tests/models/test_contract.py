@@ -1,6 +1,7 @@
 """What every recommender promises; new ones are found by their file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.evaluation.ranking import validate
-from unblur.models.base import Recommender
+from unblur.models.base import Recommender, TrainableRecommender
+from unblur.parts import ORDER
 from unblur.training.loop import TrainingSchedule, fit
 
 Quick = Callable[[str], Recommender[Any]]
 SMALL: dict[str, Any] = {"dims": (32,), "batch_size": 32, "lr": 0.01, "vae_lr": 0.01, "blocks": 1}
+SMALL |= {"of": {"model": "dreamrec", "params": {"embedding_dim": 8, "pairing": "every_place"}}, "epochs": 2}
 PARTS = {"space", "encoder", "denoiser", "pairing", "guidance", "loss"}
 CHANCE = 5 / 35
 """Recall at 5 of a random ranking of the candidates of `communities`."""
-LEARNS_TASTE = [name for name in models.names() if name != "popularity"]
-"""All but those that are to rank alike for everybody, which are named here."""
+LEARNS_TASTE = [name for name in models.names() if name not in ("popularity", "ridge_head")]
+"""All but those that are to rank alike for everybody, and the head on what another model has learned, which are named
+here."""
 
 
 def fitting(name: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +111,28 @@ def test_only_models_of_known_users_look_at_who_the_user_is(name: str, dataset: 
     history = dataset.history().rows(np.array([0, 0]))
     first, second = model.score(history, np.array([0, 1]))
     assert first.equal(second) is not model.KNOWN_USERS_ONLY or model.DIFFUSION, "whose noise is the user's own"
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if ORDER in models.config_class(name).NEEDS])
+def test_order_matters_to_who_needs_one(name: str, dataset: Dataset, quick: Quick) -> None:
+    model, history, users = quick(name), dataset.history(), np.arange(dataset.n_users)
+    assert history.rank is not None
+    lengths = np.diff(history.matrix.indptr)
+    backwards = replace(history, rank=np.repeat(lengths, lengths).astype(np.int32) - 1 - history.rank)
+    assert not model.score(backwards, users).allclose(model.score(history, users), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if models.trained_by_gradient(name)])
+def test_every_parameter_learns(name: str, dataset: Dataset, quick: Quick) -> None:
+    """In an epoch of a model that has just begun."""
+    model = quick(name)
+    assert isinstance(model, TrainableRecommender)
+    model.train().zero_grad()
+    for batch in model.batches(dataset, 1):
+        model(batch.examples).sum().backward()
+    still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    model.eval().zero_grad()
+    assert not still
 
 
 @pytest.mark.parametrize("name", models.names())

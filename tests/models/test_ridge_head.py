@@ -43,7 +43,9 @@ def test_the_head_is_the_ridge_regression_of_what_comes_next(pairing: str) -> No
     model = fitted(0.5, pairing=pairing)
     h, e = pairs(model)
     ridge = torch.diag(torch.tensor([0.5] * 8 + [0.0])).double()
-    torch.testing.assert_close(model.head.double(), torch.linalg.solve(h.T @ h + ridge, h.T @ e), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        model.head.T.double(), torch.linalg.solve(h.T @ h + ridge, h.T @ e), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_scores_are_what_it_predicts_against_the_embeddings() -> None:
@@ -52,7 +54,7 @@ def test_scores_are_what_it_predicts_against_the_embeddings() -> None:
     items = torch.from_numpy(DATA.history().sequences(8)[0])
     with torch.no_grad():
         h = model.inner.network.encoder.read(OrderedItems(items, 20))
-        expected = (h @ model.head[:-1] + model.head[-1]) @ model.inner.space.items.T
+        expected = (h @ model.head.T[:-1] + model.head.T[-1]) @ model.inner.space.items.T
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -60,7 +62,7 @@ def test_no_chain_of_the_same_network_is_nearer_to_what_comes_next() -> None:
     """In the data that both have learned from, whatever its scale."""
     model = fitted(1e-6)
     h, e = pairs(model)
-    least = float((h @ model.head.double() - e).square().mean())
+    least = float((h @ model.head.T.double() - e).square().mean())
     network = model.inner.network
     with torch.no_grad():
         strong = h[:, :-1].float() @ network.w_condition

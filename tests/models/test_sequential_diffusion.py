@@ -184,7 +184,7 @@ def test_adrec_as_published_looks_at_padding_and_knows_the_order_all_the_same() 
 
 @pytest.mark.parametrize("name", ["dreamrec", "preferdiff"])
 def test_at_every_place_the_same_is_learned_in_one_pass(name: str) -> None:
-    model = made(name, pairing="every_place", lr=0.01, history_dropout=0.0, embedding_dim=32)
+    model = made(name, pairing="every_place", lr=0.01, history_dropout=0.0, embedding_dim=32, batch_size=8)
     fit(model, DATA, TrainingSchedule(epochs=30, eval_every=30, patience=30), lambda _: None)
     assert validate(model, DATA).metrics()["recall_at_1"] > 0.8
 

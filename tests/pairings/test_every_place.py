@@ -67,5 +67,6 @@ def test_an_epoch_has_as_many_pairs_and_examples_as_it_says() -> None:
     for length in (2, 50):
         pairing = every_place.Pairing(every_place.Config(max_length=length))
         pairs = pairing.divide(DATA.history(), np.random.default_rng(0))
-        assert len(pairs.users) == pairing.examples(DATA)
+        assert pairs.windows is not None
+        assert sorted(pairs.windows.lengths) == sorted(pairing.lengths(DATA))
         assert len(pairs.users) / len(pairs.examples) == pytest.approx(pairing.of_example(DATA))

@@ -197,7 +197,7 @@ class Dataset:
 
     def _excluded(self, first: csr_matrix, *others: csr_matrix | None) -> csr_matrix:
         if self.seen == "allowed":
-            return csr_matrix(first.shape, dtype=np.float32)
+            return _entries(Sequences.none(*first.shape))
         return sum((each for each in others if each is not None), first).tocsr()
 
     def history(self) -> History:

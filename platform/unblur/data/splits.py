@@ -104,7 +104,7 @@ def _of_one_target(data: Interactions, part: NDArray[np.int8], name: str, target
     """The parts where of a user's validation and test interactions the first or last alone is held out."""
     order = time_order(data.frame)
     user, ordered = data.frame.user.to_numpy()[order], part[order]
-    runs = user * 3 + ordered  # in order of time a user's parts follow each other
+    runs = user * 3 + ordered.astype(np.int64)  # in order of time a user's parts follow each other
     place = positions(runs) if targets == "first" else positions(runs[::-1])[::-1]
     leads = np.array([TRAIN, TEST_FOLD_IN, LEFT_OUT] if targets == "first" else [TRAIN, VALID_FOLD_IN, TEST_FOLD_IN])
     part = part.copy()

@@ -63,7 +63,7 @@ class TestSet:
             valid=csr_matrix(self.test.shape, dtype=self.test.dtype),
             valid_rank=no_rank,
             fold_in=(),
-            events=whole.events and (whole.events, Sequences.none(*self.test.shape)),
+            events=None if whole.events is None else (whole.events, Sequences.none(*self.test.shape)),
             digest=self.dataset.digest_of_all,
             artefacts={},
         )

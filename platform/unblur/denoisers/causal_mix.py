@@ -5,13 +5,15 @@ one denoises; every place has a noise of its own.
 and its mask is one of queries, so that padding is attended to. Blocks are pre-norm here and post-norm there.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unblur.data.sequences import Ints
 from unblur.denoisers._in_order import InOrder, InOrderConfig, published_mask
 from unblur.diffusion.condition import Condition, EveryPlace
 from unblur.diffusion.denoiser import Conditioning, encoded
@@ -80,6 +82,11 @@ class Network(InOrder):
     def kept(config: Config, histories: int, entries: int) -> int:
         return 2 * config.kept(histories)
 
+    @staticmethod
+    def work(config: Config, lengths: Ints) -> float:
+        """Both transformers; as published all are padded to the greatest length."""
+        return 2 * config.work(np.full_like(lengths, config.max_length) if config.as_published else lengths)
+
     def encode(self, condition: Condition) -> Told:
         return Told(list(self._groups(condition)), encoded(self.encoder, condition, lambda: self.w_condition))
 
@@ -89,8 +96,9 @@ class Network(InOrder):
         mixed = self.config.mixing * (mixed if told.vector is None else mixed + told.vector)
         out = torch.zeros_like(mixed)
         for group in told.groups:
-            denoised = self._every if isinstance(group, Every) else self._newest
-            out = out.index_copy(0, group.rows, self.norm_out(denoised(mixed[group.rows], group)))
+            own = mixed[group.rows]
+            denoised = self._every(own, group) if isinstance(group, Every) else self._newest(own, group)
+            out = out.index_copy(0, group.rows, self.norm_out(denoised))
         return out
 
     def _every(self, mixed: Tensor, group: Every) -> Tensor:
@@ -101,17 +109,16 @@ class Network(InOrder):
 
     def _newest(self, mixed: Tensor, group: Newest) -> Tensor:
         h = group.known + mixed.unsqueeze(1)
-        for block, memory in zip(self.denoising, group.memories, strict=True):
+        for block, memory in zip(cast(Iterable[Block], self.denoising), group.memories, strict=True):
             h = block.behind(h, memory, group.mask)
         return h.squeeze(1)
 
     def _groups(self, condition: Condition) -> Iterator[Every | Newest]:
         """Histories of similar length, or as published all of them as long as may be."""
         every = isinstance(condition, EveryPlace)
-        items = self.whole(condition.histories if every else condition.tensor)
+        items = self.whole(condition.histories if isinstance(condition, EveryPlace) else condition.tensor)
         real, embedded = items < len(self.items), self.embedded(items)
-        if every:
-            numbers = torch.zeros_like(items).masked_scatter(real, torch.arange(int(real.sum()), device=items.device))
+        numbers = (real.flatten().cumsum(0) - 1).view_as(items)  # of x_t's rows, where each place has one
         for rows, width in [self._all(items)] if self.config.as_published else by_length(real):
             places, there = embedded[rows, -width:], real[rows, -width:]
             if every:
@@ -133,7 +140,7 @@ class Network(InOrder):
     def _told_at_the_newest(self, rows: Tensor, items: Tensor, places: Tensor, real: Tensor, empty: Tensor) -> Newest:
         known, mask, memories = self._read(places, real), self._mask(real, places.dtype), []
         h = known[:, :-1] + self.config.mixing * self._behind(items)
-        for block in self.denoising:
+        for block in cast(Iterable[Block], self.denoising):
             memories.append(block.memory(h))
             h = block(h, mask[:, :, :-1, :-1]) if h.shape[1] else h
         return Newest(rows, known[:, -1:].masked_fill(empty[:, None, None], 0), memories, mask[:, :, -1:])

@@ -34,9 +34,9 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        of_hidden, of_table, *inputs = ctx.saved_tensors
+        of_hidden, of_table, hidden, table, targets = ctx.saved_tensors
         if not (gradient == gradient[:1]).all():
-            return *_gradients(*inputs, True, torch.empty_like(gradient), gradient), None
+            return *_gradients(hidden, table, targets, True, torch.empty_like(gradient), gradient), None
         scale = gradient[:1].sum()  # 0 where there are no losses
         return of_hidden * scale, of_table * scale, None
 

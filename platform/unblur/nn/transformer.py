@@ -17,7 +17,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
         """x (B, L, dim); allowed: bool (B, 1, L, L), true where a query (row) may look at a key."""
-        return self._out(x, self._mixed(*self._split(x), allowed))
+        query, key, value = self._split(x)
+        return self._out(x, self._mixed(query, key, value, allowed))
 
     def memory(self, x: Tensor) -> Tensor:
         """What places x (B, L, dim) are to those behind them: keys and values (2, B, heads, L, dim / heads)."""
@@ -31,8 +32,9 @@ class Block(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """Queries, keys and values, each (B, heads, L, dim / heads)."""
-        inwards: Tensor = self.inwards(self.norm_attention(x))
-        return inwards.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        inwards = self.inwards(self.norm_attention(x))
+        split: Tensor = inwards.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return split
 
     def _mixed(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
         """What multi-head attention takes from the values (B, L, dim)."""

@@ -43,7 +43,8 @@ class Pairing(partial.Pairing):
         before = np.diff(dataset.train.indptr).astype(np.int64) - 1  # the last item
         windows = -(-np.maximum(before, 0) // self.config.max_length)
         place = np.arange(windows.sum()) - np.repeat(np.cumsum(windows) - windows, windows)
-        return np.minimum(np.repeat(before, windows) - place * self.config.max_length, self.config.max_length)
+        lengths: Ints = np.minimum(np.repeat(before, windows) - place * self.config.max_length, self.config.max_length)
+        return lengths
 
     def of_example(self, dataset: Dataset) -> float:
         lengths = self.lengths(dataset)

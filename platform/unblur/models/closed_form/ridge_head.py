@@ -63,7 +63,7 @@ class Config(ModelConfig):
 
 
 class Model(Stored[Config]):
-    """Scores are (h B + c) E^T."""
+    """Scores are (h B + c) E^T; `head` (d, size + 1) has B^T and c."""
 
     config_class = Config
     RANDOM = True
@@ -94,13 +94,13 @@ class Model(Stored[Config]):
             gram, cross = gram.addmm_(h.T, h), cross.addmm_(h.T, e.double())
         ridge = torch.full((size + 1,), self.config.l2).double()
         ridge[-1] = 0  # that of c
-        self.head = torch.linalg.solve(gram + torch.diag(ridge), cross).float()
+        self.head = torch.linalg.solve(gram + torch.diag(ridge), cross).T.float().contiguous()
 
     @torch.no_grad()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
         pairs, w_min = Pairs.by_user(history, history), self.inner.guidance.config.condition_w_min
         _, condition = weighted(self.inner.config, pairs, w_min).on(torch.device("cpu"))
-        return linear(self._vectors(condition) @ self.head, self.inner.space.items)
+        return self.inner.space.scores(linear(self._vectors(condition), self.head))
 
     def tensors(self) -> dict[str, Tensor]:
         return {HEAD: self.head, **self.part.tensors()}
@@ -118,5 +118,5 @@ class Model(Stored[Config]):
 
     def _vectors(self, condition: Condition) -> Tensor:
         """h of a condition, and a 1 behind it (b, size + 1)."""
-        vectors: Tensor = self.inner.network.encoder.read(condition)  # type: ignore[union-attr,operator]
-        return F.pad(dense(vectors), (0, 1), value=1.0)
+        encoder: Any = self.inner.network.encoder
+        return F.pad(dense(encoder.read(condition)), (0, 1), value=1.0)

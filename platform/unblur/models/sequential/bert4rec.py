@@ -8,6 +8,7 @@ ten ways and once at its end, which is `last_share` = 1/11, and cuts long histor
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -73,10 +74,11 @@ class Model(SequenceModel[Config]):
         chosen = self._chosen(items != self.n_items, rng)
         return np.where(chosen, self.masked, items), np.where(chosen, items, self.n_items)
 
-    def _chosen(self, real: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _chosen(self, real: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which places to mask (b, L), of those that are no padding."""
         last_alone = rng.random(len(real)) < self.config.last_share
         count = np.maximum(1, np.rint(self.config.mask_share * real.sum(1)))
         keys = np.where(real, rng.random(real.shape), 2.0)  # padding comes last, and before all a lone last item
         keys[last_alone, -1] = -1.0
-        return keys.argsort(1).argsort(1) < np.where(last_alone, 1, count)[:, None]
+        chosen: NDArray[np.bool_] = keys.argsort(1).argsort(1) < np.where(last_alone, 1, count)[:, None]
+        return chosen
