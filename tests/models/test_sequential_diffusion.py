@@ -111,6 +111,22 @@ def test_history_and_targets_have_the_same_embeddings(name: str) -> None:
     assert len(shared) == 2 and sum(p is model.space.items for p in model.parameters()) == 1
 
 
+@pytest.mark.parametrize("as_published", [False, True])
+def test_what_stands_beside_the_embeddings_begins_at_their_scale(as_published: bool) -> None:
+    """Otherwise small embeddings would not be heard beside positions and padding."""
+    large, small = (made("diffurec", as_published=as_published, item_std=each) for each in (1.0, 0.1))
+    field = "padding" if as_published else "positions"
+    torch.testing.assert_close(getattr(small.network, field), 0.1 * getattr(large.network, field))
+    torch.testing.assert_close(small.space.items, 0.1 * large.space.items)
+
+
+def test_a_loss_over_all_items_begins_near_the_uniform_distribution_with_small_embeddings() -> None:
+    for std, near in ((0.1, True), (1.0, False)):
+        torch.manual_seed(0)
+        losses = made("diffurec", item_std=std)(next(made("diffurec").batches(DATA, 0)).examples)
+        assert (abs(float(losses.detach().mean()) - np.log(DATA.n_items)) < 0.2) == near
+
+
 def test_chains_of_several_samples_are_averaged_also_as_one_map() -> None:
     """What is left of the noise is the less, the more samples there are."""
     spreads = []

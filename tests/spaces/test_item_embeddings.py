@@ -40,7 +40,8 @@ def test_scores_are_inner_products_and_a_chain_starts_from_nothing_of_the_histor
     assert space.start(rows({3: 1.0}, {})).equal(torch.zeros(2, D))
 
 
-def test_embeddings_begin_as_standard_normal() -> None:
+@pytest.mark.parametrize("std", [1.0, 0.1])
+def test_embeddings_begin_as_normal_with_their_deviation(std: float) -> None:
     torch.manual_seed(0)
-    items = item_embeddings.Space(2000, item_embeddings.Config(embedding_dim=16)).items
-    assert abs(float(items.detach().mean())) < 0.03 and abs(float(items.detach().std()) - 1) < 0.03
+    items = item_embeddings.Space(2000, item_embeddings.Config(embedding_dim=16, item_std=std)).items
+    assert abs(float(items.detach().mean())) < 0.03 * std and abs(float(items.detach().std()) / std - 1) < 0.03

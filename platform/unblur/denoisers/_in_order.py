@@ -48,8 +48,12 @@ class InOrder(Denoiser):
     def newest(config: InOrderConfig) -> int:
         return config.max_length
 
-    def share(self, items: nn.Parameter) -> None:
+    def share(self, items: nn.Parameter, std: float) -> None:
+        """Positions and padding begin at the embeddings' scale, beside which theirs would be all that is heard."""
         self.items = items
+        for beside in (self.padding, self.positions):
+            if beside is not None:
+                beside.data.mul_(std)
 
     def timed(self, x: Tensor, t: Tensor) -> Tensor:
         """x (b, n) and the embedding of t (b,)."""

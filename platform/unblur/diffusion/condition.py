@@ -33,8 +33,8 @@ class ItemReader:
         weights once for each history."""
         return 0.0
 
-    def share(self, items: nn.Parameter) -> None:
-        """Read items by these embeddings (n_items, d), if it has embeddings like these."""
+    def share(self, items: nn.Parameter, std: float) -> None:
+        """Read items by these embeddings (n_items, d), if it has embeddings like these; std: as they were drawn."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Encoder(encoders.Encoder):
         self.items = nn.Parameter(0.02 * torch.randn(n_items, d))
         self.blocks = Transformer(d, config.blocks, config.heads, config.max_length, config.history_dropout)
 
-    def share(self, items: nn.Parameter) -> None:
+    def share(self, items: nn.Parameter, std: float) -> None:
         """Positions begin at the embeddings' scale, beside which those of its own would not be heard."""
         self.items = items
         with torch.no_grad():  # and no number is asked for: a forecast builds models without any

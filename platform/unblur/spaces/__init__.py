@@ -39,6 +39,8 @@ class Space(nn.Module, ABC):
     """Whether dislikes (negative entries) have a meaning in x_0."""
     dim: int
     """Length of x_0."""
+    item_std: float = 1.0
+    """Deviation of the numbers that `item_table` begins with, where there is one."""
 
     @classmethod
     def artefacts(cls, config: Any) -> Sequence[Artefact]:

@@ -1,6 +1,7 @@
 """Embeddings of items: x_0 is that of the item which comes next (DreamRec, Yang et al. 2023, section 3.1)."""
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from unblur import spaces
@@ -11,11 +12,15 @@ from unblur.spaces import Target
 
 
 class Config(EmbeddingConfig):
-    """Their width, which is that of x_0."""
+    """Their width, which is that of x_0, and their scale."""
+
+    item_std: float = Field(1.0, gt=0)
+    """Deviation of the numbers that they begin with. 1, DreamRec's and DiffuRec's, is that of the noise. A loss over
+    all items then spends its first epochs on the way to a uniform distribution, near which a tenth begins."""
 
 
 class Space(spaces.Space):
-    """E (n_items, embedding_dim), drawn from N(0, 1) and learned: gradients reach it through x_0 and x_0_hat alike.
+    """E (n_items, embedding_dim), drawn from N(0, item_std^2) and learned: gradients reach it through x_0 and x_0_hat.
 
     The scores of x_0_hat are x_0_hat E^T. A chain starts from zero, of which T' forward steps make noise.
     """
@@ -24,8 +29,8 @@ class Space(spaces.Space):
 
     def __init__(self, n_items: int, config: Config) -> None:
         super().__init__()
-        self.dim = config.embedding_dim
-        self.items = nn.Parameter(torch.randn(n_items, self.dim))
+        self.dim, self.item_std = config.embedding_dim, config.item_std
+        self.items = nn.Parameter(self.item_std * torch.randn(n_items, self.dim))
 
     @property
     def item_table(self) -> nn.Parameter:

@@ -16,7 +16,7 @@ def network(config: DiffusionConfig, space: Space, n_items: int, null_condition:
     conditioning = _conditioning(config, space, n_items, learned and not beside)
     made: Denoiser = denoiser.Network(space.dim, settings if share == 1 else settings.smaller(share), conditioning)
     if space.item_table is not None:
-        made.share(space.item_table)
+        made.share(space.item_table, space.item_std)
     if learned and beside:
         made = LearnedNull(_with_linear_ends(made))
     return SelfConditioned(_with_linear_ends(made)) if config.self_condition else made
@@ -31,7 +31,7 @@ def _conditioning(config: DiffusionConfig, space: Space, n_items: int, learned_n
     def make() -> Encoder | LearnedNullVector:
         made: Encoder = encoder.Encoder(n_items, own)
         if space.item_table is not None:
-            made.share(space.item_table)
+            made.share(space.item_table, space.item_std)
         return LearnedNullVector(made, size) if learned_null else made
 
     return Conditioning(n_items, size, make)
