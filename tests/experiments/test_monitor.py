@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.helpers import ROOT
 from tests.helpers.prometheus import RULES, alerts, binary, panels
 
 from unblur.experiments.monitor import OF, Measure, Monitor
@@ -98,12 +97,6 @@ def test_dashboard_and_alerts_ask_for_what_is_told_and_leave_nothing_out() -> No
     asked = {name for query in queries for name in re.findall(r"\b(?:ray|unblur)_\w+", query)}
     assert asked == {measure.exported for measure in Measure}
     assert not re.search(r"\$", " ".join(queries)), "every variable is one of the dashboard's"
-
-
-def test_the_page_tells_every_measure() -> None:
-    rows = re.findall(r"^\| `(ray_\w+)` \| ([^|]+?) \| ([^|]*?) \|$", (ROOT / "docs/monitoring.md").read_text(), re.M)
-    assert [(name, told) for name, told, _ in rows] == [(each.exported, each.told) for each in Measure]
-    assert [re.findall(r"`(\w+)`", labels) for *_, labels in rows] == [list(each.labels[len(OF) :]) for each in Measure]
 
 
 def series(name: str, values: str, **label: str) -> dict[str, str]:

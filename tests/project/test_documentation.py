@@ -8,6 +8,7 @@ import pytest
 from tests.helpers import ROOT
 
 from unblur import models
+from unblur.experiments.monitor import OF, Measure
 from unblur.models.diffusion._config import DiffusionConfig
 
 STUDIES = {file.stem for file in (ROOT / "search_spaces/ablations").glob("*.yaml")}
@@ -60,3 +61,9 @@ def test_the_pages_name_files_that_are_there() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         named = re.findall(r"`((?:examples|search_spaces|platform|jobs|dashboards)/[\w./]+?)/?`", page.read_text())
         assert not [name for name in named if not (ROOT / name).exists()], page
+
+
+def test_the_page_on_monitoring_tells_every_measure() -> None:
+    rows = re.findall(r"^\| `(ray_\w+)` \| ([^|]+?) \| ([^|]*?) \|$", (ROOT / "docs/monitoring.md").read_text(), re.M)
+    assert [(name, told) for name, told, _ in rows] == [(each.exported, each.told) for each in Measure]
+    assert [re.findall(r"`(\w+)`", labels) for *_, labels in rows] == [list(each.labels[len(OF) :]) for each in Measure]

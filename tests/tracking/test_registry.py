@@ -47,6 +47,10 @@ mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/unblur-toys@candidate")
 import unblur; assert "mlartifacts" in unblur.__file__
 print(json.dumps(model.predict([["a", "c"], ["b", "unheard"], []], params={"k": 2})))
+print(json.dumps(model.predict([["a", "c"]], params={"k": 2, "exclude": ["b", "unheard"]})))
+guided = mlflow.pyfunc.load_model("models:/unblur-guided@candidate")
+scales = ({}, {"guidance_scale": 3}, {"guidance_scale": 9.0})
+print(json.dumps([guided.predict([["a", "c"]], params=given) for given in scales]))
 """
 
 
@@ -57,6 +61,12 @@ def save_popularity(folder: Path, users: int = 5) -> Path:
     model = popularity.Model(popularity.Config(), users, len(ITEMS))
     model.fit(Dataset(train, nothing, None, None, ids, np.array(ITEMS), "digest"))
     model.save(folder)
+    return folder
+
+
+def save_guided(folder: Path) -> Path:
+    config = models.configure("cfg_diffrec", {"dims": [4], "guidance_scale": 3.0}, "test")
+    models.model_class("cfg_diffrec")(config, 5, len(ITEMS), seed=1).save(folder)
     return folder
 
 
@@ -79,13 +89,17 @@ def test_a_store_elsewhere_than_the_default_one(store: Store, open_tracker: Open
 
 
 def test_a_registered_model_answers_in_a_fresh_process(store: Store, open_tracker: OpenTracker, tmp_path: Path) -> None:
-    uri = put(open_tracker(store), save_popularity(tmp_path / "saved"))
+    uri = put(tracker := open_tracker(store), save_popularity(tmp_path / "saved"))
     assert uri == "models:/unblur-toys/1"
+    put(tracker, save_guided(tmp_path / "guided"), "guided")
     (tmp_path / "elsewhere").mkdir()
     fresh = subprocess.run(
         [sys.executable, "-c", FRESH, store.uri], cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=True
     )
-    assert json.loads(fresh.stdout) == [["b", "d"], ["a", "c"], ["a", "b"]]
+    answers, without, (as_saved, three, nine) = map(json.loads, fresh.stdout.splitlines())
+    assert answers == [["b", "d"], ["a", "c"], ["a", "b"]] and without == [["d", "e"]]
+    mine = ServedModel(models.load(tmp_path / "guided"), ITEMS)
+    assert as_saved == three == mine.recommend([["a", "c"]]) and nine == mine.recommend([["a", "c"]], guidance_scale=9)
     assert "ignored 1 item ids that are not in the catalogue: unheard" in fresh.stderr
     assert load_registered(store, uri).items == ITEMS  # MLflow and Python have written into the folder
 
@@ -100,7 +114,8 @@ def test_what_is_registered_is_code_and_safetensors(store: Store, open_tracker: 
     assert version.run_id == tracker.parent_run_id
     assert version.tags["unblur.study"] == "s1" and version.tags["unblur.model"] == "popularity"
     described = next((tmp_path / "mlartifacts").rglob("MLmodel")).read_text()
-    assert '"name": "k", "default": 10' in described and "saved_input_example_info" in described
+    assert '"name": "k", "default": 10' in described and "guidance_scale" not in described and "exclude" in described
+    assert "saved_input_example_info" in described
     asked = {line.partition("==")[0] for line in next((tmp_path / "mlartifacts").rglob("requirements.txt")).open()}
     assert "torch" in asked and not asked & {"unblur", "ray", "optuna"}
 

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from unblur.data.dataset import History
 from unblur.data.sequences import Sequences
-from unblur.errors import UserError
+from unblur.errors import UserError, explain
 from unblur.models.base import Recommender
 
 BLOCK = 512  # users scored at once
@@ -26,16 +28,38 @@ class ServedModel:
     items: Sequence[str]
     """Raw ids by column."""
 
-    def recommend(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[list[str]]:
+    def recommend(
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        guidance_scale: float | None = None,
+        exclude: Sequence[str] = (),
+    ) -> list[list[str]]:
         """K item ids per history, best first, none of them in it; fewer when it holds almost all of the catalogue.
 
         A history is a list of raw item ids, oldest first. Ids outside the catalogue are ignored, with a warning that
-        names them; one without any known id gets what the model gives to an empty history. UserError for k < 1.
+        names them; one without any known id gets what the model gives to an empty history. guidance_scale: of a guided
+        model, in place of the one that it was selected with. exclude: ids of items that nobody gets. UserError for
+        k < 1, and for a scale that the model has not.
         """
         if k < 1:
             raise UserError(f"params: k = {k}, expected a number of items from 1 on")
+        recommender = self.recommender if guidance_scale is None else self._turned(guidance_scale)
+        never = [self._column[item] for item in exclude if item in self._column]
         blocks = (histories[first : first + BLOCK] for first in range(0, len(histories), BLOCK))
-        return [best for block in blocks for best in self._block(self.history(block), k)]
+        return [best for block in blocks for best in self._block(recommender, self.history(block), k, never)]
+
+    def _turned(self, scale: float) -> Recommender[Any]:
+        """The model with another guidance scale; that of a request beside this one stays as it is."""
+        if "guidance_scale" not in self.recommender.config.INFERENCE:
+            raise UserError(f"params: guidance_scale = {scale:g}, and this model has no guidance: leave it out")
+        turned = copy(self.recommender)
+        try:
+            turned.infer_with({"guidance_scale": scale})
+        except ValidationError as error:
+            fields = self.recommender.config.INFERENCE
+            raise UserError(f"params: guidance_scale = {scale:g}: {explain(error, 'parameter', fields)}") from None
+        return turned
 
     def history(self, rows: Sequence[Sequence[str]]) -> History:
         """The histories with their order in time; in the matrix an item given twice counts where it came first."""
@@ -51,11 +75,12 @@ class ServedModel:
     def _column(self) -> dict[str, int]:
         return {item: column for column, item in enumerate(self.items)}
 
-    def _block(self, history: History, k: int) -> list[list[str]]:
+    def _block(self, recommender: Recommender[Any], history: History, k: int, never: Sequence[int]) -> list[list[str]]:
         # the row of a user that the model has not seen has no meaning, so that all users share one
         users = np.zeros(history.matrix.shape[0], dtype=np.int64)
-        scores = self.recommender.score(history, users).detach().cpu().numpy().copy()
+        scores = recommender.score(history, users).detach().cpu().numpy().copy()
         scores[history.matrix.nonzero()] = -np.inf
+        scores[:, list(never)] = -np.inf
         return [self._best(row, k) for row in scores]
 
     def _best(self, scores: NDArray[np.float32], k: int) -> list[str]:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unblur
+from unblur import models
+from unblur.models.files import CONFIG
 
 CODE = Path(__file__).with_name("pyfunc_model.py")
 SCORING = ("mlflow", "numpy", "pandas", "pydantic", "safetensors", "scikit-learn", "scipy", "torch")
@@ -48,7 +50,7 @@ def build(scratch: Path, folder: Path, items: Sequence[str], per_user: PerUser, 
         python_model=str(CODE),  # a path is kept as code; an object would be pickled
         code_paths=[str(_code(scratch))],
         artifacts={"model": str(recommender), "items": str(catalogue), "validation": str(validation)},
-        input_example=(made_up(items), {"k": 10}),
+        input_example=(made_up(items), dials(folder)),
         pip_requirements=requirements(),  # given, so that MLflow need not find out
     )
     return scratch / "model"
@@ -66,6 +68,15 @@ def per_user(package: Path) -> PerUser | None:
 def made_up(items: Sequence[str]) -> list[list[str]]:
     """Histories for MLflow's example: of the catalogue's first items, and nobody's."""
     return [list(items[:2]), list(items[-1:])]
+
+
+def dials(folder: Path) -> dict[str, Any]:
+    """What a request may set beside its histories, as it is where nothing is set."""
+    given: dict[str, Any] = {"k": 10, "exclude": [""]}  # no item has this id; MLflow has no type for an empty list
+    saved = json.loads((folder / CONFIG).read_text())
+    if "guidance_scale" in models.config_class(saved["model"]).INFERENCE:
+        given["guidance_scale"] = float(saved["config"]["guidance_scale"])
+    return given
 
 
 def requirements() -> list[str]:

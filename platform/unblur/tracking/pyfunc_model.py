@@ -17,7 +17,10 @@ from unblur.models.serving import ServedModel
 
 
 class TopK(PythonModel):
-    """`predict([["id1", "id2"], ...], params={"k": 10})`: K item ids per history, as `ServedModel.recommend` says."""
+    """`predict([["id1", "id2"], ...], params={"k": 10})`: K item ids per history, as `ServedModel.recommend` says.
+
+    params: `k`, `exclude`, and of a guided model `guidance_scale`.
+    """
 
     def load_context(self, context: Any) -> None:
         items: list[str] = json.loads(Path(context.artifacts["items"]).read_text())
@@ -26,7 +29,11 @@ class TopK(PythonModel):
     def predict(
         self, context: Any, model_input: list[list[str]], params: dict[str, Any] | None = None
     ) -> list[list[str]]:
-        return self.served.recommend(model_input, int((params or {}).get("k", 10)))
+        asked = params or {}
+        scale, exclude = asked.get("guidance_scale"), [str(item) for item in asked.get("exclude", ())]
+        return self.served.recommend(
+            model_input, int(asked.get("k", 10)), None if scale is None else float(scale), exclude
+        )
 
 
 set_model(TopK())
