@@ -109,7 +109,8 @@ def _of_one_target(data: Interactions, part: NDArray[np.int8], name: str, target
     leads = np.array([TRAIN, TEST_FOLD_IN, LEFT_OUT] if targets == "first" else [TRAIN, VALID_FOLD_IN, TEST_FOLD_IN])
     part = part.copy()
     part[order] = np.where(place == 0, ordered, leads[ordered])
-    data = _kept(data, part != LEFT_OUT, "what comes after a first interaction that is tested")
+    if (part == LEFT_OUT).any():
+        data = _kept(data, part != LEFT_OUT, "what comes after a first interaction that is tested")
     return _with_parts(data, part[part != LEFT_OUT], name)
 
 
