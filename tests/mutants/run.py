@@ -26,7 +26,17 @@ from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = Path("platform", "unblur")
-COPIED = ("platform", "tests", "search_spaces", "jobs", "dashboards", "pyproject.toml", "README.md")
+COPIED = (
+    "platform",
+    "tests",
+    "search_spaces",
+    "jobs",
+    "dashboards",
+    "examples",
+    "ray_cluster.yaml",
+    "pyproject.toml",
+    "README.md",
+)
 LIBRARIES = (
     "hypothesis",
     "scipy.stats",
