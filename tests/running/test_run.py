@@ -292,6 +292,7 @@ def test_kill_9_of_the_driver_and_the_same_command_again(tmp_path: Path) -> None
     assert table(Study.open(identity(), local_url(tmp_path))) == table(whole)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
     driver = start_driver(tmp_path, 7, 10_000)
     until(driver, "started 0")
