@@ -37,8 +37,6 @@ class SequenceConfig(OptimizerConfig):
     """Windows per step, over all workers: a window is a user's history or, of a long one, a part of it."""
     dim: int = Field(64, ge=1)
     """Size of the item embeddings and of all layers."""
-    blocks: int = Field(1, ge=1)
-    """Layers of the network, one on the other."""
     max_length: int = Field(50, ge=1)
     """Newest items of a history that are read, and length of the windows."""
     dropout: float = Field(0.5, ge=0, lt=1)
@@ -49,6 +47,8 @@ class SequenceConfig(OptimizerConfig):
     """Negatives of each target (bce, gbce), or of each batch (sampled_softmax)."""
     calibration: float = Field(0.75, ge=0, le=1)
     """t of gbce: 0 is plain BCE, 1 makes its scores probabilities."""
+    blocks: int = Field(1, ge=1)
+    """Layers of the network, one on the other."""
 
     @property
     def attention(self) -> int:
