@@ -129,7 +129,7 @@ def tell(result: Result, console: Console) -> None:
     if result.chains:
         console.print(chains.told(result.chains), markup=False)
     for asked in result.serving:
-        what = f"{asked.server}, {asked.workers} processes, {counted(asked.clients, 'client')}"
+        what = f"{asked.server}, {counted(asked.workers, 'worker')}, {counted(asked.clients, 'client')}"
         told = f"{asked.per_second:.0f} requests a second, p50 {1000 * asked.p50:.0f} ms, p99 {1000 * asked.p99:.0f} ms"
         console.print(f"{what}: {told}", markup=False)
     for run in result.search.runs if result.search else []:

@@ -32,8 +32,9 @@ from unblur.training.loop import fit_for
 
 USERS, K = 2_000, 10
 """Users that the model is trained on, whose histories are asked for, and items that each request wants."""
-CLIENTS, WORKERS = (1, 4), 2
-"""Clients at a time, in turn, and processes of the server."""
+CLIENTS, WORKERS = (1, 4), 1
+"""Clients at a time, in turn, and processes of the server: with more of them MLflow's (uvicorn's) sockets wait for each
+other's acknowledgements (Nagle's algorithm), which adds 40 ms to every answer."""
 START_SECONDS = 180.0
 """For a server to come up."""
 
