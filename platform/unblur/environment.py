@@ -13,6 +13,9 @@ RAY = {
 RAY_WORKERS = {
     # every report of a Ray Train worker waits for this poll, which takes 2 s by default
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # compiled operations that oneDNN keeps, where it would keep 1,024: each number of rows has one of its own, of up to
+    # a MiB, and a training whose batches all differ in size, as those of sequences do, would come to hold a GiB of them
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }
 """Of Ray's workers. Their warnings go to Ray's log files, where who adds a model finds them."""
 TUNE = {

@@ -57,7 +57,9 @@ def test_both_parts_are_those_of_a_loop_over_users(gamma_future: float) -> None:
 
 def test_every_cut_that_leaves_something_on_both_sides_is_as_likely() -> None:
     history = users_of(*[[3, 1, 5, 0]] * 3000)
-    later, earlier, *_ = Pairing(Config()).divide(history, np.random.default_rng(0))
+    pairs = Pairing(Config()).divide(history, np.random.default_rng(0))
+    later, earlier = pairs.shown, pairs.given
+    assert isinstance(earlier, History)
     counts = np.bincount(np.diff(earlier.matrix.indptr), minlength=5)
     assert counts[0] == counts[4] == 0 and (abs(counts[1:4] - 1000) < 4 * np.sqrt(1000)).all()
     assert_array_equal((later.matrix + earlier.matrix).toarray(), history.matrix.toarray())

@@ -1,16 +1,10 @@
 """Products and tanh by oneDNN equal the plain operations."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch.nn import functional as F
 
 from unblur.nn import onednn
-
-VARIABLE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
 def test_the_operation_is_there() -> None:
@@ -76,12 +70,3 @@ def test_a_linear_layer_gives_no_gradient_that_nobody_wants() -> None:
     onednn.linear(x, weight).sum().backward()
     assert x.grad is None
     torch.testing.assert_close(weight.grad, x.sum(0).expand(2, 3))
-
-
-@pytest.mark.parametrize(("set_before", "kept"), [({}, onednn.PRIMITIVES), ({VARIABLE: "7"}, "7")])
-def test_few_primitives_are_kept_unless_a_person_says_otherwise(set_before: dict[str, str], kept: str) -> None:
-    """oneDNN reads the variable when it is first used, so that it must be there with the module."""
-    program = f"import os, unblur.nn.onednn; print(os.environ['{VARIABLE}'])"
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE} | set_before
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == kept

@@ -1,7 +1,11 @@
-"""What Ray Train needs of a cluster."""
+"""What Ray Train needs of a cluster, and what workers are told."""
+
+import os
 
 import pytest
+import ray
 
+from unblur import environment
 from unblur.errors import UserError
 from unblur.running.ray_train import require_dashboard
 
@@ -10,3 +14,8 @@ def test_a_cluster_without_a_dashboard_is_refused(local_ray: None) -> None:
     """The tests' own has none; with one: tests/running/test_cluster.py."""
     with pytest.raises(UserError, match="start the head with `ray start --head --include-dashboard=true`"):
         require_dashboard()
+
+
+def test_workers_have_the_variables_that_are_meant_for_them(local_ray: None) -> None:
+    found = ray.get(ray.remote(lambda: dict(os.environ)).remote())
+    assert found.items() >= environment.RAY_WORKERS.items()

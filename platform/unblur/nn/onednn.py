@@ -6,19 +6,12 @@ multiple of 16, and its tanh is faster: docs/performance.md has what `jobs/bench
 plain operations serve.
 """
 
-import os
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-
-PRIMITIVES = "64"
-"""Compiled operations that oneDNN keeps, where it would keep 1,024. Each number of rows has one of its own, of up to a
-MiB: a training whose batches all differ in size, as those of sequences do, would come to hold a GiB of them."""
-
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PRIMITIVES)  # read when oneDNN is first used
 
 AVAILABLE: bool = torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
     torch.ops.mkldnn, "_linear_pointwise"
