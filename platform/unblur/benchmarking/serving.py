@@ -80,7 +80,9 @@ def served(uri: str, store: Store, folder: Path) -> Iterator[int]:
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", str(WORKERS)]
-    told = {"MLFLOW_TRACKING_URI": store.uri, "OMP_NUM_THREADS": "1"}
+    # MLflow looks for its server's program there, also where the environment is not activated
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    told = {"MLFLOW_TRACKING_URI": store.uri, "OMP_NUM_THREADS": "1", "PATH": path}
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **told}, stdout=log, stderr=log, start_new_session=True)
     try:
