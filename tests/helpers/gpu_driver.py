@@ -42,7 +42,6 @@ def main() -> None:
         address="local",
         num_cpus=2,
         num_gpus=1,
-        include_dashboard=False,
         object_store_memory=100 << 20,
         log_to_driver=False,
         logging_level="ERROR",
