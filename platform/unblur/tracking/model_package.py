@@ -74,7 +74,8 @@ def dials(folder: Path) -> dict[str, Any]:
     """What a request may set beside its histories, as it is where nothing is set."""
     given: dict[str, Any] = {"k": 10, "exclude": [""]}  # no item has this id; MLflow has no type for an empty list
     saved = json.loads((folder / CONFIG).read_text())
-    if "guidance_scale" in models.config_class(saved["model"]).INFERENCE:
+    # a part of a composed model has it, or has not
+    if "guidance_scale" in models.config_class(saved["model"]).INFERENCE & saved["config"].keys():
         given["guidance_scale"] = float(saved["config"]["guidance_scale"])
     return given
 
