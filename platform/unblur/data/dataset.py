@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from unblur.data.request import Seen
-from unblur.data.sequences import Ints, Sequences, joined
+from unblur.data.sequences import Ints, Sequences, joined, ranges
 from unblur.errors import UserError
 
 Ranks = NDArray[np.int32]
@@ -55,10 +55,8 @@ class History:
         events = None if self.events is None else self.events.rows(users)
         if self.rank is None:
             return History(matrix, None, disliked, events)
-        starts, ends = self.matrix.indptr[users], self.matrix.indptr[users + 1]
-        lengths = ends - starts
-        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return History(matrix, self.rank[np.repeat(starts, lengths) + offsets], disliked, events)
+        indptr = self.matrix.indptr.astype(np.int64)
+        return History(matrix, self.rank[ranges(indptr[users], indptr[users + 1])], disliked, events)
 
     def followed(self, later: csr_matrix, rank: Ranks | None) -> "History":
         """These histories with what came after them: binary CSR (B, n_items), and each entry's rank within it."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.data.reading import contents
+from unblur.data.sequences import ranges
 from unblur.errors import UserError
 
 Ids = NDArray[np.int64]
@@ -46,7 +47,7 @@ def _rows(file: Path, numbers: Ids, line: Ids) -> IdRows:
     if len(kept) < len(users):
         again = int(np.setdiff1d(np.arange(len(users)), kept)[0])
         raise UserError(f"{file}:{line[heads[again]]}: user {users[again]} has a line already, expected one per user")
-    position = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    position = ranges(np.zeros_like(lengths), lengths)
     return IdRows(np.repeat(users, lengths), numbers[~first], position, line[~first])
 
 

@@ -79,7 +79,7 @@ class Sequences:
         """
         counts = -(-np.maximum(self.lengths - 1, 0) // length)
         users = np.repeat(np.arange(len(counts)), counts)
-        back = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
+        back = ranges(np.zeros_like(counts), counts)
         ends = self.ends[users] - back * length
         return self.stretches(np.maximum(ends - length - 1, self.starts[users]), ends), users
 

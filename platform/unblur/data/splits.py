@@ -182,7 +182,7 @@ def _kept(data: Interactions, keep: NDArray[np.bool_], others: str) -> Interacti
     """The interactions to keep, and a note on how many others there were."""
     left = data.select(keep)
     gone = [a - b for a, b in zip(data.counts(), left.counts(), strict=True)]
-    return data.select(keep, f"{others}: {removed(*gone)}")
+    return replace(left, notes=(*left.notes, f"{others}: {removed(*gone)}"))
 
 
 def _need(data: Interactions, there: bool, split: str, lacking: str) -> None:

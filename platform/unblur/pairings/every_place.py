@@ -8,9 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from unblur.data.dataset import Dataset, History
-from unblur.data.sequences import Ints
-from unblur.pairings import Pairs, partial
-from unblur.pairings.prefix_next import single
+from unblur.data.sequences import Ints, Sequences
+from unblur.pairings import Pairs, partial, prefix_next
 from unblur.parts import ORDER
 
 
@@ -23,28 +22,24 @@ class Config(partial.Config):
     """Newest items of a history that are read."""
 
 
-class Pairing(partial.Pairing):
+class Pairing(prefix_next.Pairing):
     """x_0 are the items behind each place of a window, a condition is what lies up to the place."""
-
-    SIGNED = False
-
-    @property
-    def hides(self) -> bool:
-        return True
 
     def divide(self, history: History, rng: np.random.Generator) -> Pairs:
         windows, users = history.in_order().windows(self.config.max_length)
         read = windows.stretches(windows.starts, windows.ends - 1)
         behind = read.places + 1
         given = read.stretches(np.repeat(read.starts, read.lengths), behind)
-        return Pairs(single(read.items[behind], read.n_items), given, np.repeat(users, read.lengths), None, read)
+        return Pairs(
+            prefix_next.single(read.items[behind], read.n_items), given, np.repeat(users, read.lengths), None, read
+        )
 
     def lengths(self, dataset: Dataset) -> Ints:
-        before = np.diff(dataset.train.indptr).astype(np.int64) - 1  # the last item
-        windows = -(-np.maximum(before, 0) // self.config.max_length)
-        place = np.arange(windows.sum()) - np.repeat(np.cumsum(windows) - windows, windows)
-        lengths: Ints = np.minimum(np.repeat(before, windows) - place * self.config.max_length, self.config.max_length)
-        return lengths
+        train = dataset.train
+        items, indptr = (part.astype(np.int64) for part in (train.indices, train.indptr))
+        histories = Sequences.ragged(items, indptr, dataset.n_items)
+        windows, _ = histories.windows(self.config.max_length)
+        return windows.lengths - 1  # the last item
 
     def of_example(self, dataset: Dataset) -> float:
         lengths = self.lengths(dataset)

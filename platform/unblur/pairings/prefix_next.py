@@ -7,7 +7,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from unblur.data.dataset import Dataset, History
-from unblur.data.sequences import Ints
+from unblur.data.sequences import Ints, ranges
 from unblur.pairings import Pairs, partial
 from unblur.parts import ORDER
 
@@ -44,7 +44,7 @@ class Pairing(partial.Pairing):
         before = before[before > 0]
         if self.config.next_items == "last":
             return before
-        return np.arange(before.sum()) - np.repeat(np.cumsum(before) - before, before) + 1
+        return ranges(np.ones_like(before), before + 1)
 
 
 def single(items: Ints, n_items: int) -> History:

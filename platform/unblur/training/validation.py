@@ -73,9 +73,8 @@ def best_of_all(
     """As `best_of`, but every setting is tried on everyone; and all of them as `sweep` gives them."""
     if not grid:
         return {}, _metrics(model, dataset, workers, _users(dataset)), []
-    rows = sweep(grid, model, dataset, workers)
-    found = [{name: row[name] for name in row.keys() - settings} for settings, row in zip(grid, rows, strict=True)]
-    return *_kept(grid, found, metric, model), rows
+    found = _each(grid, model, dataset, workers)
+    return *_kept(grid, found, metric, model), _rows(grid, found)
 
 
 def sweep(
@@ -85,9 +84,19 @@ def sweep(
 
     The metrics of one whose scores are not finite are missing. The model is left with the last.
     """
+    return _rows(grid, _each(grid, model, dataset, workers))
+
+
+def _each(
+    grid: Sequence[Settings], model: Recommender[Any], dataset: Dataset, workers: Workers
+) -> list[dict[str, float]]:
     users = _users(dataset)
     with evaluating(model):
-        return [{**settings, **_tried(settings, model, dataset, workers, users)} for settings in grid]
+        return [_tried(settings, model, dataset, workers, users) for settings in grid]
+
+
+def _rows(grid: Sequence[Settings], found: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
+    return [{**settings, **metrics} for settings, metrics in zip(grid, found, strict=True)]
 
 
 def _kept(
