@@ -13,7 +13,7 @@ from torch import Tensor
 from unblur.evaluation.ranking import validate
 from unblur.models import configure, model_class
 from unblur.models.closed_form._directed import sequences
-from unblur.models.closed_form.gaussian_cfg import Spectrum
+from unblur.models.closed_form._guided_gaussian import Spectrum
 from unblur.training import validation
 from unblur.training.loop import TrainingSchedule, fit
 from unblur.training.report import Progress
@@ -78,7 +78,7 @@ def test_the_moments_are_those_of_the_written_out_pairs() -> None:
 def test_the_mean_of_drawn_chains_is_the_score(inference: dict[str, Any]) -> None:
     chains, guided = 10_000, model(**inference)
     history = DATA.history().rows(np.repeat(USERS, chains))
-    drawn = guided.draw(history, seed=1).reshape(len(USERS), chains, -1).double()
+    drawn = guided.draw(history, np.repeat(USERS, chains), seed=1).reshape(len(USERS), chains, -1).double()
     expected = guided.score(DATA.history().rows(USERS), USERS).double()
     error = drawn.std(dim=1) / chains**0.5
     assert ((drawn.mean(dim=1) - expected).abs() < 5 * error + 1e-6).all()
@@ -88,8 +88,8 @@ def test_the_mean_of_drawn_chains_is_the_score(inference: dict[str, Any]) -> Non
 @pytest.mark.parametrize("steps", [1, 5])
 def test_unguided_draws_have_the_spread_that_the_condition_leaves(steps: int) -> None:
     """From pure noise, x_0 given c is Gaussian with covariance R, through however many steps it is drawn."""
-    chains, unguided = 20_000, model(guidance_scale=1.0, start=1.0, steps=steps)
-    drawn = unguided.draw(DATA.history().rows(np.repeat(USERS[:1], chains)), seed=2)
+    chains, users, unguided = 20_000, np.repeat(USERS[:1], 20_000), model(guidance_scale=1.0, start=1.0, steps=steps)
+    drawn = unguided.draw(DATA.history().rows(users), users, seed=2)
     expected = dense(unguided.left)
     tolerance = 6 * float(expected.diagonal().max()) / chains**0.5
     assert_allclose(torch.cov(drawn.T), expected, atol=tolerance)
@@ -97,7 +97,7 @@ def test_unguided_draws_have_the_spread_that_the_condition_leaves(steps: int) ->
 
 def test_draws_repeat_with_their_seed_and_differ_with_another() -> None:
     history, guided = DATA.history().rows(USERS), model(start=0.3, steps=2)
-    first, again, other = (guided.draw(history, seed) for seed in (1, 1, 2))
+    first, again, other = (guided.draw(history, USERS, seed) for seed in (1, 1, 2))
     assert first.equal(again) and not first.equal(other)
 
 

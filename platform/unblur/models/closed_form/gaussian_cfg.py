@@ -5,59 +5,29 @@ noise. Nothing is trained; docs/gaussian_cfg.md derives it.
 """
 
 from collections.abc import Mapping
-from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
-from scipy.linalg import eigh
 from torch import Tensor
 
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import Operations
 from unblur.models.closed_form import slist
 from unblur.models.closed_form._directed import directed_footprint, directed_operations
-from unblur.models.closed_form._linear import Floats, Stored
-from unblur.parts import ORDER
-
-LEAST_NOISE = 1e-3
-"""Noise variance of a chain's last step: about the median eigenvalue of what is diffused (docs/gaussian_cfg.md)."""
-EIGEN_PRODUCTS = 3
-"""n^3 multiply-adds in double precision that take as long as a symmetric eigendecomposition in single."""
-
-
-class Config(slist.Config):
-    NEEDS = frozenset({ORDER})
-    INFERENCE = frozenset({"guidance_scale", "start", "steps"})
-
-    guidance_scale: float = Field(1.0, ge=0)
-    """uncond + scale (cond - uncond) (Ho & Salimans 2022): 0 is popularity among later items, 1 no guidance."""
-    start: float = Field(1.0, gt=0, le=1)
-    """Noise variance at which the chain starts from the history; 1 is pure noise, nothing of the history."""
-    steps: int = Field(1, ge=1)
-    """Reverse steps, at variances from `start` to 0.001, evenly spread on a log scale."""
-
-    def variances(self) -> list[float]:
-        """Noise variances of the reverse steps, falling."""
-        return [float(v) for v in np.geomspace(self.start, min(self.start, LEAST_NOISE), self.steps)]
+from unblur.models.closed_form._guided_gaussian import (
+    EIGEN_PRODUCTS,
+    GuidedConfig,
+    GuidedGaussian,
+    spectrum,
+    to_tensor,
+)
 
 
-class Spectrum(NamedTuple):
-    """A symmetric positive semidefinite matrix as eigenvalues (n,) and eigenvectors (n, n), one a column."""
-
-    values: Tensor
-    vectors: Tensor
-
-    def apply(self, x: Tensor, function: Tensor) -> Tensor:
-        """x (B, n) times the matrix that has `function` (n,) for eigenvalues."""
-        return (x @ self.vectors * function) @ self.vectors.T
-
-    def gain(self, v: float) -> Tensor:
-        """Eigenvalues (n,) of alpha C (alpha^2 C + v I)^-1, C being this matrix: what passes at noise variance v."""
-        return sqrt(1 - v) * self.values / ((1 - v) * self.values + v)
+class Config(GuidedConfig, slist.Config):
+    """SLIST's, and the chain's."""
 
 
 class OneStep(NamedTuple):
@@ -70,25 +40,21 @@ class OneStep(NamedTuple):
     """(n_items,): added without a condition."""
 
 
-class Model(Stored[Config]):
-    """Guided denoiser, reverse chain, its mean as scores and draws from it, all linear in what they are given."""
+class Model(GuidedGaussian[Config]):
+    """The prediction is a history times a matrix, so that the whole chain is linear in what it is given."""
 
     config_class = Config
-    DIFFUSION = True
     UNGUIDED = "slist"
 
     directed: Tensor  # (n_items, n_items): B, the mean of x_0 given c
-    mean: Tensor  # (n_items,): that of x_0
-    left: Spectrum  # R: second moment of what B leaves of x_0
-    whole: Spectrum  # covariance of x_0
     one_step: OneStep | None = None  # the newest that scores were asked from
 
     def fit(self, dataset: Dataset) -> None:
         history = dataset.history()
         sums = self.config.sums(history, with_tt=True)
         assert sums.tt is not None
-        self.directed = _tensor(slist.regression(self.config, history, sums))
-        ss, st, tt, self.mean = (_tensor(part / sums.cuts) for part in (sums.ss, sums.st, sums.tt, sums.t))
+        self.directed = to_tensor(slist.regression(self.config, history, sums))
+        ss, st, tt, self.mean = (to_tensor(part / sums.cuts) for part in (sums.ss, sums.st, sums.tt, sums.t))
         explained = st.T @ self.directed
         self.left = spectrum(tt - explained - explained.T + self.directed.T @ (ss @ self.directed))
         self.whole = spectrum(tt - torch.outer(self.mean, self.mean))
@@ -96,12 +62,9 @@ class Model(Stored[Config]):
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
-        """The mean of the chain's draws: every step is linear, so noise of mean 0 leaves it alone.
-
-        One step is one matrix for each denoiser, so that a sweep over scales makes them once.
-        """
+        """The mean of the chain's draws. One step is one matrix for each denoiser, which a sweep over scales shares."""
         if self.config.steps > 1:
-            return self._chain(history, None)
+            return super().score(history, users)
         if self.one_step is None or self.one_step.variance != self.config.start:
             self.one_step = self._one_step(self.config.start)
         _, conditional, unconditional, constant = self.one_step
@@ -121,43 +84,9 @@ class Model(Stored[Config]):
         constant = self.mean - alpha * self.whole.apply(self.mean, gain)
         return OneStep(v, conditional, unconditional, constant)
 
-    @torch.inference_mode()
-    def draw(self, history: History, seed: int) -> Tensor:
-        """One draw of x_0 (B, n_items) for each history; the best of each is a slate, different for every seed.
-
-        At guidance scale 1 from pure noise it is one from the Gaussian of mean c B and covariance R, for any steps.
-        """
-        return self._chain(history, torch.Generator().manual_seed(seed))
-
-    def _chain(self, history: History, noise: torch.Generator | None) -> Tensor:
-        weighted = self.config.weigh(history)
-        conditional = torch.from_numpy(weighted @ self.directed.numpy())
-        variances = self.config.variances()
-        x = sqrt(1 - variances[0]) * torch.from_numpy(weighted.toarray())
-        if noise is not None:
-            x += sqrt(variances[0]) * torch.randn(x.shape, generator=noise)
-        for v, following in pairwise([*variances, 0.0]):
-            estimate = self.estimate(conditional, x, v)
-            if noise is not None:
-                estimate = estimate + self._uncertainty(estimate.shape, v, noise)
-            x = _less_noisy(x, estimate, v, following, noise)
-        return x
-
-    def estimate(self, conditional: Tensor, x: Tensor, variance: float) -> Tensor:
-        """Guided estimate of x_0 (B, n_items) from c B and x_t (both (B, n_items)) at a noise variance."""
-        scale = self.config.guidance_scale
-        with_condition = _denoised(self.left, conditional, x, variance) if scale != 0 else conditional
-        if scale == 1:
-            return with_condition
-        without = _denoised(self.whole, self.mean.expand_as(x), x, variance)
-        return without + scale * (with_condition - without)
-
-    def _uncertainty(self, shape: torch.Size, v: float, noise: torch.Generator) -> Tensor:
-        """Noise (B, n_items) of the covariance that x_0 has given x_t and c: v R ((1-v) R + v I)^-1."""
-        values, vectors = self.left
-        deviation = (v * values / ((1 - v) * values + v)).sqrt()
-        drawn: Tensor = torch.randn(shape, generator=noise) * deviation @ vectors.T
-        return drawn
+    def predicted(self, history: History, users: NDArray[np.int64]) -> Tensor:
+        """c B."""
+        return torch.from_numpy(self.config.weigh(history) @ self.directed.numpy())
 
     def footprint(self, dataset: Dataset) -> int:
         """SLIST's, the other moments and an eigendecomposition's work space, which one step's matrices reuse."""
@@ -168,45 +97,8 @@ class Model(Stored[Config]):
         return directed_operations(dataset, self.config.cuts, 3 + 2 * EIGEN_PRODUCTS)
 
     def tensors(self) -> dict[str, Tensor]:
-        spectra = {"left": self.left, "whole": self.whole}
-        parts = {f"{name}.{part}": getattr(spectra[name], part) for name in spectra for part in Spectrum._fields}
-        return {"directed": self.directed, "mean": self.mean, **parts}
+        return {"directed": self.directed, **super().tensors()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        self.directed, self.mean = tensors["directed"], tensors["mean"]
-        self.left, self.whole = (
-            Spectrum(*(tensors[f"{name}.{part}"] for part in Spectrum._fields)) for name in ("left", "whole")
-        )
-
-
-def spectrum(symmetric: Tensor) -> Spectrum:
-    """The eigendecomposition of a symmetric positive semidefinite matrix, which is overwritten."""
-    values, vectors = eigh(symmetric.numpy(), driver="evd", overwrite_a=True, check_finite=False)
-    return Spectrum(_tensor(values).clamp(min=0), _tensor(vectors))  # rounding can leave small negative ones
-
-
-def _denoised(prior: Spectrum, mean: Tensor, x: Tensor, v: float) -> Tensor:
-    """E[x_0 | x_t] (B, n_items) for a Gaussian x_0: mean + alpha C (alpha^2 C + v I)^-1 (x - alpha mean).
-
-    `prior` is its covariance C. Where nothing is known of x_0 from x_t (v = 1, so alpha = 0) it is the mean.
-    """
-    alpha = sqrt(1 - v)
-    if alpha == 0:
-        return mean
-    return mean + prior.apply(x - alpha * mean, prior.gain(v))
-
-
-def _less_noisy(x: Tensor, x_0: Tensor, v: float, following: float, noise: torch.Generator | None) -> Tensor:
-    """The mean of q(x_s | x_t, x_0) (DDPM's posterior, eq. 7, between any two variances v > following), or a draw."""
-    if following == 0:
-        return x_0
-    ratio = sqrt((1 - v) / (1 - following))  # alpha_t / alpha_s
-    added = v - ratio**2 * following  # variance of the noise between the two
-    mean = ratio * following / v * x + sqrt(1 - following) * added / v * x_0
-    if noise is None:
-        return mean
-    return mean + sqrt(added * following / v) * torch.randn(x.shape, generator=noise)
-
-
-def _tensor(array: Floats) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        super().restore(tensors)
+        self.directed = tensors["directed"]
