@@ -49,7 +49,7 @@ def test_a_recipe_tells_what_is_its_own(hooks: ModuleType) -> None:
 def test_what_scoring_alone_changes_is_marked(hooks: ModuleType) -> None:
     rows = hooks.table(models.config_class("cfg_diffrec")).splitlines()
     (row,) = (line for line in rows if "| `guidance_scale` |" in line)
-    assert "**Swept.**" in row and "With guidance = auto, classifier_free:" in row
+    assert "**Swept.**" in row and "With guidance = auto, classifier_free, independent:" in row
 
 
 def test_every_study_has_its_place_among_the_reproducible() -> None:

@@ -49,6 +49,8 @@ class GuidedSampler:
     """What turns the guided output into the prediction, if not the identity (a softmax, say)."""
     expert: Expert | None = None
     """A second opinion that joins the guided output, before its activation."""
+    others: Condition | None = None
+    """What the weak pass is told, other users' histories; None: nobody's."""
 
     @property
     def in_hidden_space(self) -> bool:
@@ -123,13 +125,14 @@ class GuidedSampler:
         return Joined.of(expert, ends, memo.get("through", lambda: ends.through(expert.matrix)))
 
     def encoded(self, condition: Condition | None) -> tuple[Any, Any]:
-        """What the strong and the weak pass know: without a weaker network the latter knows nobody's history."""
+        """What the strong and the weak pass know: without a weaker network the latter knows not this user's history."""
         if condition is None:
             return None, None
         if self.weak is not None:
             return self.network.encode(condition), self.weak.encode(condition)
-        guided = any(scale != 1 for scale in self.scales)
-        return self.network.encode(condition), self.network.encode(condition.nobody()) if guided else None
+        if all(scale == 1 for scale in self.scales):
+            return self.network.encode(condition), None
+        return self.network.encode(condition), self.network.encode(self.others or condition.nobody())
 
 
 def _shown(network: Denoiser, c: Any, estimate: Tensor | None) -> Any:

@@ -33,6 +33,8 @@ class Rule:
 
     CONDITIONAL: ClassVar[bool] = True
     """Whether there is a condition at all."""
+    OTHERS: ClassVar[bool] = False
+    """Whether the weak pass is told of another user's history; otherwise of none."""
 
     def __init__(self, config: GuidanceConfig) -> None:
         self.config = config

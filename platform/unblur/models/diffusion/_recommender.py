@@ -36,6 +36,7 @@ from unblur.models.diffusion._config import DiffusionConfig
 from unblur.models.diffusion._examples import Examples, weighted
 from unblur.models.diffusion._expert import ExpertMatrix, LinearExpert
 from unblur.models.diffusion._networks import network
+from unblur.models.diffusion._others import OtherHistories
 from unblur.models.files import load_model, save_model
 from unblur.models.needs import refuse_unmet
 from unblur.nn.sparse import dense, from_scipy
@@ -72,6 +73,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
             self.weak = None if rule.weak_share is None else made(rule.weak_share)
         self._memo = Memo()
         self._expert: LinearExpert | None = None
+        self._others: OtherHistories | None = None
 
     @property
     def guidance(self) -> Any:
@@ -89,6 +91,8 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def setup(self, dataset: Dataset) -> None:
         refuse_unmet(self.config, dataset)
         self.space.setup(dataset, self.seed)
+        if self.guidance.OTHERS:
+            self._others = OtherHistories.drawn(dataset.history(), self.seed)
         if self.config.expert is not None:
             refuse_unmet(self.config.expert.config(), dataset)
             matrix = dataset.artefacts[ExpertMatrix.of(self.config.expert).name]
@@ -166,13 +170,16 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
 
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
-        rule = self.guidance
-        rows, condition = weighted(self.config, Pairs.by_user(history, history), rule.config.condition_w_min).on(
-            self.device
-        )
-        given = condition if rule.CONDITIONAL else None
-        sampler = self._sampler(x_0 := self.space.start(rows), self._opinion(history))
+        rows, condition = self._told(history)
+        given = condition if self.guidance.CONDITIONAL else None
+        others = None if self._others is None else self._told(self._others.beside(history))[1]
+        sampler = self._sampler(x_0 := self.space.start(rows), self._opinion(history), others)
         return self.space.scores(self._generated(sampler, x_0, given, torch.from_numpy(users).to(self.device)))
+
+    def _told(self, history: History) -> tuple[Tensor, Condition]:
+        """What x_0 is made of at the chain's start, and the condition, of whole histories."""
+        rows = weighted(self.config, Pairs.by_user(history, history), self.guidance.config.condition_w_min)
+        return rows.on(self.device)
 
     def _generated(self, sampler: GuidedSampler, x_0: Tensor, condition: Condition | None, users: Tensor) -> Tensor:
         """The mean (b, dim) over the reverse chains from x_{T'} of x_0 (b, dim), which may be sparse."""
@@ -206,24 +213,26 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         weights = (self.config.expert_weight / worth).tolist()
         return Expert(self._expert.opinion(history, self.device), self._expert.matrix, weights)
 
-    def _sampler(self, x_0: Tensor, expert: Expert | None) -> GuidedSampler:
+    def _sampler(self, x_0: Tensor, expert: Expert | None, others: Condition | None) -> GuidedSampler:
         sampler, count = self.config.sampler, self.config.reverse_steps or self.config.T
         kept = thinned(self.config.T, count)
         steps = self._memo.get((sampler, count), lambda: reverse_steps(self.process, SAMPLERS.get(sampler), kept))
         scales, activation = self.guidance.scales(self.config.T), self.objective.activation(x_0)
-        return GuidedSampler(self.network, self.weak, steps, scales, self.process.to_x0, activation, expert)
+        return GuidedSampler(self.network, self.weak, steps, scales, self.process.to_x0, activation, expert, others)
 
     # files and sizes
 
     def save(self, folder: Path) -> None:
         extra = {"n_users": self.n_users, "n_items": self.n_items, "seed": self.seed}
         expert = {} if self._expert is None else {EXPERT: self._expert.matrix}
-        save_model(folder, self.config, {**self.state_dict(), **expert}, extra)
+        others = {} if self._others is None else self._others.tensors()
+        save_model(folder, self.config, {**self.state_dict(), **expert, **others}, extra)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         config, tensors, extra = load_model(folder, cls.config_class)
         model, matrix = cls(config, **extra), tensors.pop(EXPERT, None)
+        model._others = OtherHistories.taken(tensors, model.n_items)
         model.load_state_dict(tensors)
         if config.expert is not None and matrix is not None:
             model._expert = LinearExpert(config.expert, matrix)
