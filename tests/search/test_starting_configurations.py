@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unblur.models import config_class
+from unblur.models import config_class, trained_by_gradient
 from unblur.models.recency import RecencyConfig
 from unblur.resources import named
 from unblur.search.space import SearchSpace
@@ -43,3 +43,10 @@ def test_recency_starts_are_the_same_for_every_model(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_no_space_has_more_starts_than_a_short_search_has_trials(name: str) -> None:
     assert len(space(FILES[name]).enqueue) <= 4
+
+
+@pytest.mark.parametrize("name", [name for name in named("search_spaces") if trained_by_gradient(name)])
+def test_weights_may_be_averaged_in_every_space_and_are_not_at_its_start(name: str) -> None:
+    found = space(named("search_spaces")[name])
+    assert found.parameters["ema"].corners == [0.0, 0.98, 0.995]
+    assert any(start["ema"] == 0 for start in found.enqueue)
