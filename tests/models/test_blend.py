@@ -65,6 +65,15 @@ def test_other_epochs_or_parameters_are_another_training() -> None:
     assert len({each.name for each in wanted}) == 3
 
 
+def test_members_of_an_ensemble_are_trained_from_seeds_of_their_own() -> None:
+    data, parts = chains(), [SASREC, {**SASREC, "member": 1}]
+    wanted = model_class("blend").artefacts(configure("blend", {"parts": parts}, "test"))
+    ensemble = fitted("blend", provided(data, wanted, 7, fit_for), parts=parts, weights=(1.0, 1.0))
+    first, second = (scores(part, data) for part in ensemble.parts)
+    assert abs(first - second).max() > 1e-3
+    assert_allclose(scores(ensemble, data), standardised(first) + standardised(second), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -74,6 +83,7 @@ def test_other_epochs_or_parameters_are_another_training() -> None:
         ({"parts": [{"model": "ease"}, {"model": "lightgcn", "epochs": 3}]}, "know a user by the history"),
         ({"parts": [{"model": "ease"}, {"model": "multi_vae"}]}, "say for how many epochs"),
         ({"parts": [{"model": "ease"}, {"model": "slist", "epochs": 3}]}, "leave epochs out"),
+        ({"parts": [{"model": "ease"}, {"model": "slist", "member": 1}]}, "leave member out"),
         ({"parts": [{"model": "ease"}, {"model": "easy"}]}, "Did you mean 'ease'"),
         ({"parts": [{"model": "ease"}, {"model": "ease", "params": {"l3": 1}}]}, "l3"),
     ],

@@ -69,7 +69,7 @@ def test_no_chain_of_the_same_network_is_nearer_to_what_comes_next() -> None:
         weak = (network.encoder.null @ network.w_condition).expand(len(e), -1)
         for scale in (0.0, 1.0, 3.0):
             model.inner.infer_with({"guidance_scale": scale})
-            sampler = model.inner._sampler(torch.zeros(1, 8), None)
+            sampler = model.inner._sampler(torch.zeros(1, 8), None, None)
             chain = affine_chain(network, sampler.steps, sampler.scales)
             x_0 = chain(torch.zeros(len(e), 8), weak, strong, lambda _: torch.zeros(1))
             assert float((x_0.double() - e).square().mean()) > least

@@ -21,8 +21,8 @@ from unblur.errors import UserError
 from unblur.provenance import TRAINING
 
 Array = NDArray[Any]
-Train = Callable[[str, dict[str, Any], int], Any]
-"""Trains the model of that name with those parameters for so many epochs, on the data and with the seed at hand."""
+Train = Callable[[str, dict[str, Any], int, int], Any]
+"""Trains the model of that name with those parameters for so many epochs from a seed, on the data at hand."""
 DIMS, LIGHT_GCN_EPOCHS = 64, 20
 
 
@@ -69,7 +69,9 @@ class ItemEmbeddings:
         if self.source == "svd":
             return _svd(dataset, seed)
         if self.source == "lightgcn":
-            return np.asarray(train("lightgcn", {"dim": DIMS}, LIGHT_GCN_EPOCHS).embeddings()[1].detach().cpu().numpy())
+            return np.asarray(
+                train("lightgcn", {"dim": DIMS}, LIGHT_GCN_EPOCHS, seed).embeddings()[1].detach().cpu().numpy()
+            )
         return self._load(dataset.n_items)
 
     def _load(self, n_items: int) -> Array:

@@ -25,10 +25,10 @@ def provided(dataset: Dataset, needed: Iterable[Artefact], seed: int, fit: Fit) 
 
 def make(artefact: Artefact, dataset: Dataset, seed: int, fit: Fit) -> Array:
     """The artefact of these data with this seed."""
-    return artefact.make(dataset, seed, partial(_trained, dataset, seed, fit))
+    return artefact.make(dataset, seed, partial(_trained, dataset, fit))
 
 
-def _trained(dataset: Dataset, seed: int, fit: Fit, name: str, params: dict[str, Any], epochs: int) -> Recommender[Any]:
+def _trained(dataset: Dataset, fit: Fit, name: str, params: dict[str, Any], epochs: int, seed: int) -> Recommender[Any]:
     config = models.configure(name, params, f"model {name}")
     model = models.model_class(name)(config, dataset.n_users, dataset.n_items, seed)
     with torch.random.fork_rng(devices=[]):

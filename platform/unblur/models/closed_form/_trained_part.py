@@ -19,6 +19,7 @@ from unblur.data.dataset import Dataset, History
 from unblur.models.base import ModelConfig, Operations
 from unblur.models.closed_form._linear import Stored
 from unblur.models.files import WEIGHTS, save_model
+from unblur.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,25 @@ class TrainedModel:
     params: str
     """All of them, as JSON."""
     epochs: int
+    member: int
+    """Which one of those that differ by chance alone; 0 has the seed that all artefacts have."""
 
     @classmethod
-    def of(cls, model: str, config: ModelConfig, epochs: int) -> "TrainedModel":
-        return cls(model, json.dumps(config.model_dump(mode="json"), sort_keys=True), epochs)
+    def of(cls, model: str, config: ModelConfig, epochs: int, member: int = 0) -> "TrainedModel":
+        return cls(model, json.dumps(config.model_dump(mode="json"), sort_keys=True), epochs, member)
 
     @property
     def name(self) -> str:
-        return f"trained:{self.model}:{self.epochs}:{hashlib.sha256(self.params.encode()).hexdigest()[:16]}"
+        params = hashlib.sha256(self.params.encode()).hexdigest()[:16]
+        return f"trained:{self.model}:{self.epochs}:{params}" + (f":{self.member}" if self.member else "")
 
     def ingredients(self) -> dict[str, Any]:
         return {"params": self.params, "epochs": self.epochs}
 
     def make(self, dataset: Dataset, seed: int, train: Train) -> Array:
         with TemporaryDirectory() as folder:
-            train(self.model, json.loads(self.params), self.epochs).save(Path(folder))
+            own = derive("member", seed, self.member) if self.member else seed
+            train(self.model, json.loads(self.params), self.epochs, own).save(Path(folder))
             return np.fromfile(Path(folder) / WEIGHTS, dtype=np.uint8)
 
 

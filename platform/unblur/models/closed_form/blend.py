@@ -1,4 +1,4 @@
-"""Blend: the weighted sum of two or three models' scores, each standardised per user."""
+"""Blend: the weighted sum of some models' scores, each standardised per user; of one model's seeds, an ensemble."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -28,6 +28,8 @@ class Part(Named):
     epochs: int | None = Field(None, ge=1)
     """Of a model trained by gradient, how many: what its own study found best. It is trained once for a study, whose
     final runs share it."""
+    member: int = Field(0, ge=0)
+    """Of a model trained by gradient: parts that differ in this number alone are trainings from different seeds."""
 
     @classmethod
     def admits(cls, known: type[Recommender[Any]]) -> bool:
@@ -40,12 +42,14 @@ class Part(Named):
             raise ValueError(f"{self.model} is trained by gradient; say for how many epochs, as its own study found")
         if self.epochs is not None and not by_gradient:
             raise ValueError(f"{self.model} is fitted in one go; leave epochs out")
+        if self.member and not by_gradient:
+            raise ValueError(f"{self.model} is fitted in one go, by no chance; leave member out")
         return self
 
     @property
     def trained(self) -> TrainedModel | None:
         """What is to be trained beforehand; None of a model in closed form."""
-        return None if self.epochs is None else TrainedModel.of(self.model, self.config(), self.epochs)
+        return None if self.epochs is None else TrainedModel.of(self.model, self.config(), self.epochs, self.member)
 
     @property
     def artefacts(self) -> Sequence[Artefact]:
@@ -57,7 +61,7 @@ class Part(Named):
 class Config(ModelConfig):
     INFERENCE = frozenset({"weights"})
 
-    parts: tuple[Part, ...] = Field((Part(model="ease"), Part(model="item_knn")), min_length=2, max_length=3)
+    parts: tuple[Part, ...] = Field((Part(model="ease"), Part(model="item_knn")), min_length=2, max_length=5)
     """The models, each with its parameters."""
     weights: tuple[float, ...] = (0.5, 0.5)
     """How much each part's standardised scores count."""

@@ -34,7 +34,7 @@ class Config(GuidedConfig, blend.Config):
 
     INFERENCE = GuidedConfig.INFERENCE
 
-    parts: tuple[blend.Part, ...] = Field((blend.Part(model="slist"),), min_length=1, max_length=3)
+    parts: tuple[blend.Part, ...] = Field((blend.Part(model="slist"),), min_length=1, max_length=5)
     """The models that predict, each with its parameters."""
     weights: tuple[float, ...] = (1.0,)
     """How much each part's standardised scores count."""

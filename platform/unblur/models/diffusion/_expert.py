@@ -55,7 +55,7 @@ class ExpertMatrix:
         return {"params": self.params}
 
     def make(self, dataset: Dataset, seed: int, train: Train) -> Array:
-        matrix = train(self.model, json.loads(self.params), 1).matrix
+        matrix = train(self.model, json.loads(self.params), 1, seed).matrix
         return np.asarray(matrix.toarray() if isinstance(matrix, csr_matrix) else matrix, dtype=np.float32)
 
 
