@@ -258,7 +258,7 @@ def report(data: Data | list[str] = "sample", **flags: Any) -> ReportResult | Se
 
     data: a list of two or more names or paths gets what holds over all of them: average ranks with Nemenyi's critical
     difference, the best diffusion model against the best baseline, validation against test. flags: `protocol`,
-    `tracking_uri`, and `output`, `markdown` and `tables` for files to write.
+    `tracking_uri`, and `output`, `markdown`, `tables` and `figures` for files to write.
 
     Examples:
         >>> import unblur

@@ -137,13 +137,13 @@ def report(options: ReportOptions, console: Console) -> None:
 
     Examples:
         unblur report --dataset plays --output report.html --markdown report.md
-        unblur report --dataset plays --tables tables
+        unblur report --dataset plays --tables tables --figures figures
     """
     from unblur.reporting.report import report
 
     for sentence in report(options).verdict:
         console.print(sentence, markup=False)
-    for file in filter(None, (options.output, options.markdown, options.tables)):
+    for file in filter(None, (options.output, options.markdown, options.tables, options.figures)):
         console.print(f"wrote {file}", markup=False)
 
 

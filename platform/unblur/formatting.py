@@ -1,5 +1,7 @@
 """How numbers and names are written, in tables and sentences alike."""
 
+from typing import Any
+
 NONE = "–"
 
 
@@ -7,6 +9,11 @@ def shown(metric: str) -> str:
     """`ndcg_at_10` as people write it: nDCG@10."""
     name, _, k = metric.partition("_at_")
     return {"ndcg": "nDCG", "mrr": "MRR"}.get(name, name) + (f"@{k.replace('_', ' ')}" if k else "")
+
+
+def setting(value: Any) -> str:
+    """A parameter's value: 0.3, 1e-05, [200, 600], mlp."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def counted(number: int, noun: str) -> str:

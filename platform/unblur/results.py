@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import pandas as pd
-import plotly.graph_objects as go
+from matplotlib.figure import Figure
 
 from unblur.errors import UserError
 from unblur.evaluation.measuring import spelled
@@ -105,14 +105,14 @@ class Study:
         ]
         return pd.DataFrame(rows)
 
-    def plot_search(self) -> go.Figure:
+    def plot_search(self) -> Figure:
         """Every trial's value, and the best so far. UserError without a search."""
         if (plot := search_plots.search_history([self._runs()])) is None:
             raise UserError(f"the study of {self.name} has no trials: it was no search")
         return plot.figure
 
-    def plots(self) -> dict[str, go.Figure]:
-        """What mattered, how parameters go together, the guidance scale: those figures that the trials allow."""
+    def plots(self) -> dict[str, Figure]:
+        """Of the search: response to guidance, importance, slices, parallel coordinates, learning curves, time."""
         return {plot.id.removesuffix(f"-{self.name}"): plot.figure for plot in search_plots.model_plots(self._runs())}
 
     def _runs(self) -> StudyRuns:
@@ -189,7 +189,7 @@ class AblationStudy:
         """A row per cell, seed, point and part: the axes, what the training was, every metric (`ndcg_at_10`)."""
         return ablation.as_frame(self.result.study, self.result.measured)
 
-    def plots(self) -> dict[str, go.Figure]:
+    def plots(self) -> dict[str, Figure]:
         """Every metric along the study's axis x, by part and metric: `valid-ndcg_at_10`."""
         page = ablation.report(self.result.study, self.frame())
         return {plot.id: plot.figure for section in page.sections for plot in section.plots}

@@ -74,9 +74,10 @@ def test_a_study_is_found_again_with_its_trials_and_figures() -> None:
     assert found.best.value == pytest.approx(study.best.value)
     trials = found.trials()
     assert len(trials) == 2 and trials["value"].max() == pytest.approx(study.best.value)
-    assert len(study.plot_search().data) and study.frame()["ndcg@10"].tolist() == list(study.test["ndcg@10"].values)
+    assert study.plot_search().axes[0].lines
+    assert study.frame()["ndcg@10"].tolist() == list(study.test["ndcg@10"].values)
     report = unblur.report("sample")
-    assert "item_knn" in set(report.frame()["model"]) and len(report.plot_leaderboard().data)
+    assert "item_knn" in set(report.frame()["model"]) and report.plot_leaderboard().axes[0].collections
     with pytest.raises(UserError, match="no study of slim"):
         unblur.load_study("sample", "slim")
 

@@ -40,7 +40,7 @@ def toys(new_store: Callable[[Sequence[Made]], Store]) -> Store:
     return new_store(
         [
             Made("diffrec", 0.05, trials=6),
-            Made("cfg_diffrec", 0.0503, trials=12),
+            Made("cfg_diffrec", 0.0503, trials=12, swept=True),
             Made("ease", 0.09, trials=6),
             Made("multi_dae", 0.0, trials=6),
         ]

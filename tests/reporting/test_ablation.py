@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -51,12 +52,13 @@ def test_curves_are_the_means_and_bars_the_deviations_over_seeds(parts: list[str
     assert len(sections) == len(parts), "the test set is shown only when it was opened"
     for part, section in zip(parts, sections, strict=True):
         assert [plot.id for plot in section.plots] == [f"{part}-{name}" for name in NAMES]
-        lines = section.plots[0].figure.data
-        assert [line.name for line in lines] == ["form partial", "form raw"]
-        for line, form in zip(lines, ("partial", "raw"), strict=True):
-            assert list(line.x) == [0.0, 2.0]
-            assert list(line.y) == pytest.approx([value(form, scale, 0, part) + 0.0005 for scale in (0.0, 2.0)])
-            assert list(line.error_y.array) == pytest.approx([0.001 / 2**0.5] * 2)
+        drawn = section.plots[0].figure.axes[0].containers
+        assert [each.get_label() for each in drawn] == ["form partial", "form raw"]
+        for (line, _, (bars,)), form in zip(drawn, ("partial", "raw"), strict=True):
+            means = [value(form, scale, 0, part) + 0.0005 for scale in (0.0, 2.0)]
+            assert line.get_xydata().tolist() == [pytest.approx(each) for each in zip((0.0, 2.0), means, strict=True)]
+            heights = [np.diff(bar[:, 1]).item() for bar in bars.get_segments()]
+            assert heights == pytest.approx([2 * 0.001 / 2**0.5] * 2)
         along, every = section.tables
         assert along.columns == ["form", "0", "2"]
         assert [row[0] for row in along.rows] == ["partial", "raw"]
@@ -112,8 +114,8 @@ def test_what_is_not_done_yet_is_told() -> None:
 
 def test_an_axis_of_names_keeps_its_order(tmp_path: Path) -> None:
     study = STUDY.model_copy(update={"x": "form"})
-    lines = report(study, as_frame(study, measured("valid"))).sections[1].plots[0].figure.data
-    assert [(line.name, list(line.x)) for line in lines] == [
+    (axes,) = report(study, as_frame(study, measured("valid"))).sections[1].plots[0].figure.axes
+    assert [(each.get_label(), list(each[0].get_xdata())) for each in axes.containers] == [
         ("guidance_scale 0", ["raw", "partial"]),
         ("guidance_scale 2", ["raw", "partial"]),
     ]

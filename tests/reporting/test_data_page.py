@@ -20,7 +20,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        self.addresses += [str(value) for name, value in attrs if name in ("src", "href") and value != "data:,"]
+        self.addresses += [str(value) for name, value in attrs if name in ("src", "href") and str(value)[0] != "#"]
 
     def handle_data(self, data: str) -> None:
         self.said += data
@@ -43,4 +43,4 @@ def test_the_terminal_and_the_page_say_the_same(tmp_path: Path, monkeypatch: pyt
         "unblur tune --dataset 'plays & more.yaml'",
     ):
         assert said in told and said in page.said
-    assert not page.addresses and "script" not in page.tags and "svg" in page.tags and len(text) < 20_000
+    assert page.addresses == ["data:,"] and "script" not in page.tags and "svg" in page.tags and len(text) < 40_000

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
+from matplotlib.axes import Axes
 
 from unblur.experiments.ablation import Ablation, Measured
 from unblur.files import write_output
-from unblur.formatting import shown
+from unblur.formatting import setting, shown
 from unblur.reporting import ablation_tables as tables
-from unblur.reporting.ablation_tables import mean_and_spread, metrics, text
-from unblur.reporting.figure import Plot, palette, safe, styled
+from unblur.reporting.ablation_tables import mean_and_spread, metrics
+from unblur.reporting.figure import Plot, drawing, figure_of, legend, looks
 from unblur.reporting.page import Report, Section, to_html, to_markdown
 
 PARTS = {"valid": "validation", "test": "test"}
@@ -58,30 +58,24 @@ def _plot(study: Ablation, frame: pd.DataFrame, metric: str, part: str) -> Plot:
     """The metric along x, a line for each combination of the other axes; bars are one standard deviation."""
     others = [axis for axis in study.axes if axis != study.x]
     groups = list(frame.groupby(others, sort=False, dropna=False)) if others else [((), frame)]
-    names = [_named(others, values) for values, _ in groups]
-    colors = palette(names)
+    lines = [(_named(others, values), mine) for values, mine in groups]
+    look = looks([name for name, _ in lines])
     numeric = pd.api.types.is_numeric_dtype(frame[study.x]) and not pd.api.types.is_bool_dtype(frame[study.x])
-    traces = [
-        _line(study.x, mine, metric, name, colors[name], numeric) for name, (_, mine) in zip(names, groups, strict=True)
-    ]
-    figure = styled(traces, study.x, shown(metric), height=420, showlegend=bool(others))
-    if not numeric:
-        figure.update_xaxes(type="category")
-    return Plot(f"{part}-{metric}", shown(metric), "Mean over seeds; bars: one standard deviation.", figure)
+    with drawing(study.x, shown(metric), height=420) as axes:
+        for name, mine in lines:
+            _line(axes, study.x, mine, metric, numeric, label=name, **look[name])
+        if others:
+            legend(axes)
+    caption = "Mean over seeds; bars: one standard deviation. The tables above have the numbers."
+    return Plot(f"{part}-{metric}", shown(metric), caption, figure_of(axes))
 
 
 def _named(axes: Sequence[str], values: Sequence[Any]) -> str:
-    return ", ".join(f"{axis} {text(value)}" for axis, value in zip(axes, values, strict=True))
+    return ", ".join(f"{axis} {setting(value)}" for axis, value in zip(axes, values, strict=True))
 
 
-def _line(x: str, frame: pd.DataFrame, metric: str, name: str, color: str, numeric: bool) -> go.Scatter:
+def _line(axes: Axes, x: str, frame: pd.DataFrame, metric: str, numeric: bool, **look: Any) -> None:
     groups = [(value, *mean_and_spread(mine[metric])) for value, mine in frame.groupby(x, sort=numeric)]
-    return go.Scatter(
-        x=[value if numeric else text(value) for value, _, _ in groups],
-        y=[mean for _, mean, _ in groups],
-        error_y={"type": "data", "array": [spread or 0.0 for _, _, spread in groups], "thickness": 1},
-        mode="lines+markers" if len(groups) > 1 else "markers",
-        name=safe(name),
-        line={"color": color},
-        marker={"color": color},
-    )
+    at: list[Any] = [value if numeric else setting(value) for value, _, _ in groups]
+    means, spreads = [mean for _, mean, _ in groups], [spread or 0.0 for _, _, spread in groups]
+    axes.errorbar(at, means, spreads, marker="o", elinewidth=1, **look)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from unblur.evaluation.measuring import keys, parse_metric
 from unblur.experiments.ablation import Ablation
-from unblur.formatting import NONE, shown, with_spread
+from unblur.formatting import NONE, setting, shown, with_spread
 from unblur.reporting.tables import Table
 
 COSTS = {"seconds": "seconds of training", "memory_mib": "its memory, MiB"}
@@ -31,7 +31,7 @@ def chosen(study: Ablation, frame: pd.DataFrame) -> Table:
         best = mine.groupby(study.axes, sort=False, dropna=False)[decides].mean().idxmax()
         values = best if isinstance(best, tuple) else (best,)
         on_valid, on_test = (_at(part, study.axes, values) for part in (mine, test))
-        rows.append([*map(text, values), _told(on_valid, decides), *(_told(on_test, metric) for metric in told)])
+        rows.append([*map(setting, values), _told(on_valid, decides), *(_told(on_test, metric) for metric in told)])
     columns = [*study.axes, f"validation {shown(decides)}", *(f"test {shown(metric)}" for metric in told)]
     best_of = f"For each {by}, the best" if by else "The best"
     return Table("Chosen on validation", columns, rows, f"{best_of} mean over seeds on validation.")
@@ -46,10 +46,10 @@ def along_x(study: Ablation, frame: pd.DataFrame) -> list[Table]:
     if pd.api.types.is_numeric_dtype(frame[study.x]):
         xs.sort()  # a cell that has no other point may come first
     rows = [
-        [*map(text, values), *(_told(mine[mine[study.x] == x], decides) for x in xs)]
+        [*map(setting, values), *(_told(mine[mine[study.x] == x], decides) for x in xs)]
         for values, mine in frame.groupby(others, sort=False, dropna=False)
     ]
-    return [Table(f"{shown(decides)} by {study.x}", [*others, *map(text, xs)], rows, "Means over seeds.")]
+    return [Table(f"{shown(decides)} by {study.x}", [*others, *map(setting, xs)], rows, "Means over seeds.")]
 
 
 def every(study: Ablation, frame: pd.DataFrame) -> Table:
@@ -57,7 +57,7 @@ def every(study: Ablation, frame: pd.DataFrame) -> Table:
     rows = []
     for values, mine in frame.groupby(study.axes, sort=False, dropna=False):
         told = [_told(mine, metric) for metric in metrics(study, frame)]
-        rows.append([*map(text, values), str(len(mine)), *told, *(_whole(mine, cost) for cost in COSTS)])
+        rows.append([*map(setting, values), str(len(mine)), *told, *(_whole(mine, cost) for cost in COSTS)])
     columns = [*study.axes, "seeds", *map(shown, metrics(study, frame)), *COSTS.values()]
     return Table("Means over seeds", columns, rows)
 
@@ -65,11 +65,6 @@ def every(study: Ablation, frame: pd.DataFrame) -> Table:
 def mean_and_spread(values: "pd.Series[float]") -> tuple[float, float | None]:
     """Mean and, of more than one value, standard deviation."""
     return float(values.mean()), float(values.std()) if len(values) > 1 else None
-
-
-def text(value: Any) -> str:
-    """A value of an axis."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _at(frame: pd.DataFrame, axes: Sequence[str], values: Sequence[Any]) -> pd.DataFrame:

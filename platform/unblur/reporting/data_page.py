@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
-import unblur
 from unblur.data.facts import PARTS, DataFacts
 from unblur.experiments.describe import DataDescription
 from unblur.redaction import redact
-from unblur.resources import HOME, find
+from unblur.reporting.figure import COLORS, Plot, drawing, figure_of
+from unblur.reporting.tables import Table
+from unblur.reporting.template import rendered
 
 TEMPLATE = "data.html.j2"
 
@@ -23,6 +22,11 @@ class Block:
     title: str
     sentences: Sequence[str]
     rows: Sequence[Sequence[str]] = ()
+
+    @property
+    def table(self) -> Table | None:
+        """The rows for a page."""
+        return Table(self.title, self.rows[0], self.rows[1:]) if self.rows else None
 
 
 def blocks(found: DataDescription) -> list[Block]:
@@ -65,21 +69,39 @@ def next_step(found: DataDescription) -> str:
 
 def html(found: DataDescription) -> str:
     """The page; it asks nothing of any server and has no script."""
-    loader = jinja2.FileSystemLoader([Path("dashboards"), HOME / "dashboards"])
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    tail = " ".join(f"{20 * place},{200 * (1 - share):.1f}" for place, share in enumerate(found.facts.tail))
-    return environment.get_template(TEMPLATE).render(
+    plots = {"Long tail": _tail(found.facts)} | ({"Ratings": _stars(found.facts)} if found.facts.ratings else {})
+    return rendered(
+        TEMPLATE,
+        list(plots.values()),
         title=Path(found.source).name if "://" not in found.source else redact(found.source),
+        subtitle="As it was read, before anything is filtered or divided",
         blocks=blocks(found),
-        tail=tail,
-        width=20 * PARTS,
-        ratings=_bars(found.facts),
+        below=plots,
         command=next_step(found),
-        style=find("dashboards/report.css").read_text(encoding="utf-8"),
-        version=unblur.__version__,
     )
+
+
+def _tail(facts: DataFacts) -> Plot:
+    """How much of all the most frequent items have."""
+    shares = [place / PARTS for place in range(PARTS + 1)]
+    with drawing("share of the items, the most frequent first", "share of the interactions", 300) as axes:
+        axes.plot(shares, facts.tail, color=COLORS[0], linewidth=2.5)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    rows = [[f"{share:.0%}", f"{value:.1%}"] for share, value in zip(shares, facts.tail, strict=True)]
+    table = Table("Long tail", ["share of the items", "share of the interactions"], rows)
+    caption = "The further the curve is bent to the upper left, the more a few items have."
+    return Plot("tail", "What the most frequent items have", caption, figure_of(axes), table)
+
+
+def _stars(facts: DataFacts) -> Plot:
+    """How often each rating occurs."""
+    counts = facts.ratings.counts if facts.ratings else {}
+    with drawing("rating", "rows", 260) as axes:
+        axes.bar([f"{value:g}" for value in counts], list(counts.values()), color=COLORS[0])
+        axes.grid(axis="x", visible=False)
+    return Plot("ratings", "How often each rating occurs", "The table above has the numbers.", figure_of(axes))
 
 
 def _form(found: DataDescription) -> list[str]:
@@ -100,7 +122,10 @@ def _form(found: DataDescription) -> list[str]:
 
 def _histories(facts: DataFacts) -> Block:
     names = [f"{q:.0%}" if 0 < q < 1 else ("least", "most")[int(q)] for q in facts.histories]
-    rows = [["", *names], ["interactions of a user", *(f"{length:,}" for length in facts.histories.values())]]
+    rows = [
+        ["share of the users", *names],
+        ["interactions of a user", *(f"{length:,}" for length in facts.histories.values())],
+    ]
     return Block("History lengths", ["a share of the users has so many interactions or fewer"], rows)
 
 
@@ -126,14 +151,8 @@ def _ratings(facts: DataFacts) -> Block:
     return Block("Ratings", told, [*rows, ["rows", *(f"{count:,}" for count in ratings.counts.values())]])
 
 
-def _bars(facts: DataFacts) -> list[tuple[str, float]]:
-    """Each rating with its share of the highest bar."""
-    counts = facts.ratings.counts if facts.ratings else {}
-    return [(f"{value:g}", count / max(counts.values())) for value, count in counts.items()]
-
-
 def _cores(facts: DataFacts) -> Block:
-    rows = [["", "users", "items", "interactions", "of all"]]
+    rows = [["filter", "users", "items", "interactions", "of all"]]
     for core in facts.cores:
         share = f"{core.interactions / facts.total.interactions:.0%}"
         rows.append([core.name, f"{core.users:,}", f"{core.items:,}", f"{core.interactions:,}", share])

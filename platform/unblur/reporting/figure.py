@@ -1,65 +1,140 @@
-"""One look for all figures. Text from parameters and tags is escaped, since Plotly reads a kind of HTML in labels."""
+"""One look for all figures, which Matplotlib draws. Colours can be told from a light and from a dark ground."""
 
-import html
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
+from matplotlib import rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from unblur.reporting.tables import Table
 
 # fmt: off
 COLORS = (
-    "#2563eb", "#ea580c", "#16a34a", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777",
-    "#4b5563", "#65a30d", "#0d9488", "#7c3aed", "#be123c", "#854d0e", "#1e3a8a", "#f472b6",
+    "#2563eb", "#ea580c", "#16a34a", "#a855f7", "#dc2626", "#0891b2", "#a16207", "#db2777",
+    "#6b7280", "#65a30d", "#0d9488", "#6366f1", "#e11d48", "#b45309", "#0284c7", "#c026d3",
 )
 # fmt: on
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-GRID = "#e5e7eb"
+INK, SOFT, GRID, GROUND = "#1f2937", "#6a7281", "#e5e7eb", "#ffffff"
+"""Of a light page; a page with an own idea of its colours replaces them (`unblur.reporting.svg`)."""
+RANKS = LinearSegmentedColormap.from_list("ranks", ["#d97706", "#7d7f8d", "#2563eb"])
+"""From the worst to the best."""
+DASHES = ("-", "--", "-.", ":")
+WIDTH, DOTS = 760, 72
+"""Of a figure and of an inch, in the units that text is measured in."""
+STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # a parameter's value may have two dollars in it
+    "svg.fonttype": "none",  # text stays text: it can be found, copied and read aloud
+    "font.size": 12,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 12,
+    "axes.edgecolor": SOFT,
+    "axes.facecolor": GROUND,
+    "figure.facecolor": GROUND,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+}
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure with a heading and a sentence on how to read it."""
+    """A figure with a heading, a sentence on how to read it, and its numbers where no table beside it has them."""
 
     id: str
     title: str
     caption: str
-    figure: go.Figure
+    figure: Figure
+    table: Table | None = None
 
 
-def palette(models: Sequence[str]) -> dict[str, str]:
-    """The same colour for a model in every figure."""
-    return {model: COLORS[i % len(COLORS)] for i, model in enumerate(models)}
+def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The same colour and dashes for a model in every figure: dashes, since not everyone can tell colours."""
+    return {
+        name: {"color": COLORS[i % len(COLORS)], "linestyle": DASHES[i % len(DASHES)]} for i, name in enumerate(names)
+    }
 
 
-def safe(text: Any) -> str:
-    """Text for labels, hovers and legends."""
-    return html.escape(str(text), quote=False)
+def by_rank(number: int) -> list[str]:
+    """A colour for each of so many, the worst first."""
+    return [to_hex(RANKS(place / max(number - 1, 1))) for place in range(number)]
 
 
-def styled(traces: Sequence[Any], x: str, y: str, height: int = 380, **layout: Any) -> go.Figure:
-    """A figure with titled axes."""
-    figure = go.Figure(list(traces))
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": "#9ca3af", "automargin": True}
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 70, "r": 24, "t": 40, "b": 56},
-        font={"family": FONT, "size": 13, "color": "#1f2937"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
-        hoverlabel={"font": {"family": FONT}},
-        xaxis={**axis, "title": {"text": x}},
-        yaxis={**axis, "title": {"text": y}},
-    )
-    figure.update_layout(**layout)
+@contextmanager
+def drawing(x: str, y: str, height: int = 360) -> Iterator[Axes]:
+    """Axes of a new figure (`figure_of`), with titles."""
+    with panels(1, 1, height) as ((axes,),):
+        axes.set(xlabel=x, ylabel=y)
+        yield axes
+
+
+@contextmanager
+def panels(rows: int, columns: int, height: int, **shared: Any) -> Iterator[Sequence[Sequence[Axes]]]:
+    """A grid of axes of a new figure."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH / DOTS, height / DOTS), layout="constrained")
+        yield figure.subplots(rows, columns, squeeze=False, **shared)
+
+
+def figure_of(axes: Axes) -> Figure:
+    """The figure that axes are part of."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     return figure
 
 
-def described(params: Mapping[str, Any]) -> str:
-    """A configuration for a hover: one parameter a line."""
-    return "<br>".join(f"{safe(name)} = {safe(_short(value))}" for name, value in sorted(params.items()))
+def legend(axes: Axes, columns: int = 4) -> None:
+    """What is what, above the axes, where it hides nothing."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
-def _short(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def counts(axis: Axis) -> None:
+    """No ticks between whole numbers."""
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def categories(axes: Axes, names: Sequence[str]) -> None:
+    """Names along y, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic x with plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(plain)
+    axes.xaxis.set_minor_formatter("")
+
+
+def plain(value: float, _: float = 0) -> str:
+    """0.001, 500, 20,000."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+
+
+def tell(points: Artist, texts: Sequence[str]) -> None:
+    """What a page shows where a pointer rests on each of the points, in their order.
+
+    Matplotlib has no place for it; the name of an artist's group comes into the SVG as it is.
+    """
+    points.set_gid(json.dumps(list(texts)))
+
+
+def told(name: str) -> list[str]:
+    """What `tell` said of a group with this name."""
+    texts: list[str] = json.loads(name) if name.startswith("[") else []
+    return texts

@@ -47,7 +47,7 @@ def load(reader: Reader, dataset: str, protocol: str) -> Evidence:
         notes.append(
             f"Left out: {', '.join(lost)}, whose final runs MLflow has lost; the same command brings them back."
         )
-    studies = [_with_users(reader, study, notes) for study in studies if study.finals]
+    studies = [_with_files(reader, study, notes) for study in studies if study.finals]
     if not studies:
         raise UserError(f"{dataset}/{protocol}: {notes[-1]}")
     return Evidence(dataset, protocol, reader.store.address, studies, notes)
@@ -65,7 +65,7 @@ def find_study(reader: Reader, experiment: str, model: str, run_id: str | None =
     if not found:
         known = ", ".join(sorted({study.model for study in finished})) or "none"
         raise UserError(f"no study of {model} on {experiment} is finished in MLflow; there are: {known}")
-    return _with_runs(reader, place, found[-1])
+    return _with_sweep(reader, _with_runs(reader, place, found[-1]))
 
 
 def with_openings(evidence: Evidence, storage: str) -> Evidence:
@@ -190,7 +190,10 @@ def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
     best = max(history.values(), default=None)
     if state == State.COMPLETE:  # its epochs may have been judged by some of the users, and it by all
         best = run.metrics.get(names.best(metric), best)
-    return Trial(_number(run), state, _params(run), best, _trained(run), _inference(run))
+    ended = None if run.seconds is None else run.started + run.seconds
+    return Trial(
+        _number(run), state, _params(run), best, _trained(run), _inference(run), dict(history), run.started, ended
+    )
 
 
 def _params(run: Found) -> dict[str, Any]:
@@ -224,14 +227,22 @@ def _tested(study: StudyRuns, finals: Sequence[FinalRun]) -> list[FinalRun]:
     return []
 
 
-def _with_users(reader: Reader, study: StudyRuns, notes: list[str]) -> StudyRuns:
-    """The study with its per-user results; a note when they are missing or cannot be read."""
+def _with_sweep(reader: Reader, study: StudyRuns) -> StudyRuns:
+    """The study with what its final runs had at every setting of inference, if they tried more than one."""
+    with TemporaryDirectory(prefix="unblur-") as scratch:
+        file = reader.artifact(study.run.id, "sweep.csv", Path(scratch))
+        return replace(study, sweep=pd.read_csv(file)) if file else study
+
+
+def _with_files(reader: Reader, study: StudyRuns, notes: list[str]) -> StudyRuns:
+    """The study with its sweep and per-user results; a note when they are missing or cannot be read."""
     try:
+        study = _with_sweep(reader, study)
         with TemporaryDirectory(prefix="unblur-") as scratch:
-            folder = reader.folder(study.run.id, "per_user", Path(scratch))
+            folder = reader.artifact(study.run.id, "per_user", Path(scratch))
             frames = [pd.read_parquet(path) for path in _files(folder, study)] if folder else []
     except (UserError, OSError, ValueError) as error:
-        notes.append(f"The per-user results of {study.model} cannot be read: {error}")
+        notes.append(f"The files of {study.model} in MLflow cannot be read: {error}")
         return study
     if not frames:
         notes.append(f"{study.model} has no per-user results, so its differences cannot be tested.")

@@ -26,6 +26,8 @@ class ReportOptions(Options):
     """Write verdict and tables to this file as Markdown too."""
     tables: Path | None = None
     """Write every table into this folder too, as CSV and as LaTeX."""
+    figures: Path | None = None
+    """Write every figure into this folder too, as SVG."""
 
     @property
     def datasets(self) -> list[str]:

@@ -1,21 +1,12 @@
 """The report as one HTML file that needs nothing else, and as Markdown."""
 
-import base64
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import jinja2
-from plotly.offline import get_plotlyjs
-
-import unblur
 from unblur.reporting.figure import Plot
 from unblur.reporting.tables import Table
-from unblur.resources import HOME, find
+from unblur.reporting.template import rendered
 
 TEMPLATE = "report.html.j2"
 
@@ -28,6 +19,17 @@ class Section:
     tables: Sequence[Table] = ()
     plots: Sequence[Plot] = ()
     folded: bool = False
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything in it."""
+        return bool(self.plots or self.every_table)
+
+    @property
+    def every_table(self) -> list[Table]:
+        """Those that have rows, the numbers behind its figures included."""
+        behind = [plot.table for plot in self.plots if plot.table]
+        return [table for table in [*self.tables, *behind] if table.rows]
 
 
 @dataclass(frozen=True)
@@ -42,27 +44,9 @@ class Report:
 
 
 def to_html(report: Report) -> str:
-    """The page. A policy in its head forbids the browser every request and every script but the page's own two."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([Path("dashboards"), HOME / "dashboards"]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters["slug"] = _slug
-    # "</script>" in a library would end the element early
-    library = get_plotlyjs().replace("</script", "<\\/script")
-    draw = find("dashboards/report.js").read_text(encoding="utf-8")
-    figures = {_slug(plot.id): _figure(plot) for section in report.sections for plot in section.plots}
-    return environment.get_template(TEMPLATE).render(
-        report=report,
-        style=find("dashboards/report.css").read_text(encoding="utf-8"),
-        library=library,
-        draw=draw,
-        hashes=[_hash(library), _hash(draw)],
-        figures=_json(figures),
-        version=unblur.__version__,
-    )
+    """The page, one file that opens offline."""
+    plots = [plot for section in report.sections for plot in section.plots]
+    return rendered(TEMPLATE, plots, title=report.title, subtitle=report.subtitle, report=report)
 
 
 def to_markdown(report: Report) -> str:
@@ -70,7 +54,7 @@ def to_markdown(report: Report) -> str:
     lines = [f"# {_cell(report.title)}", "", _cell(report.subtitle), "", *(_cell(each) for each in report.verdict), ""]
     lines += [f"- {_cell(each)}" for each in report.reservations]
     for section in report.sections:
-        tables = [table for table in section.tables if table.rows]
+        tables = [table for table in section.tables if table.rows and not table.folded]
         if tables:
             lines += ["", f"## {_cell(section.title)}"]
         for table in tables:
@@ -98,23 +82,3 @@ def _code(text: str) -> str:
 def _cell(text: str) -> str:
     """Text that is neither markup nor the end of a cell."""
     return re.sub(r"([\\`*|\[\]<>#])", r"\\\1", " ".join(text.split()))
-
-
-def _figure(plot: Plot) -> Any:
-    return json.loads(plot.figure.to_json())
-
-
-def _json(value: Any) -> str:
-    """JSON that may stand inside a script element."""
-    return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-def _slug(text: str) -> str:
-    """An id for an element, distinct for distinct texts."""
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -1,17 +1,17 @@
-"""Parallel coordinates in SVG: Plotly's own need WebGL, of which a browser has too little for a page of many models."""
+"""Parallel coordinates: every trial a line through its parameters to its value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 
 from unblur.formatting import shown
-from unblur.reporting.figure import Plot, safe, styled
+from unblur.reporting.figure import GROUND, INK, SOFT, Plot, by_rank, drawing, figure_of, legend, tell
 from unblur.reporting.parameter_importance import Importance
-from unblur.reporting.runs import StudyRuns, Trial
+from unblur.reporting.runs import StudyRuns, Trial, varied
 
 AXES, LINES = 10, 300  # that a page has room for
 BANDS = 6
@@ -29,28 +29,29 @@ class Axis:
 
 def parallel(study: StudyRuns, found: Importance) -> Plot | None:
     """The trials as lines, one axis for each of the parameters that mattered most."""
-    trials = _drawn(study.done())
-    names = dict.fromkeys(name for trial in trials for name in trial.settings)
-    varied = [name for name in names if len({str(trial.settings.get(name)) for trial in trials}) > 1]
-    if len(trials) < 2 or not varied:
+    trials = ranked(study.done())
+    names, which = found.first(varied(trials), AXES)
+    if len(trials) < 2 or not names:
         return None
-    ranked = sorted(varied, key=lambda name: -found.shares.get(name, 0.0))[:AXES]
-    axes = [axis(name, [trial.settings.get(name) for trial in trials]) for name in ranked]
+    axes = [axis(name, [trial.settings.get(name) for trial in trials]) for name in names]
     axes.append(axis(shown(study.metric), [trial.value for trial in trials]))
-    figure = styled(_bands(trials, axes), "", "", 440, showlegend=True, hovermode=False)
-    figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=[safe(each.name) for each in axes], showgrid=True)
-    figure.update_xaxes(gridcolor="#9ca3af", showline=False, range=[-0.35, len(axes) - 0.7])
-    figure.update_yaxes(visible=False)
-    figure.update_layout(annotations=[_label(i, *tick) for i, each in enumerate(axes) for tick in each.ticks])
-    caption = f"A line is a trial; colours from the worst to the best sixth of {len(trials)} trials. "
-    caption += f"The {len(ranked)} parameters that mattered most of {len(varied)}." if len(varied) > AXES else ""
-    return Plot(f"parallel-{study.model}", f"Configurations of {study.model}", caption, figure)
+    caption = f"A line is a trial; colours from the worst to the best sixth of {len(trials)} trials.{which}"
+    with drawing("", "", 430) as place:
+        _lines(place, trials, axes)
+        for position, each in enumerate(axes):
+            _ticks(place, position, each)
+        place.set_xticks(range(len(axes)), [each.name for each in axes], rotation=20, ha="right")
+        place.set(xlim=(-0.5, len(axes) - 0.9), yticks=[])
+        place.grid(visible=False)
+        place.spines[:].set_visible(False)
+        legend(place, 3)
+    return Plot(f"parallel-{study.model}", f"Configurations of {study.model}", caption, figure_of(place))
 
 
-def _drawn(trials: Sequence[Trial]) -> list[Trial]:
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
     """At most LINES trials, evenly drawn by rank, the worst first, so that the best lie on top."""
-    ranked = sorted(trials, key=lambda trial: trial.value or 0.0)
-    return [ranked[int(i)] for i in np.linspace(0, len(ranked) - 1, min(LINES, len(ranked)))]
+    order = sorted(trials, key=lambda trial: trial.value or 0.0)
+    return [order[int(i)] for i in np.linspace(0, len(order) - 1, min(LINES, len(order)))]
 
 
 def axis(name: str, values: Sequence[Any]) -> Axis:
@@ -76,22 +77,15 @@ def _word(value: Any) -> str:
     return text if len(text) <= 20 else f"{text[:17]}..."
 
 
-def _bands(trials: Sequence[Trial], axes: Sequence[Axis]) -> list[go.Scatter]:
-    """One trace per sixth of the trials: a trace per line would take the browser seconds."""
+def _lines(place: Axes, trials: Sequence[Trial], axes: Sequence[Axis]) -> None:
+    """A colour for each sixth of the trials."""
     bands = [[int(i) for i in band] for band in np.array_split(np.arange(len(trials)), min(BANDS, len(trials)))]
-    colors = sample_colorscale("Viridis", np.linspace(1, 0, len(bands)).tolist())
-    across: list[float | None] = [*range(len(axes)), None]
-    return [
-        go.Scatter(
-            x=across * len(band),
-            y=[place for i in band for place in [*(each.places[i] for each in axes), None]],
-            mode="lines",
-            name=_between(trials[band[0]], trials[band[-1]]),
-            opacity=0.35 + 0.5 * position / len(bands),
-            line={"color": color, "width": 1.5},
-        )
-        for position, (band, color) in enumerate(zip(bands, colors, strict=True))
-    ]
+    for band, color in zip(bands, by_rank(len(bands)), strict=True):
+        lines = [[(position, each.places[i]) for position, each in enumerate(axes)] for i in band]
+        label = _between(trials[band[0]], trials[band[-1]])
+        drawn = LineCollection(lines, colors=[color], linewidths=1.2, label=label)
+        tell(drawn, [f"trial {trials[i].number}: {trials[i].value:.4f}" for i in band])
+        place.add_collection(drawn)
 
 
 def _between(worst: Trial, best: Trial) -> str:
@@ -99,15 +93,8 @@ def _between(worst: Trial, best: Trial) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _label(position: int, place: float, text: str) -> dict[str, Any]:
-    return {
-        "x": position,
-        "y": place,
-        "text": safe(text),
-        "showarrow": False,
-        "xanchor": "right",
-        "xshift": -4,
-        "font": {"size": 11},
-        "bgcolor": "rgba(255,255,255,0.75)",
-        "borderpad": 1,
-    }
+def _ticks(place: Axes, position: int, each: Axis) -> None:
+    place.axvline(position, color=SOFT, linewidth=0.8, zorder=0)
+    ground = {"facecolor": GROUND, "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    for height, text in each.ticks:
+        place.text(position - 0.04, height, text, color=INK, size=9, ha="right", va="center", bbox=ground)

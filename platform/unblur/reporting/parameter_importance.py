@@ -25,6 +25,15 @@ class Importance:
     shares: dict[str, float] = field(default_factory=dict)
     caption: str = ""
 
+    def first(self, names: Sequence[str], most: int) -> tuple[list[str], str]:
+        """At most so many of these parameters, the most important first, and a sentence on which of them these are."""
+        order = sorted(names, key=lambda name: -self.shares.get(name, 0.0))
+        if len(order) <= most:
+            return order, ""
+        if not self.shares:
+            return order[:most], f" {most} of {len(order)} parameters: too few trials ended to say which matter most."
+        return order[:most], f" The {most} parameters that mattered most of {len(order)}."
+
 
 def importance(study: StudyRuns) -> Importance:
     """The importance of the parameters that every completed trial has."""

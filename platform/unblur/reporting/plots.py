@@ -1,68 +1,55 @@
-"""Figures of the result: the leaderboard, cost, groups of users, the papers."""
+"""Figures of the result: the leaderboard, what it cost, what validation was worth, groups of users, the papers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import mean
 
-import pandas as pd
-import plotly.graph_objects as go
-from scipy import stats
+from matplotlib.axes import Axes
 
 from unblur.formatting import shown
-from unblur.reporting.figure import Plot, palette, safe, styled
+from unblur.reporting.bars import papers, user_groups
+from unblur.reporting.figure import SOFT, Plot, categories, drawing, figure_of, logarithmic, looks, tell
 from unblur.reporting.leaderboard import Leaderboard, Row
 from unblur.reporting.papers import Beside
+from unblur.reporting.tables import Table
 from unblur.tracking import names
 
 SECONDS = names.FACTS["seconds"]
 PARAMETERS = names.FACTS["parameters"]  # a metric of final runs, where it is logged
-HISTORY_LENGTH = "n_history"  # a column of the per-user results, where it is kept
-GROUPS = 4
-POSITIONS = ("top center", "bottom center")  # of names, in turn: neighbours are often close
 
 
 def result_plots(board: Leaderboard, figures: Sequence[Beside]) -> list[Plot]:
     """All that there is something to draw for."""
-    plots = [forest(board), cost(board), parameters(board), user_groups(board), papers(figures, board)]
+    plots = [
+        forest(board),
+        cost(board),
+        parameters(board),
+        validation(board),
+        user_groups(board),
+        papers(figures, board.metric),
+    ]
     return [plot for plot in plots if plot is not None]
 
 
 def forest(board: Leaderboard) -> Plot:
     """Means and intervals, best on top."""
-    colors = palette([row.model for row in board.rows])
-    traces = [_mean(row, colors[row.model]) for row in board.rows]
+    look = looks([row.model for row in board.rows])
     least = board.rows[0].study.popularity(board.metric)
-    lines = [] if least is None else [{"type": "line", "x0": least, "x1": least, "yref": "paper", "y0": 0, "y1": 1}]
-    figure = styled(traces, f"test {shown(board.metric)}", "", 110 + 44 * len(board.rows), showlegend=False)
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_layout(shapes=[{**line, "line": {"color": "#9ca3af", "dash": "dot"}} for line in lines])
+    with drawing(f"test {shown(board.metric)}", "", 90 + 40 * len(board.rows)) as axes:
+        for place, row in enumerate(board.rows):
+            _mean(axes, place, row, look[row.model]["color"])
+        categories(axes, [row.model for row in board.rows])
+        if least is not None:
+            axes.axvline(least, color=SOFT, linestyle=":")
     caption = "Dot: mean over seeds; bar: 95% bootstrap interval over users; ticks: single seeds"
-    return Plot("forest", "Accuracy", caption + ("; dotted: popularity." if lines else "."), figure)
+    caption += ("; dotted: popularity." if least is not None else ".") + " The leaderboard above has the numbers."
+    return Plot("forest", "Accuracy", caption, figure_of(axes))
 
 
-def _mean(row: Row, color: str) -> go.Scatter:
+def _mean(axes: Axes, place: int, row: Row, color: str) -> None:
     low, high = row.interval or (row.mean, row.mean)
-    name = safe(row.model)
-    return go.Scatter(
-        x=[row.mean, *row.values],
-        y=[name] * (1 + len(row.values)),
-        mode="markers",
-        name=name,
-        marker={
-            "color": color,
-            "size": [12] + [9] * len(row.values),
-            "symbol": ["circle"] + ["line-ns-open"] * len(row.values),
-            "line": {"width": 1.5, "color": color},
-        },
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - row.mean] + [0] * len(row.values),
-            "arrayminus": [row.mean - low] + [0] * len(row.values),
-            "color": color,
-            "thickness": 2,
-        },
-        hovertemplate=f"{name}: %{{x:.4f}}<extra></extra>",
-    )
+    axes.hlines(place, low, high, color=color, linewidth=2)
+    axes.scatter(row.values, [place] * len(row.values), marker="|", s=90, color=color)
+    tell(axes.scatter([row.mean], [place], s=70, color=color), [f"{row.model}: {row.mean:.4f}"])
 
 
 def cost(board: Leaderboard) -> Plot | None:
@@ -75,7 +62,7 @@ def cost(board: Leaderboard) -> Plot | None:
     ]
     what = "training, evaluations included" if logged else "final run, the start of its workers included"
     caption = f"Seconds of one {what}; up and to the left is better."
-    return _scatter("cost", "Accuracy and training time", caption, "seconds", points, board)
+    return _against("cost", "Accuracy and training time", caption, "seconds", points, board)
 
 
 def parameters(board: Leaderboard) -> Plot | None:
@@ -87,91 +74,45 @@ def parameters(board: Leaderboard) -> Plot | None:
         if PARAMETERS in each.metrics
     ]
     caption = "Parameters of the final model; up and to the left is better."
-    return _scatter("parameters", "Accuracy and size", caption, "parameters", points, board)
+    return _against("parameters", "Accuracy and size", caption, "parameters", points, board)
 
 
-def _scatter(
-    name: str, title: str, caption: str, x: str, points: Sequence[tuple[Row, float]], board: Leaderboard
+def validation(board: Leaderboard) -> Plot | None:
+    """Accuracy against what the choice was made by, of models that can be set against each other."""
+    points = [(row, value) for row in board.rows if (value := row.study.chosen_value()) is not None]
+    if len(points) < 2:
+        return None
+    what = f"validation {shown(board.metric)}"
+    caption = (
+        "The best trial's value on validation, by which its configuration was chosen, and what that configuration came "
+        "to on the test. What lies below the others' trend was tuned to its validation more than they were."
+    )
+    return _against("validation", "Validation against test", caption, what, points, board, log=False)
+
+
+def _against(
+    name: str,
+    title: str,
+    caption: str,
+    x: str,
+    points: Sequence[tuple[Row, float]],
+    board: Leaderboard,
+    log: bool = True,
 ) -> Plot | None:
+    """The mean on the test against something else that each model has."""
     if not points:
         return None
-    colors = palette([row.model for row in board.rows])
-    traces = [
-        go.Scatter(
-            x=[max(float(value), 1e-3)],
-            y=[row.mean],
-            mode="markers+text",
-            name=safe(row.model),
-            text=[safe(row.model)],
-            textposition=POSITIONS[i % 2],
-            cliponaxis=False,
-            marker={"size": 12, "color": colors[row.model]},
-            hovertemplate=f"{safe(row.model)}: %{{x:.4g}}, %{{y:.4f}}<extra></extra>",
-        )
-        for i, (row, value) in enumerate(points)
-    ]
-    figure = styled(traces, f"{x} (log scale)", f"test {shown(board.metric)}", showlegend=False)
-    figure.update_xaxes(type="log", tickformat=",~g")
-    return Plot(name, title, caption, figure)
-
-
-def user_groups(board: Leaderboard) -> Plot | None:
-    """Accuracy for users with few and with many interactions."""
-    rows = [row for row in board.rows if row.study.per_user is not None and board.metric in row.study.per_user]
-    if not rows:
-        return None
-    first = rows[0].study.per_user
-    assert first is not None
-    column = HISTORY_LENGTH if HISTORY_LENGTH in first else "n_relevant"
-    what = "items in the history" if column == HISTORY_LENGTH else "held-out items"
-    colors = palette([row.model for row in board.rows])
-    traces = [_groups(row, column, board.metric, colors[row.model]) for row in rows]
-    caption = f"Users in {GROUPS} groups of about the same size by the number of their {what}; bars: 95% intervals."
-    if column == "n_relevant":
-        caption += " A user with more held-out items has a longer history too, where the split takes a share of it."
-    figure = styled(traces, what, f"test {shown(board.metric)}", barmode="group")
-    figure.update_xaxes(type="category")
-    return Plot("groups", "Few and many interactions", caption, figure)
-
-
-def _groups(row: Row, column: str, metric: str, color: str) -> go.Bar:
-    labels, means, errors = zip(*_grouped(row.study.per_user, column, metric), strict=True)
-    return go.Bar(
-        x=labels,
-        y=means,
-        name=safe(row.model),
-        marker={"color": color},
-        error_y={"type": "data", "array": errors, "thickness": 1, "color": "#374151"},
-        hovertemplate=f"{safe(row.model)}, %{{x}}: %{{y:.4f}}<extra></extra>",
-    )
-
-
-def _grouped(frame: pd.DataFrame | None, column: str, metric: str) -> Iterator[tuple[str, float, float]]:
-    """(label, mean, half of the 95% interval) of each group that has users."""
-    assert frame is not None
-    parts = pd.qcut(frame[column], GROUPS, labels=False, duplicates="drop").fillna(0)
-    for _, part in frame.groupby(parts):
-        low, high = int(part[column].min()), int(part[column].max())
-        error = 1.96 * float(stats.sem(part[metric])) if len(part) > 1 else 0.0
-        label = str(low) if low == high else f"{low} to {high}"
-        yield f"{label} ({len(part):,} users)", float(part[metric].mean()), error
-
-
-def papers(figures: Sequence[Beside], board: Leaderboard) -> Plot | None:
-    """Ours and the papers' for the deciding metric."""
-    chosen = [each for each in figures if each.published.metric == board.metric]
-    if not chosen:
-        return None
-    models = sorted(
-        {each.published.model for each in chosen}, key=lambda m: -max(b.ours for b in chosen if b.published.model == m)
-    )
-    ours = {each.published.model: each.ours for each in chosen}
-    traces = [
-        go.Bar(x=[safe(m) for m in models], y=[ours[m] for m in models], name="ours", marker={"color": "#2563eb"})
-    ]
-    for i, source in enumerate(dict.fromkeys(each.published.source for each in chosen)):
-        theirs = {each.published.model: each.published.value for each in chosen if each.published.source == source}
-        color = ("#9ca3af", "#d4a373", "#a3b18a")[i % 3]
-        traces.append(go.Bar(x=list(theirs), y=list(theirs.values()), name=safe(source), marker={"color": color}))
-    figure = styled(traces, "", f"test {shown(board.metric)}", barmode="group")
-    return Plot("papers", "Beside the papers", "The table says where data or protocol differ.", figure)
+    look, metric = looks([row.model for row in board.rows]), f"test {shown(board.metric)}"
+    with drawing(f"{x} (log scale)" if log else x, metric) as axes:
+        if log:
+            logarithmic(axes)
+        for place, (row, value) in enumerate(points):
+            at = (max(value, 1e-3) if log else value, row.mean)
+            dot = axes.scatter(*at, s=70, color=look[row.model]["color"])
+            tell(dot, [f"{row.model}: {x} {value:,.4g}, {metric} {row.mean:.4f}"])
+            above = place % 2 == 0  # neighbours are often close
+            side = "bottom" if above else "top"
+            axes.annotate(row.model, at, (0, 7 if above else -7), textcoords="offset points", ha="center", va=side)
+        axes.margins(0.15)
+    rows = [[row.model, f"{value:,.4g}", f"{row.mean:.4f}"] for row, value in points]
+    return Plot(name, title, caption, figure_of(axes), Table(title, ["model", x, metric], rows))

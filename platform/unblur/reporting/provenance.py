@@ -28,7 +28,7 @@ def definitions(evidence: Evidence) -> Table:
         ["digest of the data", first.digest or "unknown"],
         ["record", f"MLflow at {evidence.address}, experiment {evidence.dataset}/{evidence.protocol}"],
     ]
-    return Table("What the numbers mean", ["", ""], rows)
+    return Table("What the numbers mean", ["what", "definition"], rows)
 
 
 def commands(evidence: Evidence) -> Table:

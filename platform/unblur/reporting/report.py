@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pandas as pd
-import plotly.graph_objects as go
+from matplotlib.figure import Figure
 
 from unblur.evaluation.measuring import METRICS, keys, spelled
 from unblur.formatting import counted
@@ -43,7 +43,7 @@ class ReportResult(Result):
         ]
         return pd.DataFrame(rows)
 
-    def plot_leaderboard(self) -> go.Figure:
+    def plot_leaderboard(self) -> Figure:
         """Every model's mean on the test set, with what each seed gave and the interval."""
         return self.figures()["forest"]
 
@@ -60,7 +60,7 @@ def report(options: ReportOptions) -> ReportResult | SeveralResult:
         result = ReportResult(build(evidence[0]), evidence[0])
     else:
         result = SeveralResult.of(Several(evidence))
-    result.write(options.output, options.markdown, options.tables)
+    result.write(options.output, options.markdown, options.tables, options.figures)
     return result
 
 
@@ -96,6 +96,7 @@ def _results(
             _pick(drawn, "groups"),
         ),
         Section("What it costs", [tables.budgets(studies)], _pick(drawn, "cost", "parameters")),
+        Section("Can validation be trusted?", plots=_pick(drawn, "validation")),
         Section("Beside the papers", [tables.papers(figures)], _pick(drawn, "papers")),
     ]
 
@@ -104,7 +105,12 @@ def _searches(studies: Sequence[StudyRuns]) -> list[Section]:
     history = search_plots.search_history(studies)
     found = [Section("The search", plots=[history])] if history else []
     return found + [
-        Section(f"{study.model} in detail", [tables.best_params(study)], search_plots.model_plots(study), folded=True)
+        Section(
+            f"{study.model} in detail",
+            [tables.best_params(study), tables.trials(study)],
+            search_plots.model_plots(study),
+            folded=True,
+        )
         for study in studies
     ]
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import plotly.graph_objects as go
+from matplotlib.figure import Figure
 
 from unblur.files import write_output
 from unblur.reporting.page import Report, to_html, to_markdown
+from unblur.reporting.svg import write_figures
 from unblur.reporting.table_files import frame, named, write_tables
 
 
@@ -27,8 +28,8 @@ class Result:
         """What speaks against the verdict: a sentence each."""
         return list(self.page.reservations)
 
-    def figures(self) -> dict[str, go.Figure]:
-        """All figures of the page, by name: forest, cost, parameters, ranks, ..."""
+    def figures(self) -> dict[str, Figure]:
+        """All figures of the page, by name: forest, cost, parameters, ranks, ... `.savefig("forest.pdf")` saves one."""
         return {plot.id: plot.figure for section in self.page.sections for plot in section.plots}
 
     def html(self) -> str:
@@ -43,7 +44,9 @@ class Result:
         """All tables of the page as they are shown, by name: leaderboard, ..."""
         return {name: frame(table) for name, table in named(self.page).items()}
 
-    def write(self, output: Path | None, markdown: Path | None, tables: Path | None = None) -> None:
+    def write(
+        self, output: Path | None, markdown: Path | None, tables: Path | None = None, figures: Path | None = None
+    ) -> None:
         """Write the files that are asked for; UserError names the flag when that fails."""
         if output:
             write_output(output, self.html(), "--output")
@@ -51,3 +54,5 @@ class Result:
             write_output(markdown, self.markdown(), "--markdown")
         if tables:
             write_tables(self.page, tables, "--tables")
+        if figures:
+            write_figures(self.figures(), figures, "--figures")

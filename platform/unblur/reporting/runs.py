@@ -1,6 +1,6 @@
 """A dataset's studies as MLflow has them: what the report is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import mean
@@ -24,11 +24,20 @@ class Trial:
     value: float | None  # the best on validation
     seconds: float | None
     inference: dict[str, Any] = field(default_factory=dict)  # not drawn but chosen on validation
+    curve: dict[int, float] = field(default_factory=dict)  # epoch -> value
+    started: float | None = None  # on the clock, seconds since 1970
+    ended: float | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that its value belongs to."""
         return {**self.params, **self.inference}
+
+
+def varied(trials: Sequence[Trial]) -> list[str]:
+    """The settings in which these trials differ."""
+    names = dict.fromkeys(name for trial in trials for name in trial.settings)
+    return [name for name in names if len({str(trial.settings.get(name)) for trial in trials}) > 1]
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class StudyRuns:
     trials: list[Trial] = field(default_factory=list)
     finals: list[FinalRun] = field(default_factory=list)  # that were tested
     per_user: pd.DataFrame | None = None  # index user; n_relevant and every metric, averaged over seeds
+    sweep: pd.DataFrame | None = None  # of the final runs: seed, every setting of inference, its metrics on validation
 
     @cached_property
     def tests(self) -> dict[str, list[float]]:

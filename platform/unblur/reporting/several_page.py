@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 from typing import Self
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from unblur.evaluation.many_datasets import datasets_needed
 from unblur.evaluation.measuring import spelled
 from unblur.formatting import NONE, counted, p_value, percent, probability, shown
-from unblur.reporting.figure import COLORS, Plot, safe, styled
+from unblur.reporting.figure import COLORS, Plot, categories, drawing, figure_of, legend, looks, tell
 from unblur.reporting.page import Report, Section
 from unblur.reporting.result import Result
 from unblur.reporting.runs import StudyRuns
-from unblur.reporting.several import Duel, Several, Standings
+from unblur.reporting.several import Duel, Several, Standings, Trust
 from unblur.reporting.tables import Table
 
 
@@ -50,16 +49,16 @@ class SeveralResult(Result):
 def build(several: Several) -> Report:
     """All that the report says."""
     made, protocol = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", several.evidence[0].protocol
-    drawn = _rank_plot(several.standings)
+    ranks, trust = _rank_plot(several.standings), _trust_plot(several.trust)
     return Report(
         title=f"{', '.join(several.datasets)}: what holds over all of them?",
         subtitle=f"Protocol {protocol}; {counted(len(several.datasets), 'dataset')}; {made}",
         verdict=[*_ranked(several), *_families(several.duels), *_choices(several)],
         reservations=_reservations(several),
         sections=[
-            Section("Ranks over datasets", [_ranks(several)], [drawn] if drawn else []),
+            Section("Ranks over datasets", [_ranks(several)], [ranks] if ranks else []),
             Section("Diffusion against baselines", [_duels(several.duels)]),
-            Section("Can validation be trusted?", [_trust(several)]),
+            Section("Can validation be trusted?", [_trust(several)], [trust] if trust else []),
         ],
     )
 
@@ -211,13 +210,31 @@ def _rank_plot(found: Standings) -> Plot | None:
     """Average ranks; what lies in the band cannot be told from the best."""
     if found.difference is None:
         return None
-    names = [safe(model) for model in found.models]
-    marker = {"color": COLORS[0], "size": 12}
-    points = go.Scatter(x=found.average, y=names, mode="markers", marker=marker, hovertemplate="%{y}: %{x:.2f}")
-    figure = styled([points], "average rank", "", 110 + 32 * len(names), showlegend=False)
-    figure.update_yaxes(autorange="reversed", type="category")
-    band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "fillcolor": COLORS[0], "opacity": 0.1}
-    ends = {"x0": found.average[0], "x1": found.average[0] + found.difference, "line": {"width": 0}}
-    figure.update_layout(shapes=[{**band, **ends}])
+    with drawing("average rank", "", 90 + 32 * len(found.models)) as axes:
+        axes.axvspan(found.average[0], found.average[0] + found.difference, color=COLORS[0], alpha=0.15, linewidth=0)
+        dots = axes.scatter(found.average, range(len(found.models)), s=70, color=COLORS[0])
+        tell(dots, [f"{model}: {rank:.2f}" for model, rank in zip(found.models, found.average, strict=True)])
+        categories(axes, found.models)
     caption = "Left is better; models in the band cannot be told from the best (Nemenyi's critical difference)."
-    return Plot("ranks", "Average ranks", caption, figure)
+    return Plot("ranks", "Average ranks", caption + " The table above has the numbers.", figure_of(axes))
+
+
+def _trust_plot(trust: Sequence[Trust]) -> Plot | None:
+    """What a model came to on the test against what it was chosen by, a colour and dashes for each dataset."""
+    if not trust:
+        return None
+    datasets = {name: [each for each in trust if each.dataset == name] for name in {each.dataset: 0 for each in trust}}
+    look = looks(list(datasets))
+    with drawing("chosen by, on validation", "test", 400) as axes:
+        for name, mine in datasets.items():
+            mine = sorted(mine, key=lambda each: each.chosen)
+            at = [each.chosen for each in mine], [each.row.mean for each in mine]
+            axes.plot(*at, label=name, linewidth=0.8, **look[name])
+            tell(axes.scatter(*at, s=50, color=look[name]["color"]), [_told(each) for each in mine])
+        legend(axes)
+    caption = "A dot is a model; where a dataset's line falls, validation put two models in the other order."
+    return Plot("validation", "Validation against test", caption, figure_of(axes))
+
+
+def _told(each: Trust) -> str:
+    return f"{each.row.model} on {each.dataset}: validation {each.chosen:.4f}, test {each.row.mean:.4f}"

@@ -28,7 +28,7 @@ def named(report: Report) -> dict[str, Table]:
     """The tables that have rows, by a name for a file: the section's, with the table's own where there are several."""
     found: dict[str, Table] = {}
     for section in report.sections:
-        tables = [table for table in section.tables if table.rows]
+        tables = section.every_table
         for table in tables:
             title = section.title if len(tables) == 1 else f"{section.title} {table.title}"
             found[_unlike(found, re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "table")] = table

@@ -3,15 +3,18 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from unblur.evaluation.significance import Comparison
-from unblur.formatting import NONE, duration, probability, shown, with_spread
+from unblur.formatting import NONE, duration, probability, setting, shown, with_spread
 from unblur.reporting.leaderboard import Leaderboard
 from unblur.reporting.papers import Beside
-from unblur.reporting.runs import StudyRuns
+from unblur.reporting.runs import StudyRuns, Trial, varied
 from unblur.reporting.verdict import guided_pairs
 from unblur.tracking.runs import text
 from unblur.training.record import ENDED, State
 
+TRIALS = 300  # that a page has room for
 ITEM_GROUPS = tuple(f"recall_at_10_{group}" for group in ("head", "middle", "tail"))
 
 
@@ -24,6 +27,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     note: str = ""
     code: Collection[int] = ()  # columns that people copy
+    folded: bool = False  # opens on a click: the numbers behind figures
 
 
 def leaders(board: Leaderboard) -> Table:
@@ -43,7 +47,16 @@ def leaders(board: Leaderboard) -> Table:
     )
     if least is not None:
         note += f" Recommending the most popular items scores {least:.4f}."
-    columns = ["", "model", f"test {shown(board.metric)}", "95% interval", "group", "by seed", "trials", "search time"]
+    columns = [
+        "place",
+        "model",
+        f"test {shown(board.metric)}",
+        "95% interval",
+        "group",
+        "by seed",
+        "trials",
+        "search time",
+    ]
     return Table("Leaderboard", columns, rows, note)
 
 
@@ -118,6 +131,36 @@ def best_params(study: StudyRuns) -> Table:
         by_seed = [text(each.inference.get(name)) for each in study.finals]
         rows.append([f"{name} (of inference, by seed)", ", ".join(by_seed if len(set(by_seed)) > 1 else by_seed[:1])])
     return Table("Chosen parameters", ["parameter", "value"], rows, code={1})
+
+
+def trials(study: StudyRuns) -> Table:
+    """Every trial of a search, the best first: what the figures of it draw."""
+    done = sorted(study.trials, key=lambda trial: -np.inf if trial.value is None else trial.value, reverse=True)
+    told = done[:TRIALS]
+    names = varied(told)
+    rows = [
+        [
+            str(trial.number),
+            trial.state,
+            NONE if trial.value is None else f"{trial.value:.4f}",
+            *_curve(trial),
+            NONE if trial.seconds is None else duration(trial.seconds),
+            *(setting(trial.settings.get(name, NONE)) for name in names),
+        ]
+        for trial in told
+    ]
+    note = "The parameters in which trials differ; the time is that trained."
+    if len(done) > TRIALS:
+        note += f" The best {TRIALS} of {len(done)}: `unblur.load_study(...).trials()` has all."
+    columns = ["trial", "state", f"best validation {shown(study.metric)}", "at epoch", "epochs", "time", *names]
+    return Table(f"Trials of {study.model}", columns, rows, note, folded=True)
+
+
+def _curve(trial: Trial) -> list[str]:
+    """The epoch of the best value, and how many there were."""
+    if not trial.curve:
+        return [NONE, NONE]
+    return [str(max(trial.curve, key=lambda epoch: trial.curve[epoch])), str(max(trial.curve))]
 
 
 def papers(figures: Sequence[Beside]) -> Table:

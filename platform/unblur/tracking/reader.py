@@ -119,10 +119,10 @@ class Reader:
                     histories.setdefault(run_id, {})[step] = value
         return histories
 
-    def folder(self, run_id: str, name: str, into: Path) -> Path | None:
-        """A run's artifact folder, copied into `into`; None when the run has none of that name."""
+    def artifact(self, run_id: str, name: str, into: Path) -> Path | None:
+        """A run's artifact, a file or a folder, copied into `into`; None when the run has none of that name."""
         with self.store.explained():
-            if not self._client.list_artifacts(run_id, name):
+            if all(each.path != name for each in self._client.list_artifacts(run_id)):
                 return None
             return Path(self._client.download_artifacts(run_id, name, str(into)))
 
