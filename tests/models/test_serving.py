@@ -8,7 +8,7 @@ from tests.helpers.synthetic import communities
 
 from unblur import models
 from unblur.errors import UserError
-from unblur.models.serving import ServedModel
+from unblur.models.serving import Request, ServedModel
 
 DATA = communities()
 HISTORIES = [["0", "1"], ["11", "12", "13"], []]
@@ -48,3 +48,27 @@ def test_a_dial_that_is_not_there_is_told() -> None:
     with pytest.raises(UserError, match="guidance_scale = nan"):
         served("cfg_diffrec", dims=[8]).recommend(HISTORIES, guidance_scale=float("nan"))
     assert np.isfinite(served("cfg_diffrec", dims=[8]).recommender.config.guidance_scale)
+
+
+def test_clients_that_are_answered_together_get_what_each_would_get_alone() -> None:
+    model = served("cfg_diffrec", dims=[8])
+    asked = [
+        Request(HISTORIES[:1], 3),
+        Request(HISTORIES[1:], 3),  # with the first
+        Request(HISTORIES, 5, 2.0, ("0", "20")),
+        Request(HISTORIES, 0),  # a mistake, of this one alone
+        Request([], 3),
+        Request(HISTORIES[:1], 5, 4.0, ("0", "20")),
+    ]
+    found = model.answers(asked)
+    wrong = found.pop(3)
+    assert isinstance(wrong, UserError) and "k = 0" in str(wrong)
+    assert found == [model.recommend(each.histories, *each.dials) for each in asked if each.k]
+
+
+def test_clients_with_the_same_dials_are_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, blocks = served("ease"), list[int]()
+    score = type(model.recommender).score
+    monkeypatch.setattr(type(model.recommender), "score", lambda self, h, u: blocks.append(len(u)) or score(self, h, u))
+    model.answers([Request(HISTORIES, 3), Request(HISTORIES, 4), Request(HISTORIES[:1], 3)])
+    assert sorted(blocks) == [3, 4]

@@ -48,8 +48,8 @@ class BenchmarkOptions(Options):
     """Time the reverse chains of a linear denoiser for so many made-up users, all guidance scales and numbers of steps
     as maps and one step by step; 0 leaves it out."""
     serve_seconds: float = Field(0, ge=0)
-    """Serve a trained model with `mlflow models serve` and ask it for so many seconds, by one client and by four; 0
-    leaves it out."""
+    """Serve a trained model with `mlflow models serve` and with Ray Serve, and ask each for so many seconds, by one
+    client, by four and by sixteen; 0 leaves it out."""
     data_dir: Path | None = None
     """Where raw files lie or are downloaded to [UNBLUR_DATA_DIR, else ~/.cache/unblur]."""
     storage: Path = Path("unblur-runs")

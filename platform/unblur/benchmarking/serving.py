@@ -1,28 +1,29 @@
-"""How fast a registered model answers over HTTP: `mlflow models serve`, and clients that ask one request after the
-other.
+"""How fast a registered model answers over HTTP: behind `mlflow models serve` and behind Ray Serve, asked by clients
+that send one request after the other.
 """
 
 import http.client
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import yaml
 
+from unblur import environment
 from unblur.benchmarking.recommending import made
 from unblur.benchmarking.result import Serving
 from unblur.data.dataset import Dataset
-from unblur.errors import RunFailed
+from unblur.errors import RunFailed, UserError
 from unblur.models.diffusion import cfg_diffrec
+from unblur.processes import free_port, server
+from unblur.running.cluster import OWN
 from unblur.tracking import names
 from unblur.tracking.client import Store, connect
 from unblur.tracking.registry import register
@@ -32,15 +33,16 @@ from unblur.training.loop import fit_for
 
 USERS, K = 2_000, 10
 """Users that the model is trained on, whose histories are asked for, and items that each request wants."""
-CLIENTS, WORKERS = (1, 4), 1
+CLIENTS, WORKERS = (1, 4, 16), 1
 """Clients at a time, in turn, and processes of the server: with more of them MLflow's (uvicorn's) sockets wait for each
 other's acknowledgements (Nagle's algorithm), which adds 40 ms to every answer."""
-START_SECONDS = 180.0
-"""For a server to come up."""
+START_SECONDS, END_SECONDS = 300.0, 60.0
+"""For a server to come up, and to end by itself."""
 
 
 def measure(seconds: float, hidden: int, batch_size: int) -> list[Serving]:
-    """Ask a served model for so many seconds with each number of clients. RunFailed when the server does not answer."""
+    """Ask both servers for so many seconds with each number of clients. RunFailed when one does not answer."""
+    _need_ray_serve()
     dataset = made(USERS)
     config = cfg_diffrec.Config.model_validate({"dims": (hidden,), "batch_size": batch_size, "guidance_scale": 2.0})
     model = cfg_diffrec.Model(config, dataset.n_users, dataset.n_items)
@@ -49,10 +51,24 @@ def measure(seconds: float, hidden: int, batch_size: int) -> list[Serving]:
     with TemporaryDirectory(prefix="unblur-") as folder:
         model.save(Path(folder) / "saved")
         store = connect(f"sqlite:///{folder}/mlflow.db")
-        uri, begun = _registered(store, Path(folder) / "saved", dataset), time.monotonic()
-        with served(uri, store, Path(folder)) as port:
-            start_up = time.monotonic() - begun
-            return [_asked(port, bodies, clients, seconds, start_up) for clients in CLIENTS]
+        uri = _registered(store, Path(folder) / "saved", dataset)
+        return [each for name in SERVERS for each in _measured(name, uri, store, Path(folder), bodies, seconds)]
+
+
+def _measured(
+    name: str, uri: str, store: Store, folder: Path, bodies: Sequence[bytes], seconds: float
+) -> list[Serving]:
+    begun = time.monotonic()
+    with served(name, uri, store, folder) as port:
+        start_up = time.monotonic() - begun
+        return [_asked(name, port, bodies, clients, seconds, start_up) for clients in CLIENTS]
+
+
+def _need_ray_serve() -> None:
+    try:
+        import ray.serve  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"--serve-seconds: {error.name} is missing; use pip install 'unblur[serve]'") from None
 
 
 def requests(dataset: Dataset) -> list[bytes]:
@@ -73,46 +89,48 @@ def _registered(store: Store, folder: Path, dataset: Dataset) -> str:
 
 
 @contextmanager
-def served(uri: str, store: Store, folder: Path) -> Iterator[int]:
-    """The port on loopback at which `mlflow models serve` answers for a registered model; its log is in `folder`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+def served(name: str, uri: str, store: Store, folder: Path, replicas: int = WORKERS) -> Iterator[int]:
+    """The port on loopback at which one of SERVERS answers for a registered model; its log is in `folder`."""
+    port = free_port()
+    command, surroundings = SERVERS[name](uri, store, folder, port, replicas)
+    told = {"OMP_NUM_THREADS": "1", **surroundings}
+    with server(name, command, port, folder / "serve.log", told, "/ping", START_SECONDS, END_SECONDS):
+        yield port
+
+
+def _mlflow(uri: str, store: Store, folder: Path, port: int, replicas: int) -> tuple[list[str], dict[str, str]]:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", str(WORKERS)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", str(replicas)]
     # MLflow looks for its server's program there, also where the environment is not activated
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    told = {"MLFLOW_TRACKING_URI": store.uri, "OMP_NUM_THREADS": "1", "PATH": path}
-    with (folder / "serve.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, **told}, stdout=log, stderr=log, start_new_session=True)
-    try:
-        _wait(port, process, folder / "serve.log")
-        yield port
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    return command, {"MLFLOW_TRACKING_URI": store.uri, "PATH": path}
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/ping")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.2)
-    raise RunFailed(f"mlflow models serve did not come up: {log.read_text(errors='replace').strip()[-500:]}")
+def _ray(uri: str, store: Store, folder: Path, port: int, replicas: int) -> tuple[list[str], dict[str, str]]:
+    application = {
+        "name": "unblur",
+        "import_path": "unblur.serving:application",
+        "args": {"model": uri, "tracking_uri": store.uri},
+        "deployments": [{"name": "Recommender", "num_replicas": replicas}],
+    }
+    file = folder / "serve.yaml"
+    asked = {"http_options": {"host": "127.0.0.1", "port": port}, "grpc_options": {"port": free_port()}}
+    file.write_text(yaml.safe_dump({**asked, "applications": [application]}))
+    command = [sys.executable, "-c", "from ray.serve.scripts import cli; cli()", "run", str(file)]
+    # a cluster of its own, whatever runs on the machine; Ray's workers would give way to everybody else
+    return command, {"RAY_ADDRESS": OWN, "RAY_TMPDIR": str(folder), "RAY_worker_niceness": "0", **environment.RAY}
 
 
-def _asked(port: int, bodies: Sequence[bytes], clients: int, seconds: float, start_up: float) -> Serving:
+SERVERS = {"mlflow models serve": _mlflow, "Ray Serve": _ray}
+
+
+def _asked(name: str, port: int, bodies: Sequence[bytes], clients: int, seconds: float, start_up: float) -> Serving:
     with ThreadPoolExecutor(clients) as pool:
         end = time.monotonic() + seconds
         shares = [pool.submit(_ask, port, bodies[client::clients], end) for client in range(clients)]
         took = np.concatenate([share.result() for share in shares])
     return Serving(
-        server="mlflow models serve",
+        server=name,
         workers=WORKERS,
         clients=clients,
         requests=len(took),

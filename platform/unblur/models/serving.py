@@ -1,11 +1,13 @@
 """A model with its catalogue: histories of raw item ids in, the top K raw item ids out."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,32 @@ from unblur.errors import UserError, explain
 from unblur.models.base import Recommender
 
 BLOCK = 512  # users scored at once
+Answer = list[list[str]]
+"""Item ids of each history, best first."""
 log = logging.getLogger("unblur")
+
+
+class Recommends(Protocol):
+    """What a server asks: a `ServedModel`, or one that asks it for several clients at a time."""
+
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int, guidance_scale: float | None, exclude: Sequence[str]
+    ) -> Answer: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one client asks of a model: the arguments of `ServedModel.recommend`."""
+
+    histories: Sequence[Sequence[str]]
+    k: int = 10
+    guidance_scale: float | None = None
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def dials(self) -> tuple[int, float | None, tuple[str, ...]]:
+        """What holds for all of its histories."""
+        return self.k, self.guidance_scale, self.exclude
 
 
 @dataclass(frozen=True)
@@ -34,7 +61,7 @@ class ServedModel:
         k: int = 10,
         guidance_scale: float | None = None,
         exclude: Sequence[str] = (),
-    ) -> list[list[str]]:
+    ) -> Answer:
         """K item ids per history, best first, none of them in it; fewer when it holds almost all of the catalogue.
 
         A history is a list of raw item ids, oldest first. Ids outside the catalogue are ignored, with a warning that
@@ -48,6 +75,24 @@ class ServedModel:
         never = [self._column[item] for item in exclude if item in self._column]
         blocks = (histories[first : first + BLOCK] for first in range(0, len(histories), BLOCK))
         return [best for block in blocks for best in self._block(recommender, self.history(block), k, never)]
+
+    def answers(self, requests: Sequence[Request]) -> list[Answer | UserError]:
+        """What `recommend` gives each client, or raises for it; those with the same dials are scored together."""
+        alike = defaultdict[Any, list[int]](list)
+        for place, request in enumerate(requests):
+            alike[request.dials].append(place)
+        found: dict[int, Answer | UserError] = {}
+        for places in alike.values():
+            found |= zip(places, self._together([requests[place] for place in places]), strict=True)
+        return [found[place] for place in range(len(requests))]
+
+    def _together(self, alike: Sequence[Request]) -> list[Answer] | list[UserError]:
+        """The answers to requests with the same dials."""
+        try:
+            best = iter(self.recommend([row for request in alike for row in request.histories], *alike[0].dials))
+        except UserError as error:
+            return [error] * len(alike)
+        return [list(islice(best, len(request.histories))) for request in alike]
 
     def _turned(self, scale: float) -> Recommender[Any]:
         """The model with another guidance scale; that of a request beside this one stays as it is."""

@@ -9,11 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from unblur import models
-from unblur.models.serving import ServedModel
+from unblur.errors import UserError
+from unblur.models.serving import Answer, Recommends, ServedModel
 
 
 class TopK(PythonModel):
@@ -22,18 +24,21 @@ class TopK(PythonModel):
     params: `k`, `exclude`, and of a guided model `guidance_scale`.
     """
 
+    served: Recommends
+
     def load_context(self, context: Any) -> None:
         items: list[str] = json.loads(Path(context.artifacts["items"]).read_text())
         self.served = ServedModel(models.load(Path(context.artifacts["model"])), items)
 
-    def predict(
-        self, context: Any, model_input: list[list[str]], params: dict[str, Any] | None = None
-    ) -> list[list[str]]:
+    def predict(self, model_input: list[list[str]], params: dict[str, Any] | None = None) -> Answer:
         asked = params or {}
         scale, exclude = asked.get("guidance_scale"), [str(item) for item in asked.get("exclude", ())]
-        return self.served.recommend(
-            model_input, int(asked.get("k", 10)), None if scale is None else float(scale), exclude
-        )
+        try:
+            return self.served.recommend(
+                model_input, int(asked.get("k", 10)), None if scale is None else float(scale), exclude
+            )
+        except UserError as error:  # a server answers it to the client, and without the traceback
+            raise MlflowException.invalid_parameter_value(str(error)) from None
 
 
 set_model(TopK())

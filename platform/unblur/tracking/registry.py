@@ -38,6 +38,8 @@ class Registered:
     """`models:/NAME/VERSION`, however it was asked for."""
     run_id: str
     """Of its study's parent run."""
+    package: Path
+    """The folder that MLflow calls the model."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,9 @@ def load_registered(store: Store, model: str) -> Registered:
         )
     artifacts = root / "artifacts"
     items = json.loads((artifacts / "items.json").read_text())
-    per_user = model_package.per_user(Path(root))
+    per_user = model_package.per_user(root)
     place = f"models:/{version.name}/{version.version}"
-    return Registered(uri, artifacts / "recommender", items, dict(version.tags), per_user, place, version.run_id)
+    return Registered(uri, artifacts / "recommender", items, dict(version.tags), per_user, place, version.run_id, root)
 
 
 def served(store: Store, model: str) -> ServedModel:
