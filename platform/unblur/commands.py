@@ -12,6 +12,7 @@ from rich.console import Console
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.experiments.options import (
     AblateOptions,
+    DashboardOptions,
     DescribeOptions,
     EvaluateOptions,
     PrepareOptions,
@@ -147,6 +148,18 @@ def report(options: ReportOptions, console: Console) -> None:
         console.print(f"wrote {file}", markup=False)
 
 
+def dashboard(options: DashboardOptions, console: Console) -> None:
+    """Show MLflow's pages, with the comparisons, and Optuna's, until Ctrl-C.
+
+    Examples:
+        unblur dashboard
+        unblur dashboard --storage /shared/unblur --tracking-uri sqlite:////shared/unblur/mlflow.db
+    """
+    from unblur.experiments.dashboards import dashboard
+
+    dashboard(options, console)
+
+
 def ablate(options: AblateOptions, console: Console) -> None:
     """Train a study's grid over seeds, sweep what needs no training, draw the curves.
 
@@ -207,6 +220,20 @@ def check(options: SearchOptions, console: Console) -> None:
 
 ALL: dict[str, Callable[[Any, Console], None]] = {
     command.__name__: command
-    for command in (data, tune, prepare, train, refit, evaluate, recommend, report, ablate, reproduce, benchmark, check)
+    for command in (
+        data,
+        tune,
+        prepare,
+        train,
+        refit,
+        evaluate,
+        recommend,
+        report,
+        dashboard,
+        ablate,
+        reproduce,
+        benchmark,
+        check,
+    )
 }
 """By their names, in the order of the overview."""

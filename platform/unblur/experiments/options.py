@@ -247,6 +247,19 @@ class EvaluateOptions(DataFlags, StorageFlags):
     """Write the metrics to this file as JSON."""
 
 
+class DashboardOptions(Options):
+    """Shows what searches have left: MLflow's pages and Optuna's, on free ports of this machine."""
+
+    topic = Topic.PLACES
+
+    storage: str = "./unblur-runs"
+    """Folder in which searches keep their studies."""
+    study_url: str | None = None
+    """Database of the studies, such as postgresql://user@host/db [SQLite in the storage folder]."""
+    tracking_uri: str | None = None
+    """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]; of a server only the links are printed."""
+
+
 class PrepareOptions(RequestFlags, DataPlaces):
     """Finds or downloads a dataset, filters and splits it, and says what was done."""
 

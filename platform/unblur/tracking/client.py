@@ -109,14 +109,18 @@ def local_path(location: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme in {"", "file"} else None
 
 
+def asked(tracking_uri: str | None) -> str:
+    """The URI of the store that `connect` opens."""
+    return resolve(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), Path.cwd())
+
+
 def connect(tracking_uri: str | None = None) -> Store:
     """Open the tracking store and make sure that it answers; raises UserError within seconds when it does not.
 
     `tracking_uri`: None means MLFLOW_TRACKING_URI, or else `mlflow.db` in the working directory.
     """
     environment.keep(environment.MLFLOW, environment.MLFLOW_DEFAULTS)
-    home = Path.cwd()
-    uri = resolve(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), home)
+    home, uri = Path.cwd(), asked(tracking_uri)
     remember([uri])
     if uri.startswith("sqlite:"):
         return _open_sqlite(uri)

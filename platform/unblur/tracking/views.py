@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from unblur.tracking.runs import now
 from unblur.tracking.writer import having
 
 TAG = "mlflow.sharedViewState."
+OURS = "unblur-"
+"""How the ids of our views begin."""
 COMPRESSED = "deflate;"
 RUNS = 20
 """Runs that a chart shows; MLflow's own default is the first ten."""
@@ -45,7 +47,7 @@ class View:
     @property
     def id(self) -> str:
         """The same for the same name: a link stays good."""
-        return "unblur-" + re.sub(r"[^A-Za-z0-9]+", "-", self.name)
+        return OURS + re.sub(r"[^A-Za-z0-9]+", "-", self.name)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -70,7 +72,7 @@ class View:
     def path(self, experiment_id: str) -> str:
         """Its place below the address of MLflow's pages."""
         mode = "&compareRunsMode=CHART" if self.mode == "CHART" else ""
-        return f"/#/experiments/{experiment_id}/runs?viewStateShareKey={self.id}{mode}"
+        return _place(experiment_id, self.id) + mode
 
 
 def metric(name: str) -> str:
@@ -129,6 +131,21 @@ def save(store: Store, experiment_id: str, views: Iterable[View]) -> None:
                 store.client.set_experiment_tag(
                     experiment_id, TAG + view.id, _enveloped(view.name, wanted, now() - place)
                 )
+
+
+def saved(store: Store) -> Iterator[tuple[str, str, str]]:
+    """The views that there are: experiment, name of the view, its place below the address of MLflow's pages."""
+    with store.explained():
+        experiments = store.client.search_experiments()
+    for experiment in experiments:
+        for key, envelope in experiment.tags.items():
+            if key.startswith(TAG + OURS):
+                name = json.loads(envelope)["name"]
+                yield experiment.name, name, _place(experiment.experiment_id, key.removeprefix(TAG))
+
+
+def _place(experiment_id: str, view_id: str) -> str:
+    return f"/#/experiments/{experiment_id}/runs?viewStateShareKey={view_id}"
 
 
 def _models(decides: str) -> View:
