@@ -67,7 +67,9 @@ def test_a_server_ends_with_its_block_also_when_it_is_deaf(tmp_path: Path) -> No
 @contextmanager
 def running(folder: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command with what it has printed until it waits."""
-    words = [sys.executable, "-c", "from unblur.cli import main; main()", "dashboard", *flags]
+    # whoever starts the tests in the background has it ignored, which is inherited
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    words = [sys.executable, "-c", f"{hears}from unblur.cli import main; main()", "dashboard", *flags]
     surroundings = {**environment(), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(words, cwd=folder, env=surroundings, stdout=subprocess.PIPE, text=True)
     try:
@@ -107,7 +109,7 @@ def test_both_dashboards_answer_and_end_with_the_command(end: signal.Signals, tm
     with running(tmp_path) as (process, told):
         mlflow, studies = (re.search(rf"^{name}: (http://127.0.0.1:\d+)", told, re.M) for name in ("MLflow", "Optuna"))
         assert mlflow and studies, told
-        assert re.search(rf"plays/clean, models by nDCG@10: {mlflow[1]}/#/experiments/1/runs\?viewStateShareKey=", told)
+        assert re.search(rf"plays/clean, models by ndcg@10: {mlflow[1]}/#/experiments/1/runs\?viewStateShareKey=", told)
         assert b"<html" in urlopen(mlflow[1], timeout=60).read()
         listed = json.load(urlopen(f"{studies[1]}/api/studies", timeout=60))
         assert [each["study_name"] for each in listed["study_summaries"]] == ["plays of ease"]
