@@ -1,5 +1,6 @@
 """The pages that are made, and what the written ones say of files."""
 
+import html
 import importlib.util
 import re
 from types import ModuleType
@@ -14,13 +15,17 @@ from unblur.models.diffusion._config import DiffusionConfig
 STUDIES = {file.stem for file in (ROOT / "search_spaces/ablations").glob("*.yaml")}
 
 
-@pytest.fixture(scope="module")
-def hooks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs/hooks.py")
+def program(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    return program("hooks")
 
 
 def test_every_parameter_of_every_model_is_told_with_its_meaning(hooks: ModuleType) -> None:
@@ -67,3 +72,12 @@ def test_the_page_on_monitoring_tells_every_measure() -> None:
     rows = re.findall(r"^\| `(ray_\w+)` \| ([^|]+?) \| ([^|]*?) \|$", (ROOT / "docs/monitoring.md").read_text(), re.M)
     assert [(name, told) for name, told, _ in rows] == [(each.exported, each.told) for each in Measure]
     assert [re.findall(r"`(\w+)`", labels) for *_, labels in rows] == [list(each.labels[len(OF) :]) for each in Measure]
+
+
+def test_a_photograph_has_every_line_of_the_screen_in_its_colours() -> None:
+    taken = "\x1b[1mtrial\x1b[0m   state\n    7   \x1b[32mcomplete\x1b[0m " + "x" * 63 + "\n"
+    shown = program("photograph").svg(taken, 80, "unblur tune")
+    lines = [re.sub(r"<[^>]+>", "", line) for line in re.findall(r"<text[^>]*line-\d.*", shown)]
+    told = html.unescape("".join(lines)).replace("\xa0", " ")
+    assert "trial   state" in told and "    7   complete" in told and "x" * 63 in told
+    assert "font-weight: bold" in shown and len(set(re.findall(r"-r\d+ { fill: (#\w+)", shown))) > 1
