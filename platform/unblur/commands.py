@@ -152,7 +152,7 @@ def dashboard(options: DashboardOptions, console: Console) -> None:
     """Show MLflow's pages, with the comparisons, and Optuna's, until Ctrl-C.
 
     Examples:
-        unblur dashboard
+        unblur dashboard --tracking-uri http://127.0.0.1:5000
         unblur dashboard --storage /shared/unblur --tracking-uri sqlite:////shared/unblur/mlflow.db
     """
     from unblur.experiments.dashboards import dashboard

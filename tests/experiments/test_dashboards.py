@@ -81,8 +81,8 @@ def running(folder: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], 
                 break
         yield process, told
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # killed, it could not end its servers
+        process.wait(60)
 
 
 def children(pid: int) -> list[int]:
