@@ -85,7 +85,7 @@ def test_seed_changes_only_what_is_random(table, tmp_path):
         return prepare(DataRequest(dataset=str(table), **request), None, tmp_path).digest
 
     assert digest(data_seed=1) == digest(data_seed=2)
-    noisy = {"protocol": "noisy_random", "noise_share": 0.3}
+    noisy = {"protocol": "noisy_random", "protocol_share": 0.3}
     assert digest(data_seed=1, **noisy) != digest(data_seed=2, **noisy)
     assert digest(data_seed=1, split="per_user_random") != digest(data_seed=2, split="per_user_random")
 
@@ -159,10 +159,11 @@ REFUSALS = [
     ({"dataset": "ml_1n"}, "unknown dataset 'ml_1n'. Did you mean 'ml_1m'"),
     ({"dataset": "no/such.csv"}, r"no/such.csv: no such file"),
     ({"dataset": "/tmp"}, "/tmp: is a folder, expected a file"),
-    ({"noise_share": 0.2}, "--noise-share belongs to --protocol noisy_random"),
-    ({"protocol": "noisy_random"}, "needs --noise-share from 0.1 to 0.5, found None"),
-    ({"protocol": "noisy_random", "noise_share": 0.9}, "found 0.9"),
-    ({"protocol": "noisy_random", "noise_share": float("nan")}, "found nan"),
+    ({"protocol_share": 0.2}, "--protocol-share belongs to --protocol noisy_random or sparse"),
+    ({"protocol": "noisy_random"}, "noisy_random needs --protocol-share from 0 to 0.5, found None"),
+    ({"protocol": "noisy_random", "protocol_share": 0.9}, "found 0.9"),
+    ({"protocol": "noisy_random", "protocol_share": float("nan")}, "found nan"),
+    ({"protocol": "sparse", "protocol_share": 0.05}, "sparse needs --protocol-share from 0.1 to 1, found 0.05"),
     ({"user_column": "who"}, "--user-column belongs to a path"),
     ({"min_rating": 6}, "leave no user"),
     (

@@ -44,6 +44,23 @@ def test_the_rows_of_a_history_keep_their_order(rows: list[list[int]], data: st.
     assert [ragged.items[start:end].tolist() for start, end in bounds] == [rows[user] for user in users]
 
 
+@given(rows=rows, count=st.integers(0, 9))
+def test_the_newest_of_a_history_are_its_end(rows: list[list[int]], count: int) -> None:
+    """Also where an item comes twice: what is kept is counted in interactions."""
+    ends = [items[max(len(items) - count, 0) :] for items in rows]
+    found = History(*part(rows)).newest(count)
+    assert ragged(found) == ends and (found.matrix != part(ends)[0]).nnz == 0
+    twice = [items + items[:1] for items in rows]
+    flat = np.array([item for items in twice for item in items], np.int64)
+    events = Sequences.ragged(flat, np.cumsum([0, *map(len, twice)]), N_ITEMS)
+    assert ragged(History.of(events).newest(count)) == [items[max(len(items) - count, 0) :] for items in twice]
+
+
+def ragged(history: History) -> list[list[int]]:
+    found = history.in_order()
+    return [found.items[start:end].tolist() for start, end in zip(found.starts, found.ends, strict=True)]
+
+
 @given(rows=rows, data=st.data())
 def test_validation_comes_after_train(rows: list[list[int]], data: st.DataObject) -> None:
     cuts = [data.draw(st.integers(0, len(items))) for items in rows]

@@ -1,5 +1,8 @@
 """Ranking: what may be recommended, in which order, to whom, and independence of everything that must not matter."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +105,45 @@ def test_history_option_changes_the_input_not_the_candidates() -> None:
     assert_array_equal(first.items, second.items)
     assert (short.seen[0].matrix != dataset.train[first.users]).nnz == 0
     assert (long.seen[0].matrix != (dataset.train + dataset.valid)[first.users]).nnz == 0
+
+
+def test_what_is_shown_changes_the_input_and_neither_users_nor_candidates() -> None:
+    dataset, test = parts()
+    dataset = replace(dataset, train_rank=by_item(dataset.train), valid_rank=by_item(dataset.valid))
+    scores = noise()
+    whole = ranking.validate(Fixed(scores), dataset)
+    tested = ranking.final(Fixed(scores), dataset, test, "train+valid")
+    for newest in (0, 2):
+        model = Fixed(scores)
+        assert_array_equal(ranking.validate(model, dataset, newest=newest).items, whole.items)
+        assert_array_equal(ranking.final(model, dataset, test, "train+valid", newest).items, tested.items)
+        valid, history = (each.matrix for each in model.seen)
+        assert_array_equal(np.diff(valid.indptr), np.minimum(np.diff(dataset.train.indptr), newest)[whole.users])
+        assert_array_equal(history.toarray(), last(dataset.known(with_valid=True), newest)[tested.users])
+
+
+def by_item(matrix: csr_matrix) -> np.ndarray:
+    """Ranks as if items had been met in the order of their ids."""
+    return np.concatenate([np.arange(length) for length in np.diff(matrix.indptr)]).astype(np.int32)
+
+
+def last(history: History, count: int) -> np.ndarray:
+    """What is left of each row of `history`."""
+    assert history.rank is not None
+    left = np.zeros(history.matrix.shape)
+    for user, (start, end) in enumerate(pairwise(history.matrix.indptr)):
+        for place in range(start, end):
+            left[user, history.matrix.indices[place]] = history.rank[place] >= end - start - count
+    return left
+
+
+def test_what_is_hidden_is_recommended_neither_at_validation_nor_at_the_test() -> None:
+    dataset, test = parts()
+    hidden = csr_matrix((test + dataset.valid + dataset.train).toarray() == 0, dtype=np.float32)
+    dataset = replace(dataset, hidden=hidden)
+    for found in (ranking.validate(Fixed(noise()), dataset), ranking.final(Fixed(noise()), dataset, test)):
+        rows, places = np.nonzero(found.items >= 0)
+        assert not hidden[found.users[rows], found.items[rows, places]].any()
 
 
 def test_users_without_held_out_items_are_skipped() -> None:

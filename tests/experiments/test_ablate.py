@@ -24,11 +24,12 @@ from unblur.evaluation.ranking import validate
 from unblur.experiments.ablate import ablate, cell_runs, load_study
 from unblur.experiments.ablation import Ablation
 from unblur.experiments.ablation_run import AblationResult
-from unblur.experiments.cells import projection
+from unblur.experiments.cells import CellTraining, projection
 from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData
 from unblur.files import under
 from unblur.reporting.ablation import write
+from unblur.training.workers import Workers
 
 SPLIT = communities()
 FACTS = Facts(users=60, items=20, train=1, valid=1, test=1, has_order=True, has_ratings=False, source_digest="")
@@ -78,6 +79,24 @@ def test_a_cells_folder_follows_from_all_that_decides_its_result_and_from_nothin
     assert homes() == homes(inference={"guidance_scale": [2.0, 1.0]}, question="Another?"), "the network is the same"
     for changes in ({"epochs": 3}, {"metric": "recall@20"}, {"parameters": {**STUDY["parameters"], "lr": 0.02}}):
         assert not homes() & homes(**changes)
+
+
+def test_one_training_is_scored_with_every_length_of_what_it_is_shown(tmp_path: Path) -> None:
+    grid = {"of": {"guided": {}, "SLIST": {"model": "slist"}}}
+    base = {**STUDY, "parameters": {}, "grid": grid, "x": "of", "seeds": 2}
+    study = Ablation(name="s", newest=[0, 2, "all"], **base)
+    runs = cell_runs(study, SPLITS, str(tmp_path))
+    assert [str(run) for run in runs] == ["of guided, seed 0", "of SLIST, seed 0", "of guided, seed 1"]
+    slist = runs[1]
+    CellTraining(slist.training, slist.cell.points).run(SPLIT, lambda _: False, Workers())
+    assert slist.done("valid") and [each.labels["newest"] for each in slist.measured("valid")] == [0, 2, "all"]
+    model: Any = models.load(Path(slist.folder) / "model")
+    for each, newest in zip(slist.measured("valid"), (0, 2, None), strict=True):
+        assert each.metrics == validate(model, SPLIT, newest=newest).metrics()
+    chosen = slist.best()
+    assert chosen and chosen[0].newest == "all", "nobody chooses how little a model knows"
+    (same,) = (run for run in cell_runs(Ablation(name="s", **base), SPLITS, str(tmp_path)) if run.cell.model == "slist")
+    assert same.done("valid"), "a study that shows everything shares what is scored"
 
 
 def test_the_projection_is_the_mean_of_what_is_done_times_what_is_left(tmp_path: Path) -> None:

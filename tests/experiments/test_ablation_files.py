@@ -10,7 +10,7 @@ from unblur import models
 from unblur.data.presets import PRESETS
 from unblur.errors import UserError
 from unblur.evaluation.measuring import parse_metric
-from unblur.experiments.ablation import Ablation, load_ablation
+from unblur.experiments.ablation import Ablation, Point, load_ablation
 
 FOLDER = Path(__file__).parents[2] / "search_spaces" / "ablations"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -34,7 +34,8 @@ def test_every_study_is_sound(file: Path) -> None:
     cells = found.cells()
     assert found.dataset in PRESETS and parse_metric(found.metric)
     for cell in cells:
-        assert cell.params.keys() | found.inference.keys() <= models.config_class(cell.model).model_fields.keys()
+        swept = {name for point in cell.points for name in point.settings}
+        assert cell.params.keys() | swept <= models.config_class(cell.model).model_fields.keys()
     trainings = [(cell.model, cell.data, models.configure(cell.model, dict(cell.params), "")) for cell in cells]
     assert len(set(map(str, trainings))) == len(cells), "two cells are the same training"
 
@@ -46,7 +47,7 @@ def test_the_studies_of_the_papers_figures_are_there() -> None:
     forms = load_ablation(FOLDER / "guidance_forms_toys.yaml")
     assert len(forms.cells()) == 9 * 4
     for cell in forms.cells():
-        scales = [point["guidance_scale"] for point in cell.points]
+        scales = [point.settings["guidance_scale"] for point in cell.points]
         assert scales == ([1.0] if cell.labels["p_uncond"] == 0 else [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
 
 
@@ -57,19 +58,34 @@ def test_cells_are_the_product_of_the_axes_and_points_those_with_a_meaning() -> 
     ]
     assert cells[2].params == {"condition_dropout": 0.5, "p_uncond": 0.0}
     assert [len(cell.points) for cell in cells] == [1, 3, 1, 3]
-    assert study(grid={}, inference={"guidance_scale": [1.0]}).cells()[0].points == ({"guidance_scale": 1.0},)
-    assert study(inference={}, x="form").cells()[0].points == ({},), "without a sweep the network is scored as it is"
+    assert study(grid={}, inference={"guidance_scale": [1.0]}).cells()[0].points == (Point({"guidance_scale": 1.0}),)
+    assert study(inference={}, x="form").cells()[0].points == (Point(),), "scored as it is"
 
 
-def test_an_axis_may_be_the_model_or_the_noise_in_the_data() -> None:
-    both = {
-        "grid": {"recommender": {"VAE": {"model": "multi_vae", "lr": 0.1}, "guided": {}}, "noise_share": [0.0, 0.3]}
-    }
-    cells = study(**both, inference={}, x="noise_share").cells()
-    assert [cell.model for cell in cells] == ["multi_vae", "multi_vae", "cfg_diffrec", "cfg_diffrec"]
-    clean, noisy = (cell.data for cell in cells[:2])
-    assert (clean.protocol, noisy.protocol, noisy.noise_share) == ("clean", "noisy_random", 0.3)
-    assert dict(cells[0].params) == {"lr": 0.1}
+SEVERAL: dict[str, Any] = {"recommender": {"EASE": {"model": "ease", "l2": 9.0}, "guided": {"p_uncond": 0.2}}}
+
+
+def test_an_axis_may_be_the_model_or_a_share_of_the_data() -> None:
+    cells = study(grid={**SEVERAL, "protocol_share": [0.1, 1.0]}, protocol="sparse", seeds=2).cells()
+    assert [cell.model for cell in cells] == ["ease", "ease", "cfg_diffrec", "cfg_diffrec"]
+    assert [(cell.data.protocol, cell.data.protocol_share) for cell in cells[:2]] == [("sparse", 0.1), ("sparse", 1.0)]
+    assert dict(cells[0].params) == {"l2": 9.0}
+
+
+def test_each_of_several_models_is_swept_over_what_it_has_and_trained_anew_where_it_is_random() -> None:
+    made = study(grid=SEVERAL, newest=[0, 2, "all"], seeds=2)
+    ease, guided = made.cells()
+    assert ease.points == (Point(newest=0), Point(newest=2), Point(newest="all"))
+    assert [point.labels for point in guided.points] == [
+        {"guidance_scale": scale, "newest": newest} for scale in (0.0, 1.0, 2.0) for newest in (0, 2, "all")
+    ]
+    assert [(str(cell), seed) for cell, seed in made.trainings()] == [
+        ("recommender EASE", 0),
+        ("recommender guided", 0),
+        ("recommender guided", 1),
+    ]
+    whole = study(grid=SEVERAL).cells()[1].points
+    assert [point.key for point in guided.points if point.newest == "all"] == [point.key for point in whole]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +95,8 @@ def test_an_axis_may_be_the_model_or_the_noise_in_the_data() -> None:
         ({"inference": {"noise_scale": [0.1]}, "x": "form"}, "noise_scale changes the training; there are"),
         ({"grid": {"guidance_scale": [1.0]}}, "guidance_scale is both in grid and in inference"),
         ({"grid": {"T": []}}, "T has no values"),
+        ({"grid": {"newest": [1]}}, "newest is an axis of its own, beside inference"),
+        ({"newest": [-1]}, "newest.*greater than or equal to 0.*found -1"),
         ({"colour": "red"}, "unknown field 'colour'"),
         ({"seeds": 0}, "seeds: Input should be greater than or equal to 1 .found 0"),
     ],
@@ -96,6 +114,7 @@ def test_a_bad_study_is_named(changes: dict[str, Any], message: str, tmp_path: P
         ({"grid": {"lr": [0.1, -1]}}, r"ablation made, \{'lr': -1\}: lr = -1"),
         ({"grid": {"form": {"a": {"learning_rate": 1}}}}, "unknown parameter 'learning_rate'"),
         ({"grid": {"p_uncond": [0.0]}, "inference": {"guidance_scale": [2.0]}}, "only guidance_scale = 1"),
+        ({"grid": {"of": {"users": {"model": "lightgcn"}}}, "newest": [0]}, "lightgcn knows users by more than their"),
     ],
 )
 def test_a_cell_that_the_model_refuses_is_told(changes: dict[str, Any], message: str) -> None:

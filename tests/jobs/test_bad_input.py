@@ -35,7 +35,7 @@ def refused(message: str, data: dict[str, Any] | None = None, **options: Any) ->
         ("nowhere.csv", {"dataset": "nowhere.csv"}, {}),
         ("unknown model 'cfg_difrec'.*Did you mean 'cfg_diffrec'", {}, {"model": "cfg_difrec"}),
         ("unknown metric 'ndgc@10'.*Did you mean 'ndcg@10'", {}, {"metric": "ndgc@10"}),
-        ("noise-share", {"protocol": "noisy_random"}, {}),
+        ("protocol-share", {"protocol": "noisy_random"}, {}),
         ("--storage /proc/unblur cannot be written", {}, {"storage": "/proc/unblur"}),
         ("--tracking-uri", {}, {"tracking_uri": "file:///tmp/mlruns"}),
         ("missing.yaml", {}, {"search_space": Path("missing.yaml")}),

@@ -150,7 +150,7 @@ FLAGS = {
     "dataset": "made",
     "split": "first_one_out",
     "protocol": "untouched",
-    "noise-share": "0.25",
+    "protocol-share": "0.25",
     "model": "most",
     "metric": "hit_rate@10",
 }

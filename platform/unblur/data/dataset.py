@@ -58,6 +58,22 @@ class History:
         indptr = self.matrix.indptr.astype(np.int64)
         return History(matrix, self.rank[ranges(indptr[users], indptr[users + 1])], disliked, events)
 
+    def newest(self, count: int) -> "History":
+        """The last `count` interactions of each user, all of those that have fewer; none at 0. What was disliked, which
+        has no place among them, is left out. Raises UserError where the data carry no order."""
+        if self.events is not None:
+            return History.of(
+                self.events.stretches(np.maximum(self.events.ends - count, self.events.starts), self.events.ends)
+            )
+        if self.rank is None:
+            raise UserError(f"which interactions are the newest is not known without an order in time: {WITH_ORDER}")
+        lengths = np.diff(self.matrix.indptr)
+        first = np.repeat(np.maximum(lengths - count, 0), lengths)  # rank of the oldest that is kept
+        keep = self.rank >= first
+        indptr = np.concatenate([[0], np.cumsum(keep)])[self.matrix.indptr]
+        arrays = self.matrix.data[keep], self.matrix.indices[keep], indptr
+        return History(csr_matrix(arrays, shape=self.matrix.shape), (self.rank - first)[keep].astype(np.int32))
+
     def followed(self, later: csr_matrix, rank: Ranks | None) -> "History":
         """These histories with what came after them: binary CSR (B, n_items), and each entry's rank within it."""
         both = (self.matrix + later).tocsr()
@@ -144,8 +160,9 @@ class Dataset:
     digest: str
     disliked: csr_matrix | None = None
     hidden: csr_matrix | None = None
-    """What lies between train and validation where a search selects across a gap (`data.validations`): binary CSR
-    (n_users, n_items), no entry in train or valid."""
+    """What users have that is neither trained on nor shown: what `--protocol sparse` took from train, and what lies
+    behind it where a search selects across a gap (`data.validations`). Binary CSR (n_users, n_items), no entry in train
+    or valid."""
     fold_in: tuple[Sequences, ...] = ()
     """What leads up to validation interactions and, once the test part is open, to those of the test: input that is not
     trained on, the one before validation, the other behind it. Most splits have none."""
@@ -185,13 +202,13 @@ class Dataset:
 
     @property
     def masked(self) -> csr_matrix:
-        """What validation recommends to nobody (n_users, n_items): train, what is hidden behind it, and folded in."""
+        """What validation recommends to nobody (n_users, n_items): train, what is hidden, and folded in."""
         return self._excluded(self.train, self.hidden, *map(_entries, self.fold_in))
 
     @property
     def masked_at_test(self) -> csr_matrix:
-        """What the test recommends to nobody (n_users, n_items): train, valid, and what is folded in."""
-        return self._excluded(self.train, self.valid, *map(_entries, self.fold_in))
+        """What the test recommends to nobody (n_users, n_items): train, valid, what is hidden, and folded in."""
+        return self._excluded(self.train, self.valid, self.hidden, *map(_entries, self.fold_in))
 
     def _excluded(self, first: csr_matrix, *others: csr_matrix | None) -> csr_matrix:
         if self.seen == "allowed":

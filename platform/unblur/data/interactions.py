@@ -21,6 +21,8 @@ DISLIKED = 3
 """What a user met in the time of train and rated too low for a hit: no part of the split, but known with train."""
 VALID_FOLD_IN, TEST_FOLD_IN = 4, 5
 """What leads up to an interaction that is held out, and is not trained on: a model is given it with the history."""
+HIDDEN = 6
+"""What a protocol took from train: neither trained on nor shown, and recommended to nobody who has it."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Interactions:
 
     `frame` has the columns user, item (rows of the vocabularies, int64), rating (float64, NaN = unknown), timestamp
     (float64: time in the source's unit, or a position where only order is known; NaN = no place in time) and part
-    (int8: TRAIN, VALID, TEST, of some splits VALID_FOLD_IN and TEST_FOLD_IN, at the very end DISLIKED too; only once
-    the data are split). Rows are sorted by user and
+    (int8: TRAIN, VALID, TEST, of some splits VALID_FOLD_IN and TEST_FOLD_IN, of some protocols HIDDEN, at the very
+    end DISLIKED too; only once the data are split). Rows are sorted by user and
     time, equal times as `ties` says, so that they do not depend on the order of the source. `users`, `items`: raw ids.
     `clock`: timestamps of different users can be compared. `notes`: what was done on the way, for the report.
     `repeats`: rows whose pair was there already, which are left out unless `repeats_kept`. `no_order`: why there is no

@@ -1,4 +1,4 @@
-"""From a request to prepared data: find or download, read, filter, split, add noise, store."""
+"""From a request to prepared data: find or download, read, filter, split, change by protocol, store."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ VERSION = 3
 """Raise it when the same request over the same files comes to mean other data."""
 
 
-PARTS = ("train", "valid", "test", "disliked", "valid_fold_in", "test_fold_in")
+PARTS = ("train", "valid", "test", "disliked", "valid_fold_in", "test_fold_in", "hidden")
 """By their number."""
 OWN = ("table", "described")
 """Sources of people's own files."""
@@ -42,7 +42,7 @@ class Prepared:
 def prepare(request: DataRequest, data_dir: Path | None, storage: Path) -> Prepared:
     """Makes the data that `request` asks for, or finds them made already. Raises UserError."""
     preset = resolve(request)
-    _check_noise(request)
+    _check_share(request)
     files = download.find(preset, data_dir)
     digest = digest_of(raw(preset, files))
     described = digest_of((preset.description,)) if preset.description else ""  # the raw data are read once
@@ -99,12 +99,10 @@ def _protocol(
     request: DataRequest, threshold: float | None, everything: Interactions, clean: Interactions
 ) -> Interactions:
     rng = np.random.default_rng([request.data_seed, 1])
-    protocol, share = PROTOCOLS.get(request.protocol), request.noise_share
+    protocol, share = PROTOCOLS.get(request.protocol), request.protocol_share
     if takes(protocol, "rng") and (clean.repeats_kept or (clean.frame.part > TEST).any()):
         what = "--repeats keep" if clean.repeats_kept else f"--split {split_of(request)}"
-        raise UserError(
-            f"--protocol {request.protocol} draws noise for histories without {what}; leave one of them out"
-        )
+        raise UserError(f"--protocol {request.protocol} draws among histories without {what}; leave one of them out")
     made: Interactions = call(protocol, everything=everything, clean=clean, threshold=threshold, share=share, rng=rng)
     return made
 
@@ -128,15 +126,17 @@ def _facts(data: Interactions, everything: Interactions, source_digest: str) -> 
     )
 
 
-def _check_noise(request: DataRequest) -> None:
-    """That --noise-share is there where the protocol takes it, and only there."""
-    name, share = request.protocol, request.noise_share
-    noisy = takes(PROTOCOLS.get(name), "share")
-    if share is not None and not noisy:
-        others = [other for other in PROTOCOLS.names() if takes(PROTOCOLS.get(other), "share")]
-        raise UserError(f"--noise-share belongs to --protocol {' or '.join(others)}, and the protocol is {name}")
-    if noisy and not 0.1 <= (share or 0) <= 0.5:
-        raise UserError(f"--protocol {name} needs --noise-share from 0.1 to 0.5, found {share}")
+def _check_share(request: DataRequest) -> None:
+    """That --protocol-share is there where the protocol takes it, and only there."""
+    name, share = request.protocol, request.protocol_share
+    if not takes(PROTOCOLS.get(name), "share"):
+        if share is not None:
+            others = [other for other in PROTOCOLS.names() if takes(PROTOCOLS.get(other), "share")]
+            raise UserError(f"--protocol-share belongs to --protocol {' or '.join(others)}, and the protocol is {name}")
+        return
+    least, most = getattr(PROTOCOLS.get(name), "shares", (0.0, 1.0))
+    if share is None or not least <= share <= most:
+        raise UserError(f"--protocol {name} needs --protocol-share from {least:g} to {most:g}, found {share}")
 
 
 def raw(preset: Preset, files: tuple[Path, ...]) -> tuple[Path, ...]:

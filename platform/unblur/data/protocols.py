@@ -1,18 +1,20 @@
-"""Protocols, clean and noisy training data: one public function each, found by its name (`--protocol`).
+"""Protocols, clean, noisy and sparse training data: one public function each, found by its name (`--protocol`).
 
 A protocol is given `clean`, the split hits, and, if it has parameters for them, `everything` that the source holds, the
-rating `threshold` of a hit, the `share` of noise (`--noise-share`) and a random generator `rng`. It answers what is
-trained and tested on; the test set is the same in all of them.
+rating `threshold` of a hit, the `share` of noise or of what is kept (`--protocol-share`) and a random generator `rng`.
+It answers what is trained and tested on; the test set is the same in all of them.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from unblur.data.dislikes import with_low
-from unblur.data.interactions import TEST, TRAIN, VALID, Interactions
+from unblur.data.interactions import HIDDEN, TEST, TRAIN, VALID, Interactions
 from unblur.data.order import positions
 from unblur.errors import UserError
 
@@ -20,6 +22,17 @@ LOW = 4.0
 """Ratings below this are natural noise, as in DiffRec, where neither flag nor preset says what a hit is."""
 
 Ints = NDArray[np.int64]
+F = TypeVar("F", bound=Callable[..., Interactions])
+
+
+def _shares(least: float, most: float) -> Callable[[F], F]:
+    """Mark a protocol with the shares that it takes."""
+
+    def marked(function: F) -> F:
+        function.shares = (least, most)  # type: ignore[attr-defined]
+        return function
+
+    return marked
 
 
 def clean(clean: Interactions) -> Interactions:
@@ -61,6 +74,7 @@ def _draw(both: pd.DataFrame, hits: pd.DataFrame, rng: np.random.Generator) -> N
     return drawn
 
 
+@_shares(0, 0.5)
 def noisy_random(clean: Interactions, share: float, rng: np.random.Generator) -> Interactions:
     """Random items among train and valid: `share` times as many as each user has there.
 
@@ -80,6 +94,23 @@ def noisy_random(clean: Interactions, share: float, rng: np.random.Generator) ->
     noise = frame.iloc[like].assign(item=_unmet(frame, new // 3, rng), rating=np.nan)
     noise.index = pd.RangeIndex(frame.index.max() + 1, frame.index.max() + 1 + len(noise))
     return _noted(clean, pd.concat([frame, noise]), f"noisy_random: {len(noise):,} random interactions added")
+
+
+@_shares(0.1, 1)
+def sparse(clean: Interactions, share: float, rng: np.random.Generator) -> Interactions:
+    """Random interactions of each user's train, `share` of them, rounded, and at least one.
+
+    Validation and test stay as they are, and so does what is recommended to nobody: what is taken from train is
+    hidden, so that figures at two shares differ by what was known and not by what was ranked. A larger share keeps
+    all that a smaller one does.
+    """
+    train = np.flatnonzero(clean.frame.part == TRAIN)
+    user = clean.frame.user.to_numpy()[train]
+    shuffled = np.lexsort((rng.random(len(train)), user))
+    kept = np.maximum(np.rint(share * np.bincount(user)), 1)[user[shuffled]]
+    part = clean.frame.part.to_numpy(copy=True)
+    part[train[shuffled[positions(user[shuffled]) >= kept]]] = HIDDEN
+    return _noted(clean, clean.frame.assign(part=part), f"sparse: {share:.0%} of each user's train are kept")
 
 
 def _unmet(frame: pd.DataFrame, user: Ints, rng: np.random.Generator) -> Ints:

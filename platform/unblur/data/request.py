@@ -104,8 +104,8 @@ class DataRequest(ColumnFlags, FilterFlags):
     """A preset; a CSV, TSV or Parquet file, as a path, https:// or s3://; or a description that `unblur data` wrote."""
     protocol: Annotated[str, known(PROTOCOLS), Listed(PROTOCOLS.described)] = "clean"
     """What is done to train and valid, the test set staying as it is."""
-    noise_share: float | None = None
-    """Share of noise, from 0.1 to 0.5, for a protocol that adds as much as it is told."""
+    protocol_share: float | None = None
+    """How much, for a protocol that is told: of noise from 0 to 0.5, of what is kept of train from 0.1 to 1."""
     split: Annotated[str | None, known(SPLITS), Listed(SPLITS.described)] = None
     """How train, valid and test are divided; left out, the dataset's own way."""
     ties: Ties | None = None

@@ -19,6 +19,7 @@ from unblur.data.dataset import Dataset
 from unblur.data.ids import vocabulary
 from unblur.data.interactions import (
     DISLIKED,
+    HIDDEN,
     TEST,
     TEST_FOLD_IN,
     TRAIN,
@@ -61,6 +62,8 @@ class Facts(BaseModel):
     valid_fold_in: int = Field(0, exclude_if=lambda value: not value)
     test_fold_in: int = Field(0, exclude_if=lambda value: not value)
     """What leads up to validation and to test interactions and is not trained on, of the splits that have such."""
+    hidden: int = Field(0, exclude_if=lambda value: not value)
+    """What the protocol took from train."""
     has_order: bool
     has_ratings: bool
     source_digest: str
@@ -85,6 +88,8 @@ def write(data: Interactions, storage: Path, seen: Seen = "masked") -> str:
     search = _arrays(data, {"train": TRAIN, "valid": VALID})
     if DISLIKED in there:
         search |= _arrays(data, {"disliked": DISLIKED})
+    if HIDDEN in there:
+        search |= _arrays(data, {"hidden": HIDDEN})
     test = _arrays(data, {"test": TEST})
     search |= _events(data, {"valid_fold_in": VALID_FOLD_IN} if VALID_FOLD_IN in there else {})
     test |= _events(data, {"test_fold_in": TEST_FOLD_IN} if TEST_FOLD_IN in there else {})
@@ -165,6 +170,7 @@ def load_dataset(folder: Path) -> Dataset:
         items=vocabulary(meta["items"]),
         digest=folder.name,
         disliked=matrix(arrays, "disliked", meta) if "disliked_indices" in arrays else None,
+        hidden=matrix(arrays, "hidden", meta) if "hidden_indices" in arrays else None,
         fold_in=(ordered(arrays, "valid_fold_in", meta),) if "valid_fold_in_items" in arrays else (),
         events=_of_both(arrays, meta) if "train_events_items" in arrays else None,
         seen=meta.get("seen", "masked"),

@@ -53,7 +53,8 @@ def gap(dataset: Dataset) -> Dataset:
             "--validation gap hides what lies before validation, which this split gives as input: leave it out "
             "(--validation given)"
         )
-    (train, train_rank), (hidden, _) = _cut(dataset, "gap", least=0)
+    (train, train_rank), (behind, _) = _cut(dataset, "gap", least=0)
+    hidden = behind if dataset.hidden is None else (behind + dataset.hidden).tocsr()
     return replace(dataset, train=train, train_rank=train_rank, hidden=hidden, digest=_digest(dataset, "gap"))
 
 

@@ -53,15 +53,23 @@ class Evaluation(Ranking):
         return measuring.means(self)
 
 
-def validate(model: Scorer, dataset: Dataset, users: Users | None = None) -> Evaluation:
-    """Rank all items but those that the data mask, from train and what is folded in; the truth is valid."""
-    return evaluate(model, dataset, truth=dataset.valid, exclude=dataset.masked, users=users)
+def validate(model: Scorer, dataset: Dataset, users: Users | None = None, newest: int | None = None) -> Evaluation:
+    """Rank all items but those that the data mask, from train and what is folded in; the truth is valid.
+
+    newest: how many of each user's last interactions the model is shown (default: all). What is masked is the same.
+    """
+    return evaluate(model, dataset, truth=dataset.valid, exclude=dataset.masked, users=users, newest=newest)
 
 
-def final(model: Scorer, dataset: Dataset, test: csr_matrix, history: HistoryName = "train") -> Evaluation:
-    """Rank all items but the user's train and valid, whichever of them the model sees; the truth is test."""
+def final(
+    model: Scorer, dataset: Dataset, test: csr_matrix, history: HistoryName = "train", newest: int | None = None
+) -> Evaluation:
+    """Rank all items but the user's train and valid, whichever of them the model sees; the truth is test.
+
+    newest: how many of the last interactions of that history the model is shown (default: all).
+    """
     exclude, with_valid = dataset.masked_at_test, history == "train+valid"
-    return evaluate(model, dataset, truth=test, exclude=exclude, with_valid_history=with_valid)
+    return evaluate(model, dataset, truth=test, exclude=exclude, with_valid_history=with_valid, newest=newest)
 
 
 def evaluate(
@@ -71,6 +79,7 @@ def evaluate(
     exclude: csr_matrix,
     with_valid_history: bool = False,
     users: Users | None = None,
+    newest: int | None = None,
 ) -> Evaluation:
     """Rank for those of `users` (default: all) who have a held-out item in `truth` (n_users, n_items).
 
@@ -80,7 +89,9 @@ def evaluate(
     users = users[np.diff(truth.indptr)[users] > 0]
     if not len(users):
         raise UserError("no user has a held-out item, so there is nothing to evaluate; keep more data or users")
-    return evaluation(rank(model, dataset.known(with_valid_history), exclude, users), dataset, truth, users)
+    history = dataset.known(with_valid_history)
+    shown = history if newest is None else history.newest(newest)
+    return evaluation(rank(model, shown, exclude, users), dataset, truth, users)
 
 
 def evaluation(items: Items, dataset: Dataset, truth: csr_matrix, users: Users) -> Evaluation:

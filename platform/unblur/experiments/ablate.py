@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from unblur.data.request import DataRequest, name_of
-from unblur.errors import unknown
+from unblur.errors import UserError, unknown
 from unblur.evaluation.measuring import parse_metric
-from unblur.experiments.ablation import Ablation, load_ablation
+from unblur.experiments.ablation import NEWEST, Ablation, load_ablation
 from unblur.experiments.ablation_run import ARTEFACT_SEED, AblationResult, AblationRun, Changed, Datasets
 from unblur.experiments.artefacts import addresses, needed
 from unblur.experiments.cells import CellRun, cell_run
@@ -17,7 +17,8 @@ from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData, prepare_data
 from unblur.files import under
 from unblur.models import configure
-from unblur.models.needs import refuse_unmet
+from unblur.models.needs import REFUSALS, refuse_unmet
+from unblur.parts import ORDER
 from unblur.resources import named
 from unblur.running.cluster import ray_cluster
 from unblur.search.lock import alone
@@ -83,19 +84,18 @@ def cell_runs(study: Ablation, datasets: Datasets, folder: str) -> list[CellRun]
         metric=parse_metric(study.metric),
     )
     runs: list[CellRun] = []
-    for seed in range(study.seeds):  # a first seed of every cell, then a second: the picture comes early
-        for cell in study.cells():
-            task = Task(
-                model=cell.model,
-                params=dict(cell.params),
-                seed=derive("ablation", 0, seed),
-                schedule=schedule,
-                folder=folder,
-                keep=True,
-            )
-            digest = datasets[cell.data].digest
-            learned = addresses(needed(cell.model, [cell.params]), digest, ARTEFACT_SEED)
-            runs.append(cell_run(len(runs), cell, seed, task, {"data": digest, **learned}))
+    for cell, seed in study.trainings():
+        task = Task(
+            model=cell.model,
+            params=dict(cell.params),
+            seed=derive("ablation", 0, seed),
+            schedule=schedule,
+            folder=folder,
+            keep=True,
+        )
+        digest = datasets[cell.data].digest
+        learned = addresses(needed(cell.model, [cell.params]), digest, ARTEFACT_SEED)
+        runs.append(cell_run(len(runs), cell, seed, task, {"data": digest, **learned}))
     return runs
 
 
@@ -104,5 +104,8 @@ def _prepared(study: Ablation, root: str, data_dir: Path | None, console: Consol
     requests = dict.fromkeys(cell.data for cell in study.cells())
     datasets = {request: prepare_data(request, root, data_dir, console) for request in requests}
     for cell in study.cells():
-        refuse_unmet(configure(cell.model, dict(cell.params), str(cell)), datasets[cell.data].dataset)
+        dataset = datasets[cell.data].dataset
+        refuse_unmet(configure(cell.model, dict(cell.params), str(cell)), dataset)
+        if study.newest and dataset.train_rank is None:
+            raise UserError(f"{NEWEST} needs {REFUSALS[ORDER]}")
     return datasets

@@ -16,7 +16,7 @@ from unblur.data.dataset import Dataset
 from unblur.data.request import DataRequest, name_of
 from unblur.errors import RunFailed
 from unblur.evaluation.measuring import parse_metric
-from unblur.experiments.ablation import Ablation, Measured, Part
+from unblur.experiments.ablation import Ablation, Cell, Measured, Part
 from unblur.experiments.artefacts import needed, with_shared_artefacts
 from unblur.experiments.cell_record import CellRecord, best_cell
 from unblur.experiments.cells import CellRun, CellTest, CellTraining, projection
@@ -203,14 +203,21 @@ class _Changes(Listener):
 def _announce(study: Ablation, runs: Sequence[CellRun], slots: int, console: Console) -> None:
     cells = study.cells()
     done, points = sum(run.done("valid") for run in runs), sum(len(cell.points) for cell in cells)
-    meaningless = len(cells) * prod(map(len, study.inference.values())) - points
+    meaningless = sum(_possible(study, cell) - len(cell.points) for cell in cells)
+    once = " (what is not random once)" if len(runs) < len(cells) * study.seeds else ""
     console.print(f"{study.name}: {study.question.strip()}", markup=False)
     console.print(
-        f"{len(cells)} cells x {study.seeds} seeds = {len(runs)} trainings of at most {study.epochs} epochs, "
+        f"{len(cells)} cells x {study.seeds} seeds{once} = {len(runs)} trainings of at most {study.epochs} epochs, "
         f"{points} points per seed" + (f" ({meaningless} have no meaning and are left out)" if meaningless else ""),
         markup=False,
     )
     console.print(f"{done} trainings are done; {slots} at a time; {_forecast(runs, slots)}", markup=False)
+
+
+def _possible(study: Ablation, cell: Cell) -> int:
+    """Points of the whole sweep over what the cell's model has."""
+    swept = [len(values) for name, values in study.inference.items() if name in cell.points[0].settings]
+    return prod(swept) * max(len(study.newest), 1)
 
 
 def _forecast(runs: Sequence[CellRun], slots: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
-from unblur.experiments.cells import CellRun, key, scores
+from unblur.experiments.cells import CellRun, scores
 from unblur.experiments.kept_reports import KeptReports
 from unblur.experiments.recording import Recorder, with_reports
 from unblur.files import under
@@ -50,23 +50,23 @@ class CellRecord(Recorder):
         """Log the test's figures of the cells that are tested."""
         for run in self.runs.values():
             if run.done("test") and (best := run.best()):
-                tested = scores(run.folder, "test")[key(best[0])]
+                tested = scores(run.folder, "test")[best[0].key]
                 self.tracker.log("cell", run.number, 0, {names.test(name): value for name, value in tested.items()})
 
     def _scores(self, run: CellRun) -> None:
         if best := run.best():
             point, metrics = best
             self.tracker.log("cell", run.number, 0, {names.swept(name): value for name, value in metrics.items()})
-            self.tracker.note("cell", run.number, {names.INFERENCE: dict(point)} if point else {})
+            self.tracker.note("cell", run.number, {names.INFERENCE: dict(point.settings)} if point.settings else {})
 
 
 def best_cell(runs: Sequence[CellRun], metric: str) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Metrics of the cell and point with the best mean over seeds on validation, and its test's figures by seed."""
     groups: dict[str, list[tuple[CellRun, str]]] = {}
     for run in runs:
-        for point in map(key, run.cell.points):
-            name = json.dumps([dict(run.cell.labels), point], default=str)
-            groups.setdefault(name, []).append((run, point))
+        for point in run.cell.points:
+            name = json.dumps([dict(run.cell.labels), point.key], default=str)
+            groups.setdefault(name, []).append((run, point.key))
     valid = {name: [scores(run.folder, "valid")[point] for run, point in group] for name, group in groups.items()}
     best = max(valid, key=lambda name: mean(each[metric] for each in valid[name]))
     found = {names.best(metric): mean(each[metric] for each in valid[best])}

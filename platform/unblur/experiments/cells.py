@@ -13,7 +13,7 @@ from unblur import models, records
 from unblur.data.dataset import Dataset
 from unblur.data.test_set import TestSet
 from unblur.evaluation.ranking import Evaluation, final, validate
-from unblur.experiments.ablation import Cell, Measured, Part
+from unblur.experiments.ablation import Cell, Measured, Part, Point
 from unblur.files import download, under
 from unblur.models import trained_on
 from unblur.provenance import TRAINING
@@ -23,7 +23,6 @@ from unblur.training.task import MODEL, Task
 from unblur.training.workers import Workers, on_best_device
 
 TIMING = "timing.json"
-Point = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class CellTraining:
         if self.training.outcome is None:
             outcome = self.training.run(dataset, report, workers)
         scoring = _Scoring(self.folder, self.points, "valid", dataset)
-        scoring.run(lambda model: validate(model, dataset), report, workers)
+        scoring.run(lambda model, newest: validate(model, dataset, newest=newest), report, workers)
         if workers.rank == 0:
             records.write(under(self.folder, TIMING), {"seconds": before + time.monotonic() - started}, TIMING)
         return outcome
@@ -58,7 +57,7 @@ class CellTest:
 
     def run(self, data: TestSet, report: Report, workers: Workers) -> None:
         scoring = _Scoring(self.folder, self.points, "test", data.dataset)
-        scoring.run(lambda model: final(model, data.dataset, data.test, data.history), report, workers)
+        scoring.run(lambda model, newest: final(model, data.dataset, data.test, data.history, newest), report, workers)
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,15 @@ class _Scoring:
     part: Part
     dataset: Dataset
 
-    def run(self, evaluate: Callable[[Any], Evaluation], report: Report, workers: Workers) -> None:
+    def run(self, evaluate: Callable[[Any, int | None], Evaluation], report: Report, workers: Workers) -> None:
         """Score on the first worker; all report after each point, as Ray Train demands, and so show that they live."""
         scored = scores(self.folder, self.part)
-        missing = [point for point in self.points if key(point) not in scored]
+        missing = [point for point in self.points if point.key not in scored]
         model = self._model() if missing and workers.rank == 0 else None
         for point in missing:
             if model is not None:
-                model.infer_with(point)  # every point sets the same fields
-                scored[key(point)] = evaluate(model).metrics()
+                model.infer_with(point.settings)  # every point sets the same fields
+                scored[point.key] = evaluate(model, point.shown).metrics()
             report(Progress(0))
         if model is not None:
             records.write(under(self.folder, f"{self.part}.json"), scored, self.part)
@@ -121,22 +120,25 @@ class CellRun:
     def done(self, part: Part) -> bool:
         """Whether every point of the sweep is scored."""
         scored = scores(self.folder, part)
-        return self.outcome is not None and all(key(point) in scored for point in self.cell.points)
+        return self.outcome is not None and all(point.key in scored for point in self.cell.points)
 
     def measured(self, part: Part) -> list[Measured]:
         """The scores so far."""
         scored, outcome = scores(self.folder, part), self.outcome or {}
         facts = {name: outcome.get(name) for name in ("epoch", "parameters", "memory_mib")} | {"seconds": self.seconds}
-        points = [point for point in self.cell.points if key(point) in scored]
-        return [Measured({**self.cell.labels, **p}, self.seed, part, scored[key(p)], facts) for p in points]
+        points = [point for point in self.cell.points if point.key in scored]
+        return [Measured({**self.cell.labels, **p.labels}, self.seed, part, scored[p.key], facts) for p in points]
 
     def best(self) -> tuple[Point, dict[str, float]] | None:
-        """The point that is best on validation, with its metrics; None before it is scored."""
+        """The point that is best on validation, with its metrics; None before it is scored.
+
+        How much is shown is not chosen: points that show everything come first, where there are any.
+        """
         scored = scores(self.folder, "valid")
-        points = [point for point in self.cell.points if key(point) in scored]
+        points = [point for point in self.cell.points if point.key in scored]
         metric = self.training.schedule.metric
-        best = max(points, key=lambda point: scored[key(point)][metric], default=None)
-        return None if best is None else (best, scored[key(best)])
+        best = max(points, key=lambda point: (point.shown is None, scored[point.key][metric]), default=None)
+        return None if best is None else (best, scored[best.key])
 
 
 def cell_run(number: int, cell: Cell, seed: int, task: Task, data: Mapping[str, str]) -> CellRun:
@@ -152,12 +154,8 @@ def cell_run(number: int, cell: Cell, seed: int, task: Task, data: Mapping[str, 
 
 
 def scores(folder: str, part: Part) -> dict[str, dict[str, float]]:
-    """The metrics of each point, by `key`."""
+    """The metrics of each point, by its key."""
     return records.read(under(folder, f"{part}.json"), part) or {}
-
-
-def key(point: Point) -> str:
-    return json.dumps(dict(point), sort_keys=True)
 
 
 def projection(runs: Sequence[CellRun], slots: int) -> tuple[float, int] | None:

@@ -112,5 +112,5 @@ def ordered_as_seen(dataset: Dataset, history: HistoryName, console: Console) ->
 def sizes(selection: Dataset) -> str:
     """What trials train on and are judged by, in words."""
     users = int((selection.valid.sum(axis=1) > 0).sum())
-    hidden = f", {selection.hidden.nnz:,} hidden between" if selection.hidden is not None else ""
+    hidden = f", {selection.hidden.nnz:,} hidden" if selection.hidden is not None else ""
     return f"train {selection.train.nnz:,}{hidden}, validation {selection.valid.nnz:,} of {users:,} users"

@@ -6,13 +6,11 @@ from typing import Any
 import pandas as pd
 
 from unblur.evaluation.measuring import keys, parse_metric
-from unblur.experiments.ablation import Ablation
+from unblur.experiments.ablation import NEWEST, SHARE, Ablation
 from unblur.formatting import NONE, setting, shown, with_spread
 from unblur.reporting.tables import Table
 
 COSTS = {"seconds": "seconds of training", "memory_mib": "its memory, MiB"}
-NOISE = "noise_share"
-"""The axis that is the data's, so that nobody chooses on it."""
 
 
 def metrics(study: Ablation, frame: pd.DataFrame) -> list[str]:
@@ -21,8 +19,9 @@ def metrics(study: Ablation, frame: pd.DataFrame) -> list[str]:
 
 
 def chosen(study: Ablation, frame: pd.DataFrame) -> Table:
-    """The best on validation for each value of the first axis (or share of noise), and its figures on the test set."""
-    by = NOISE if NOISE in study.axes else study.axes[0] if len(study.axes) > 1 else None
+    """The best on validation for each value of the first axis, or of one that is the data's; its figures on test."""
+    given = [axis for axis in (SHARE, NEWEST) if axis in study.axes]  # nobody chooses on it
+    by = next(iter(given), study.axes[0] if len(study.axes) > 1 else None)
     decides, told = parse_metric(study.metric), metrics(study, frame)
     valid, test = (frame[frame.part == part] for part in ("valid", "test"))
     groups = [mine for _, mine in valid.groupby(by, sort=False, dropna=False)] if by else [valid]
@@ -31,7 +30,7 @@ def chosen(study: Ablation, frame: pd.DataFrame) -> Table:
         best = mine.groupby(study.axes, sort=False, dropna=False)[decides].mean().idxmax()
         values = best if isinstance(best, tuple) else (best,)
         on_valid, on_test = (_at(part, study.axes, values) for part in (mine, test))
-        rows.append([*map(setting, values), _told(on_valid, decides), *(_told(on_test, metric) for metric in told)])
+        rows.append([*map(told_value, values), _told(on_valid, decides), *(_told(on_test, metric) for metric in told)])
     columns = [*study.axes, f"validation {shown(decides)}", *(f"test {shown(metric)}" for metric in told)]
     best_of = f"For each {by}, the best" if by else "The best"
     return Table("Chosen on validation", columns, rows, f"{best_of} mean over seeds on validation.")
@@ -42,14 +41,14 @@ def along_x(study: Ablation, frame: pd.DataFrame) -> list[Table]:
     others = [axis for axis in study.axes if axis != study.x]
     if not others:
         return []
-    decides, xs = parse_metric(study.metric), frame[study.x].unique().tolist()
+    decides, xs = parse_metric(study.metric), frame[study.x].dropna().unique().tolist()
     if pd.api.types.is_numeric_dtype(frame[study.x]):
         xs.sort()  # a cell that has no other point may come first
     rows = [
-        [*map(setting, values), *(_told(mine[mine[study.x] == x], decides) for x in xs)]
+        [*map(told_value, values), *(_told(mine[mine[study.x] == x], decides) for x in xs)]
         for values, mine in frame.groupby(others, sort=False, dropna=False)
     ]
-    return [Table(f"{shown(decides)} by {study.x}", [*others, *map(setting, xs)], rows, "Means over seeds.")]
+    return [Table(f"{shown(decides)} by {study.x}", [*others, *map(told_value, xs)], rows, "Means over seeds.")]
 
 
 def every(study: Ablation, frame: pd.DataFrame) -> Table:
@@ -57,9 +56,14 @@ def every(study: Ablation, frame: pd.DataFrame) -> Table:
     rows = []
     for values, mine in frame.groupby(study.axes, sort=False, dropna=False):
         told = [_told(mine, metric) for metric in metrics(study, frame)]
-        rows.append([*map(setting, values), str(len(mine)), *told, *(_whole(mine, cost) for cost in COSTS)])
+        rows.append([*map(told_value, values), str(len(mine)), *told, *(_whole(mine, cost) for cost in COSTS)])
     columns = [*study.axes, "seeds", *map(shown, metrics(study, frame)), *COSTS.values()]
     return Table("Means over seeds", columns, rows)
+
+
+def told_value(value: Any) -> str:
+    """A value of an axis; one that the model does not have is none."""
+    return NONE if pd.isna(value) else setting(value)
 
 
 def mean_and_spread(values: "pd.Series[float]") -> tuple[float, float | None]:
@@ -69,7 +73,7 @@ def mean_and_spread(values: "pd.Series[float]") -> tuple[float, float | None]:
 
 def _at(frame: pd.DataFrame, axes: Sequence[str], values: Sequence[Any]) -> pd.DataFrame:
     for axis, value in zip(axes, values, strict=True):
-        frame = frame[frame[axis] == value]
+        frame = frame[frame[axis].isna() if pd.isna(value) else frame[axis] == value]
     return frame
 
 

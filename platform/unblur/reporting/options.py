@@ -15,7 +15,7 @@ class ReportOptions(Options):
     """The dataset, as it was given to the search; of files with one name, that file's studies alone. Several separated
     by commas get one report: average ranks, diffusion against baselines, validation against test."""
     protocol: str = "clean"
-    """Its protocol: clean, noisy_natural or noisy_random."""
+    """Its protocol: clean, noisy_natural, noisy_random or sparse."""
     tracking_uri: str | None = None
     """MLflow's tracking store [MLFLOW_TRACKING_URI, else ./mlflow.db]."""
     storage: str = "./unblur-runs"
