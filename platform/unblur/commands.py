@@ -174,7 +174,8 @@ def ablate(options: AblateOptions, console: Console) -> None:
     result = ablate(options, console, lambda found: write(found.study, found.measured, page))
     if not options.dry_run:
         console.print(
-            f"wrote {page}, with the tables as {page.with_suffix('.md')} and {page.with_suffix('.csv')}", markup=False
+            f"wrote {page}, with tables as {page.with_suffix('.md')} and {page.with_suffix('.csv')}, curves as .svg",
+            markup=False,
         )
     result.check()
 

@@ -1,5 +1,6 @@
 """The page of an ablation: means and spreads of exactly what was measured, drawn along the study's axis."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from unblur.evaluation.measuring import keys
 from unblur.experiments.ablation import Ablation, Measured
-from unblur.reporting.ablation import as_frame, report, write
+from unblur.reporting.ablation import as_frame, curves, report, write
 from unblur.reporting.ablation_tables import chosen
 
 NAMES = dict.fromkeys(("ndcg_at_10", *keys([10])))  # the study's own comes first
@@ -53,7 +54,7 @@ def test_curves_are_the_means_and_bars_the_deviations_over_seeds(parts: list[str
     for part, section in zip(parts, sections, strict=True):
         assert [plot.id for plot in section.plots] == [f"{part}-{name}" for name in NAMES]
         drawn = section.plots[0].figure.axes[0].containers
-        assert [each.get_label() for each in drawn] == ["form partial", "form raw"]
+        assert [each.get_label() for each in drawn] == ["partial", "raw"]
         for (line, _, (bars,)), form in zip(drawn, ("partial", "raw"), strict=True):
             means = [value(form, scale, 0, part) + 0.0005 for scale in (0.0, 2.0)]
             assert line.get_xydata().tolist() == [pytest.approx(each) for each in zip((0.0, 2.0), means, strict=True)]
@@ -92,11 +93,10 @@ def test_what_validation_chooses_is_told_with_its_test_figures() -> None:
 
 
 def test_nobody_chooses_the_share_of_noise() -> None:
-    noisy = STUDY.model_copy(
-        update={"grid": {"form": STUDY.grid["form"], "noise_share": [0.0, 0.5]}, "inference": {}, "x": "noise_share"}
-    )
+    grid = {"form": STUDY.grid["form"], "protocol_share": [0.0, 0.5]}
+    noisy = STUDY.model_copy(update={"grid": grid, "inference": {}, "x": "protocol_share"})
     results = [
-        Measured({"form": form, "noise_share": share}, 0, "valid", {"ndcg_at_10": 1 - share + (form == "partial")})
+        Measured({"form": form, "protocol_share": share}, 0, "valid", {"ndcg_at_10": 1 - share + (form == "partial")})
         for form in ("raw", "partial")
         for share in (0.0, 0.5)
     ]
@@ -119,6 +119,34 @@ def test_an_axis_of_names_keeps_its_order(tmp_path: Path) -> None:
         ("guidance_scale 0", ["raw", "partial"]),
         ("guidance_scale 2", ["raw", "partial"]),
     ]
+
+
+def test_curves_are_drawn_where_the_values_are(tmp_path: Path) -> None:
+    """Lines by their names, a model without a swept parameter without it, parts apart, the same file each time."""
+    grid: dict[str, Any] = {"of": {"EASE": {"model": "ease"}, "guided": {}}}
+    study = STUDY.model_copy(update={"grid": grid, "newest": [0, 5, "all"], "x": "newest"})
+    results = [
+        Measured({"of": name, **scale, "newest": newest}, seed, "valid", {"ndcg_at_10": value, "coverage_at_10": 0.5})
+        for name, scales, seeds in (("EASE", [{}], 1), ("guided", [{"guidance_scale": 2.0}], 2))
+        for scale in scales
+        for newest, value in ((0, 0.1), (5, 0.2), ("all", 0.3))
+        for seed in range(seeds)
+    ]
+    write(study, results, tmp_path / "made.html")
+    (file,) = tmp_path.glob("*.svg")
+    drawn = file.read_text()
+    assert file.name == "made.valid.svg" and len(drawn) < 60_000
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+    assert {"EASE", "guided, guidance_scale 2", "nDCG@10", "coverage@10", "newest", "0", "5", "all"} <= set(texts)
+    frame = as_frame(study, results)
+    write(study, results, tmp_path / "again.html")
+    assert (tmp_path / "again.valid.svg").read_text() == drawn
+    accuracy, coverage = curves(study, frame).axes
+    for line in accuracy.lines:
+        assert line.get_xydata().tolist() == [[0, pytest.approx(0.1)], [1, pytest.approx(0.2)], [2, pytest.approx(0.3)]]
+    assert all(set(line.get_ydata()) == {0.5} for line in coverage.lines)
+    numbers = curves(STUDY, as_frame(STUDY, measured("valid"))).axes[0].lines[0]
+    assert list(numbers.get_xdata()) == [0.0, 2.0]
 
 
 def test_page_csv_and_markdown_hold_every_measurement(tmp_path: Path) -> None:

@@ -233,7 +233,8 @@ class AblateOptions(StorageFlags, ClusterFlags):
     final: bool = False
     """Test every finished cell too, once; without it the test set stays locked."""
     output: Path | None = None
-    """The results as a page with plots; its tables as Markdown and every figure as CSV lie beside it [<study>.html]."""
+    """The results as a page with plots; beside it lie its tables as Markdown, every figure as CSV, and the curves as
+    SVG [<study>.html]."""
 
 
 class EvaluateOptions(DataFlags, StorageFlags):

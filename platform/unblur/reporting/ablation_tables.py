@@ -61,6 +61,19 @@ def every(study: Ablation, frame: pd.DataFrame) -> Table:
     return Table("Means over seeds", columns, rows)
 
 
+def by_line(study: Ablation, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The points along x for each combination of the other axes, by its name; nameless where there are none."""
+    others = [axis for axis in study.axes if axis != study.x]
+    groups = frame.groupby(others, sort=False, dropna=False) if others else [((), frame)]
+    return [(_named(study, others, values), mine) for values, mine in groups]
+
+
+def _named(study: Ablation, axes: Sequence[str], values: Sequence[Any]) -> str:
+    """By its values; an axis that the model does not have is left out, and a name of our own stands for itself."""
+    told = [(axis, setting(value)) for axis, value in zip(axes, values, strict=True) if not pd.isna(value)]
+    return ", ".join(value if isinstance(study.grid.get(axis), dict) else f"{axis} {value}" for axis, value in told)
+
+
 def told_value(value: Any) -> str:
     """A value of an axis; one that the model does not have is none."""
     return NONE if pd.isna(value) else setting(value)

@@ -33,6 +33,7 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a parameter's value may have two dollars in it
     "svg.fonttype": "none",  # text stays text: it can be found, copied and read aloud
     "font.size": 12,
+    "font.sans-serif": ["DejaVu Sans", "Arial"],  # a short list: each text of a file repeats it
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.titlesize": 12,

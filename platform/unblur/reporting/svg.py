@@ -36,13 +36,13 @@ def write_figures(figures: Mapping[str, Figure], folder: Path, flag: str) -> lis
     """Write the figures into `folder`, by their names; the files. UserError names the flag when that fails."""
     files = {folder / f"{slug(name)}.svg": figure for name, figure in figures.items()}
     for file, figure in files.items():
-        write_output(file, _saved(figure, "unblur"), flag)
+        write_output(file, saved(figure, "unblur"), flag)
     return list(files)
 
 
 def inline(plot: Plot, name: str) -> str:
     """The figure as an element for a page; every id in it begins with `name` and a dash."""
-    root = ElementTree.fromstring(_saved(plot.figure, name))
+    root = ElementTree.fromstring(saved(plot.figure, name))
     root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
     for sheet in root.findall(f"{DEFINITIONS}[{NAMESPACE}style]"):  # a rule for `*`: it would be the whole page's
         root.remove(sheet)
@@ -61,11 +61,12 @@ def inline(plot: Plot, name: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _saved(figure: Figure, salt: str) -> str:
+def saved(figure: Figure, salt: str, transparent: bool = True) -> str:
+    """The figure as a document; whoever shows it on a ground of unknown colour leaves it its own (not transparent)."""
     file = StringIO()
     with rc_context({**STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a browser has other fonts
-        figure.savefig(file, format="svg", metadata=NO_METADATA, transparent=True)
+        figure.savefig(file, format="svg", metadata=NO_METADATA, transparent=transparent)
     return re.sub(NO_XML, "", file.getvalue())
 
 
