@@ -145,6 +145,8 @@ def test_curves_are_drawn_where_the_values_are(tmp_path: Path) -> None:
     for line in accuracy.lines:
         assert line.get_xydata().tolist() == [[0, pytest.approx(0.1)], [1, pytest.approx(0.2)], [2, pytest.approx(0.3)]]
     assert all(set(line.get_ydata()) == {0.5} for line in coverage.lines)
+    write(study, [each for each in results if each.labels["of"] == "EASE"], tmp_path / "begun.html")
+    assert "guidance" not in (tmp_path / "begun.valid.svg").read_text(), "nothing of it is trained yet"
     numbers = curves(STUDY, as_frame(STUDY, measured("valid"))).axes[0].lines[0]
     assert list(numbers.get_xdata()) == [0.0, 2.0]
 
