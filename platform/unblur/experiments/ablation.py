@@ -164,7 +164,8 @@ class Ablation(BaseModel):
         configure(model, params, where)
         if self.newest and model_class(model).KNOWN_USERS_ONLY:
             raise UserError(
-                f"{where}: {model} knows users by more than their histories, so that {NEWEST} hides nothing"
+                f"{where}: {model} knows users by more than their histories, so that {NEWEST} hides nothing from it: "
+                f"use another model, or leave {NEWEST} out"
             )
         return Cell(labels, model, data, params, self._points(model, params, where))
 
