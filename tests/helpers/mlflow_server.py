@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,15 +10,15 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+from tests.helpers.ports import free_port
+
 
 class Server:
     """`mlflow server` on a free port of loopback, on `database` or that in `folder`, where its files and log lie."""
 
     def __init__(self, folder: Path, database: str | None = None) -> None:
         self.folder, self.database = folder, database or f"sqlite:///{folder}/mlflow.db"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests.helpers import ROOT
+from tests.helpers.ports import free_port
 
 BOARD = ROOT / "dashboards/grafana/unblur.json"
 SERVER = ROOT / "dashboards/prometheus/prometheus.yml"
@@ -50,9 +50,7 @@ class Prometheus:
     """A server as `dashboards/prometheus` sets it up, but every second, for a Ray whose temporary folder is `ray`."""
 
     def __init__(self, folder: Path, ray: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         text = SERVER.read_text().replace("/tmp/ray/", f"{ray}/").replace("10s", "1s")
         (file := folder / "prometheus.yml").write_text(text.replace(RULES.name, str(RULES)))
         self.command = [binary("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={folder / 'series'}"]

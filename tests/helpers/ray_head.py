@@ -1,17 +1,16 @@
 """A cluster of one node as a person starts it: `ray start --head` with token authentication, jobs by `ray job`."""
 
 import os
-import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 from tests.helpers.jobs import ROOT, environment
+from tests.helpers.ports import free_ports
 
 RAY = str(Path(sys.executable).with_name("ray"))
 AT_ONCE = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
@@ -78,24 +77,6 @@ class Head:
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(60)
         shutil.rmtree(self.scratch, ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Free ports that nobody is given by chance: above those of Ray's workers, below those of outgoing connections."""
-    found: list[int] = []
-    with ExitStack() as stack:
-        for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
-            if len(found) < count and _bound(stack.enter_context(socket.socket()), port):
-                found.append(port)
-    return found
-
-
-def _bound(one: socket.socket, port: int) -> bool:
-    try:
-        one.bind(("0.0.0.0", port))
-    except OSError:
-        return False
-    return True
 
 
 def wait_for(port: int) -> None:

@@ -14,7 +14,8 @@ import pytest
 from ray._raylet import GcsClient
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from tests.helpers.jobs import command, environment
-from tests.helpers.ray_head import AT_ONCE, RAY, free_ports, wait_for
+from tests.helpers.ports import free_ports
+from tests.helpers.ray_head import AT_ONCE, RAY, wait_for
 
 pytestmark = pytest.mark.slow
 IDLE_SECONDS = 5

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 from tests.helpers.jobs import Run, command, environment
 from tests.helpers.mlflow_server import Server as MLflow
 from tests.helpers.mlflow_store import new_database
+from tests.helpers.ports import free_port
 from tests.helpers.remedies import assert_mendable
 from tests.search.test_postgres import BINARIES, Server, server
 
@@ -43,12 +43,6 @@ def s3() -> Iterator[str]:
         client.create_bucket(Bucket="bucket")
         yield f"endpoint_override={host}:{port}&scheme=http&region=us-east-1"
         moto.stop()
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def names(uri: str) -> list[str]:
@@ -131,7 +125,7 @@ def test_check_when_all_is_well(s3: str, server: Server, tmp_path: Path, local_r
 
 
 def test_check_names_every_setting_that_is_wrong(s3: str, tmp_path: Path, local_ray: None) -> None:
-    port = closed_port()
+    port = free_port()
     told = told_by_check(
         tmp_path,
         storage=f"s3://absent/x?{s3}",
@@ -148,7 +142,7 @@ def test_check_names_every_setting_that_is_wrong(s3: str, tmp_path: Path, local_
 @pytest.mark.parametrize("where", ["closed", "password"])
 def test_check_of_a_bucket_behind(s3: str, where: str, tmp_path: Path, local_ray: None) -> None:
     if where == "closed":
-        storage = f"s3://bucket/x?endpoint_override=127.0.0.1:{closed_port()}&scheme=http&region=us-east-1"
+        storage = f"s3://bucket/x?endpoint_override=127.0.0.1:{free_port()}&scheme=http&region=us-east-1"
         told = told_by_check(tmp_path, storage=storage, study_url=f"sqlite:///{tmp_path}/s.db")
         assert re.search("WRONG +storage: --storage.*(onnect|CONNECTION).*endpoint_override", told)
     else:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ray._private import services
+from tests.helpers.ports import free_port
 
 from unblur.errors import UserError
 from unblur.running import cluster
@@ -61,12 +62,6 @@ print("in use:", os.path.exists(session + "/driver.lock"))
 """
 
 
-def closed_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("", 0))
-        return int(bound.getsockname()[1])
-
-
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """With a path that is short enough for sockets."""
@@ -79,7 +74,7 @@ def test_a_cluster_of_ones_own(temporary: Path) -> None:
     (left := temporary / "unblur-tune-abc").mkdir()
     (left / LOCK).touch()
     (temporary / "ray").mkdir()
-    (temporary / "ray/ray_current_cluster").write_text(f"127.0.0.1:{closed_port()}")  # of a head that was killed
+    (temporary / "ray/ray_current_cluster").write_text(f"127.0.0.1:{free_port()}")  # of a head that was killed
     where = {**os.environ, "RAY_AUTH_MODE": "disabled", "TMPDIR": str(temporary)}
     where.pop("RAY_ADDRESS", None)
     code = f"import ray\n{JOB}"
@@ -138,7 +133,7 @@ def test_sigterm_while_ray_starts_is_an_interruption_too(monkeypatch: pytest.Mon
 def test_a_cluster_that_was_asked_for_and_does_not_answer_is_refused(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = address.replace("HOST:closed", f"127.0.0.1:{closed_port()}")
+    address = address.replace("HOST:closed", f"127.0.0.1:{free_port()}")
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.setattr(services, "find_gcs_addresses", list)  # those of other tests
     with pytest.raises(UserError, match=f"no Ray cluster answers at {re.escape(address)} .*RAY_ADDRESS"):
@@ -153,7 +148,7 @@ def test_a_head_that_was_killed_is_told_and_not_waited_for(
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     assert not cluster._answers("") and not cluster._answers("local") and not caplog.text, "none was there"
     (noted := tmp_path / "ray/ray_current_cluster").parent.mkdir()
-    for left in (place := f"127.0.0.1:{closed_port()}", "nothing of the kind", ""):
+    for left in (place := f"127.0.0.1:{free_port()}", "nothing of the kind", ""):
         noted.write_text(left)
         caplog.clear()
         assert not cluster._answers("")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.helpers.ports import free_port
 
 from unblur.errors import UserError
 from unblur.tracking import client
@@ -116,9 +117,7 @@ def test_an_unwritable_place_is_refused() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
 def test_a_closed_port_is_reported_at_once_without_the_password(scheme: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     begin = time.monotonic()
     with pytest.raises(UserError) as raised:
         connect(f"{scheme}://bertha:s3cret@127.0.0.1:{port}/db")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.jobs import environment
+from tests.helpers.ports import free_port
 from tests.tracking.test_registry import put, save_popularity
 
 from unblur.tracking.client import Store
@@ -33,9 +33,7 @@ def no_index() -> str:
 @contextmanager
 def served(uri: str, store: Store, folder: Path) -> Iterator[str]:
     """The address of the model while it is served, `unblur` hidden from whatever the server starts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     surroundings = {key: value for key, value in environment().items() if key != "PYTHONPATH"}
     surroundings |= {"MLFLOW_TRACKING_URI": store.uri, "MLFLOW_ENV_ROOT": str(folder / "envs")}
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--port", str(port)]

@@ -68,7 +68,7 @@ class Autoencoder(Trained[C]):
     @torch.inference_mode()
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
         rows = from_scipy(self.config.weigh(history), self.device)
-        return self.predict(rows, torch.from_numpy(users).to(self.device))
+        return self.predict(rows, torch.tensor(users, device=self.device))
 
     def corrupted(self, rows: Tensor) -> Tensor:
         """The network's input: scaled to length 1 if so configured, then, in training, with items dropped out."""

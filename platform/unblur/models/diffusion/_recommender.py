@@ -174,7 +174,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         given = condition if self.guidance.CONDITIONAL else None
         others = None if self._others is None else self._told(self._others.beside(history))[1]
         sampler = self._sampler(x_0 := self.space.start(rows), self._opinion(history), others)
-        return self.space.scores(self._generated(sampler, x_0, given, torch.from_numpy(users).to(self.device)))
+        return self.space.scores(self._generated(sampler, x_0, given, torch.tensor(users, device=self.device)))
 
     def _told(self, history: History) -> tuple[Tensor, Condition]:
         """What x_0 is made of at the chain's start, and the condition, of whole histories."""

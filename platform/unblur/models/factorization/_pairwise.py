@@ -95,7 +95,7 @@ class Pairwise(Trained[C]):
     @torch.inference_mode()
     def score(self, history: History, users: Ids) -> Tensor:
         user_embeddings, item_embeddings = self.final()
-        return user_embeddings[torch.from_numpy(users).to(self.device)] @ item_embeddings.T
+        return user_embeddings[torch.tensor(users, device=self.device)] @ item_embeddings.T
 
     def footprint(self, dataset: Dataset) -> int:
         """What training keeps of the weights, a dozen vectors per example, an epoch's examples; and ranking."""
