@@ -9,7 +9,7 @@ from tests.helpers.synthetic import communities
 
 from unblur.data.artefacts import ItemEmbeddings, address
 from unblur.errors import UserError
-from unblur.experiments.artefacts import addresses, needed, with_shared_artefacts
+from unblur.experiments.artefacts import addresses, needed, seconds_of, with_shared_artefacts
 from unblur.models.diffusion import l_diffrec
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
@@ -47,8 +47,13 @@ def test_the_engine_makes_each_once_and_the_trainings_find_it(
     first = with_shared_artefacts(SPLIT, artefacts, 0, str(tmp_path), execution)
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
     assert len(files) == 2
+    took = [seconds_of(SPLIT, each, 0, str(tmp_path)) for each in (artefacts, artefacts[:1], artefacts[1:])]
+    assert took[0] == pytest.approx(took[1] + took[2]) and min(took) > 0 == seconds_of(
+        SPLIT, artefacts, 1, str(tmp_path)
+    )
     again = with_shared_artefacts(SPLIT, artefacts, 0, str(tmp_path), Execution(Resources(), "local", 0))
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
+    assert seconds_of(SPLIT, artefacts, 0, str(tmp_path)) == took[0]
     here = provided(SPLIT, artefacts, 0, fit_for)
     for name, array in first.artefacts.items():
         np.testing.assert_array_equal(array, again.artefacts[name])

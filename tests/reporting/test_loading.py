@@ -20,6 +20,7 @@ from unblur.experiments.recording import Recorder
 from unblur.reporting.loading import _trial, load, with_openings
 from unblur.reporting.page import to_html
 from unblur.reporting.report import build
+from unblur.reporting.runs import StudyRuns, Trial
 from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Found, Reader, existing_store
@@ -67,6 +68,14 @@ def test_the_time_of_a_trial_is_what_it_trained_not_what_passed() -> None:
     run = Found("id", "trial 0000", "FINISHED", 0.0, 2580.0, {}, metrics, tags, "toys", {})
     assert _trial(run, {}, "ndcg_at_10").seconds == 88.0
     assert _trial(replace(run, metrics={}), {}, "ndcg_at_10").seconds == 2580.0
+
+
+def test_what_trials_share_belongs_to_the_time_of_the_search() -> None:
+    """A blend's trained parts, made before its trials."""
+    run = Found("id", "study", "FINISHED", 0.0, 9.0, {}, {names.artefact_seconds("trial"): 40.0}, {}, "toys", {})
+    trials = [Trial(number, State.COMPLETE, {}, 0.1, seconds=2.0) for number in range(3)]
+    study = StudyRuns("blend", run, "ndcg_at_10", trials)
+    assert (study.search_seconds(), study.final_seconds()) == (46.0, 0.0)
 
 
 def test_a_trial_is_worth_its_best_epoch(toys: Store) -> None:

@@ -1,5 +1,6 @@
 """Artefacts of an experiment: made once, as tasks of the engine, before the trainings that share them."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +35,20 @@ class MakeArtefact:
 
     @property
     def done(self) -> bool:
-        return records.read(under(self.folder, MADE), self.artefact.name) is not None
+        return self.record is not None
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """`seconds` that it took; None while it is not made."""
+        return records.read(under(self.folder, MADE), self.artefact.name)
 
     def run(self, dataset: Dataset, report: Report, workers: Workers) -> None:
         if not self.done:
+            started = time.monotonic()
             array = make(self.artefact, dataset, self.seed, fit_for)
+            took = {"seconds": time.monotonic() - started}
             saved = records.upload(lambda folder: np.save(folder / FILE, array, allow_pickle=False), self.folder)
-            records.write(under(self.folder, MADE), {}, self.artefact.name, {"": saved})
+            records.write(under(self.folder, MADE), took, self.artefact.name, {"": saved})
 
     def load(self) -> Any:
         with TemporaryDirectory() as scratch:
@@ -63,9 +71,7 @@ def with_shared_artefacts(
     dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str, execution: Execution
 ) -> Dataset:
     """The dataset with these artefacts, made where the storage `root` has them not yet; RunFailed when that fails."""
-    tasks = [
-        MakeArtefact(each, seed, under(root, "artefacts", address(each, dataset.digest, seed))) for each in artefacts
-    ]
+    tasks = _tasks(dataset, artefacts, seed, root)
     assignments = [Assignment(number, {"artefact": task.artefact.name}, task) for number, task in enumerate(tasks)]
     source = TaskList(assignments, lambda each: tasks[each.number].done, "")
     execution.alone().run(source, {"": dataset})
@@ -73,3 +79,14 @@ def with_shared_artefacts(
         told = "; ".join(f"{tasks[n].artefact.name}: {reason}" for n, reason in source.failures.items())
         raise RunFailed(f"{told}. The same command tries again")
     return dataset.with_artefacts({task.artefact.name: task.load() for task in tasks})
+
+
+def seconds_of(dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str) -> float:
+    """What making these artefacts took, by whichever experiment that was."""
+    records = (task.record for task in _tasks(dataset, artefacts, seed, root))
+    return sum(float(record["seconds"]) for record in records if record)
+
+
+def _tasks(dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str) -> list[MakeArtefact]:
+    places = ((each, under(root, "artefacts", address(each, dataset.digest, seed))) for each in artefacts)
+    return [MakeArtefact(each, seed, folder) for each, folder in places]

@@ -130,8 +130,15 @@ class StudyRuns:
         return mean(known) if known else None
 
     def search_seconds(self) -> float:
-        """Seconds of all trials together, however many ran at a time."""
-        return sum(trial.seconds or 0.0 for trial in self.trials)
+        """Seconds of all trials together, however many ran at a time, and of the artefacts that they share."""
+        return self._seconds("trial", self.trials)
+
+    def final_seconds(self) -> float:
+        """The same of the final runs, without what the search has made for them."""
+        return self._seconds("final", self.finals)
+
+    def _seconds(self, kind: str, runs: Sequence[Trial] | Sequence[FinalRun]) -> float:
+        return self.run.metrics.get(names.artefact_seconds(kind), 0.0) + sum(each.seconds or 0.0 for each in runs)
 
 
 @dataclass(frozen=True)

@@ -106,11 +106,13 @@ def budgets(studies: Sequence[StudyRuns]) -> Table:
         states = [trial.state for trial in study.trials]
         ended = [states.count(state) for state in ENDED]
         counts = [str(count) for count in (*ended, len(states) - sum(ended))]
-        finals = sum(each.seconds or 0.0 for each in study.finals)
         best = study.best()
         valid = f"{best.value:.4f}" if best and best.value is not None else NONE
-        rows.append([study.model, *counts, duration(study.search_seconds()), duration(finals), valid])
-    note = "Times are those of all trials together, however many ran side by side."
+        rows.append([study.model, *counts, duration(study.search_seconds()), duration(study.final_seconds()), valid])
+    note = (
+        "Times are those of all trials together, however many ran side by side, and of what they share (item "
+        "embeddings, experts, trained parts of blends), whichever study made it."
+    )
     columns = [
         "model",
         *ENDED,

@@ -106,6 +106,11 @@ FACTS = {
 """The metric of each fact that a training reports beside its validation metrics."""
 
 
+def artefact_seconds(kind: str) -> str:
+    """On parents: what it took to make what all trainings of that kind share, in this study or an earlier one."""
+    return f"artefacts/{kind}_seconds"
+
+
 def valid(metric: str) -> str:
     """The metric on validation, of an epoch."""
     return f"valid/{metric}"
