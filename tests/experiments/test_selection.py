@@ -39,7 +39,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, data_flags: list[str]) ->
     with engine():
         done = here(folder, "tune", *data_flags, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "selection by validation gap: train 2,100, 600 hidden between, validation 600 of 300 users" in done.stdout
+    assert "selection by validation gap: train 2,100, 600 hidden, validation 600 of 300 users" in done.stdout
     yield folder
 
 

@@ -34,6 +34,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("plays", "ratings"):
         (tmp_path / f"{name}.csv").write_text("listener,track,played_at\n")
         (tmp_path / f"{name}.yaml").write_text(DESCRIPTION)
+    (tmp_path / "search_spaces").symlink_to(ROOT / "search_spaces")
     (tmp_path / "mine.yaml").write_text("model: cfg_diffrec\nparameters: {lr: {type: float, low: 0.001, high: 0.1}}\n")
 
 

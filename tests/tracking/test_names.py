@@ -29,7 +29,7 @@ def texts(file: Path) -> Iterator[str]:
 
 
 def is_module(text: str) -> bool:
-    place = PACKAGE.joinpath(*text.split(".")[1:2])
+    place = PACKAGE.joinpath(*text.partition(":")[0].split(".")[1:2])
     return place.is_dir() or place.with_suffix(".py").exists()
 
 
