@@ -17,8 +17,9 @@ def test_a_request_is_a_history_in_its_order() -> None:
 
 
 @pytest.mark.slow
-def test_a_served_model_is_asked_by_each_number_of_clients() -> None:
+def test_both_servers_are_asked_by_each_number_of_clients() -> None:
     found = serving.measure(seconds=1.0, hidden=8, batch_size=400)
-    assert [each.clients for each in found] == list(serving.CLIENTS)
+    asked = [(server, clients) for server in serving.SERVERS for clients in serving.CLIENTS]
+    assert [(each.server, each.clients) for each in found] == asked
     for each in found:
         assert each.requests >= each.clients and 0 < each.p50 <= each.p99 and each.start_up > 0
