@@ -2,12 +2,13 @@
 
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from unblur.errors import RunFailed
@@ -16,10 +17,26 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port on loopback that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """One of `free_ports`; closed until a server takes it."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Free ports that nobody is given by chance: above those of Ray's workers, below those of outgoing connections."""
+    found: list[int] = []
+    with ExitStack() as stack:
+        for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+            if len(found) < count and _bound(stack.enter_context(socket.socket()), port):
+                found.append(port)
+    return found
+
+
+def _bound(one: socket.socket, port: int) -> bool:
+    try:
+        one.bind(("0.0.0.0", port))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from tests.helpers.ports import free_port
+from unblur.processes import free_port
 
 
 class Server:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.helpers import ROOT
-from tests.helpers.ports import free_port
+from unblur.processes import free_port
 
 BOARD = ROOT / "dashboards/grafana/unblur.json"
 SERVER = ROOT / "dashboards/prometheus/prometheus.yml"

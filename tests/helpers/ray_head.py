@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.helpers.jobs import ROOT, environment
-from tests.helpers.ports import free_ports
+from unblur.processes import free_ports
 
 RAY = str(Path(sys.executable).with_name("ray"))
 AT_ONCE = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}

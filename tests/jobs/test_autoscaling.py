@@ -14,8 +14,9 @@ import pytest
 from ray._raylet import GcsClient
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from tests.helpers.jobs import command, environment
-from tests.helpers.ports import free_ports
 from tests.helpers.ray_head import AT_ONCE, RAY, wait_for
+
+from unblur.processes import free_ports
 
 pytestmark = pytest.mark.slow
 IDLE_SECONDS = 5

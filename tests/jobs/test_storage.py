@@ -14,7 +14,6 @@ from rich.console import Console
 from tests.helpers.jobs import Run, command, environment
 from tests.helpers.mlflow_server import Server as MLflow
 from tests.helpers.mlflow_store import new_database
-from tests.helpers.ports import free_port
 from tests.helpers.remedies import assert_mendable
 from tests.search.test_postgres import BINARIES, Server, server
 
@@ -23,6 +22,7 @@ from unblur.errors import UserError
 from unblur.experiments.check import check
 from unblur.experiments.options import SearchOptions
 from unblur.files import filesystem, under, write_text
+from unblur.processes import free_port
 from unblur.training.checkpoints import Checkpoints
 
 __all__ = ["server"]

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from ray._private import services
-from tests.helpers.ports import free_port
 
 from unblur.errors import UserError
+from unblur.processes import free_port
 from unblur.running import cluster
 from unblur.running.leftovers import LOCK
 

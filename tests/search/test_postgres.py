@@ -18,10 +18,10 @@ import psycopg
 import pytest
 import yaml
 from tests.helpers import ROOT
-from tests.helpers.ports import free_port
 from tests.helpers.toy_study import identity, run, table
 
 from unblur.errors import RunFailed, UserError
+from unblur.processes import free_port
 from unblur.search import lease, storage
 from unblur.search.lock import driving
 from unblur.search.storage import local_url

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.helpers.ports import free_port
 
 from unblur.errors import UserError
+from unblur.processes import free_port
 from unblur.tracking import client
 from unblur.tracking.address import explain, resolve
 from unblur.tracking.client import Store, connect

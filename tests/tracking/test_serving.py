@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.helpers.jobs import environment
-from tests.helpers.ports import free_port
 from tests.tracking.test_registry import put, save_popularity
 
+from unblur.processes import free_port
 from unblur.tracking.client import Store
 from unblur.tracking.model_package import requirements
 from unblur.tracking.registry import decide

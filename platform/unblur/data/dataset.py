@@ -21,6 +21,12 @@ WITH_ORDER = "use data with times, or another model"
 """The way out where something needs an order that the data do not have."""
 
 
+def kept(matrix: csr_matrix, keep: NDArray[np.bool_], rank: Ranks) -> tuple[csr_matrix, Ranks]:
+    """The entries of a CSR matrix that are kept (nnz,), and their ranks, of those of all (nnz,)."""
+    indptr = np.concatenate([[0], np.cumsum(keep)])[matrix.indptr]
+    return csr_matrix((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape), rank[keep]
+
+
 @dataclass(frozen=True)
 class History:
     """Interactions of B users, with their order in time.
@@ -69,10 +75,7 @@ class History:
             raise UserError(f"which interactions are the newest is not known without an order in time: {WITH_ORDER}")
         lengths = np.diff(self.matrix.indptr)
         first = np.repeat(np.maximum(lengths - count, 0), lengths)  # rank of the oldest that is kept
-        keep = self.rank >= first
-        indptr = np.concatenate([[0], np.cumsum(keep)])[self.matrix.indptr]
-        arrays = self.matrix.data[keep], self.matrix.indices[keep], indptr
-        return History(csr_matrix(arrays, shape=self.matrix.shape), (self.rank - first)[keep].astype(np.int32))
+        return History(*kept(self.matrix, self.rank >= first, (self.rank - first).astype(np.int32)))
 
     def followed(self, later: csr_matrix, rank: Ranks | None) -> "History":
         """These histories with what came after them: binary CSR (B, n_items), and each entry's rank within it."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from unblur.data.dataset import Dataset, Ranks
+from unblur.data.dataset import Dataset, Ranks, kept
 from unblur.errors import UserError
 
 Ints = NDArray[np.int64]
@@ -72,14 +72,7 @@ def _cut(dataset: Dataset, name: str, least: int) -> tuple[Part, Part]:
     behind = np.minimum(np.maximum(np.diff(dataset.valid.indptr), least), np.maximum(lengths - 1, 0))
     first = np.repeat(lengths - behind, lengths)  # rank of the first that is cut
     late = rank >= first
-    return _part(dataset.train, ~late, rank), _part(dataset.train, late, (rank - first).astype(np.int32))
-
-
-def _part(matrix: csr_matrix, keep: NDArray[np.bool_], rank: Ranks) -> Part:
-    """The entries that are kept (nnz,), and their ranks."""
-    before = np.concatenate([[0], np.cumsum(keep)])
-    arrays = matrix.data[keep], matrix.indices[keep], before[matrix.indptr]
-    return csr_matrix(arrays, shape=matrix.shape), rank[keep]
+    return kept(dataset.train, ~late, rank), kept(dataset.train, late, (rank - first).astype(np.int32))
 
 
 def _digest(dataset: Dataset, name: str) -> str:

@@ -49,8 +49,8 @@ class GuidedSampler:
     """What turns the guided output into the prediction, if not the identity (a softmax, say)."""
     expert: Expert | None = None
     """A second opinion that joins the guided output, before its activation."""
-    others: Condition | None = None
-    """What the weak pass is told, other users' histories; None: nobody's."""
+    others: Callable[[], Condition] | None = None
+    """What the weak pass is told, other users' histories, if there is one; None: nobody's."""
 
     @property
     def in_hidden_space(self) -> bool:
@@ -132,7 +132,8 @@ class GuidedSampler:
             return self.network.encode(condition), self.weak.encode(condition)
         if all(scale == 1 for scale in self.scales):
             return self.network.encode(condition), None
-        return self.network.encode(condition), self.network.encode(self.others or condition.nobody())
+        other = condition.nobody() if self.others is None else self.others()
+        return self.network.encode(condition), self.network.encode(other)
 
 
 def _shown(network: Denoiser, c: Any, estimate: Tensor | None) -> Any:

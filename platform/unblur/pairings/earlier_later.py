@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import csr_matrix
 
-from unblur.data.dataset import WITH_ORDER, History
+from unblur.data.dataset import WITH_ORDER, History, kept
 from unblur.errors import UserError
 from unblur.pairings import Pairs, partial
 from unblur.parts import ORDER
@@ -49,9 +48,6 @@ class Pairing(partial.Pairing):
         return replace(Pairs.by_user(later, earlier), weights=weights)
 
 
-def _part(history: History, kept: NDArray[np.bool_], rank: NDArray[np.int32]) -> History:
+def _part(history: History, keep: NDArray[np.bool_], rank: NDArray[np.int32]) -> History:
     """The entries that are kept (nnz,), with their own ranks (nnz,)."""
-    matrix = history.matrix
-    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
-    part = csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
-    return History(part, rank[kept], history.disliked)
+    return History(*kept(history.matrix, keep, rank), history.disliked)

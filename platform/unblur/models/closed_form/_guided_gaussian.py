@@ -60,16 +60,6 @@ class Spectrum(NamedTuple):
         return sqrt(1 - v) * self.values / ((1 - v) * self.values + v)
 
 
-class OneStep(NamedTuple):
-    """The denoisers' answers to a user's own history at one noise variance: history @ matrix (n_items, n_items)."""
-
-    variance: float
-    conditional: Tensor
-    unconditional: Tensor
-    constant: Tensor
-    """(n_items,): added without a condition."""
-
-
 G = TypeVar("G", bound=GuidedConfig)
 
 

@@ -58,6 +58,11 @@ class Stored(ClosedFormRecommender[C]):
         return model
 
 
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin so, by the rest of their names: a part's of a model made of parts."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 class ItemItem(Stored[H]):
     """Scores are the weighted history times a matrix (n_items, n_items), dense or CSR, row = what the user has."""
 

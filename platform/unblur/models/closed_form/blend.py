@@ -13,7 +13,7 @@ from unblur import models
 from unblur.data.artefacts import Artefact
 from unblur.data.dataset import Dataset, History
 from unblur.models.base import ModelConfig, Operations, Recommender
-from unblur.models.closed_form._linear import Stored
+from unblur.models.closed_form._linear import Stored, under
 from unblur.models.closed_form._named import Named
 from unblur.models.closed_form._trained_part import TrainedModel, TrainedPart
 
@@ -114,8 +114,7 @@ class Model(Stored[Config]):
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         for i, part in enumerate(self.parts):
-            prefix = f"{i}."
-            part.restore({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
+            part.restore(under(f"{i}.", tensors))
 
     def _made(self, part: Part) -> Stored[Any]:
         sizes = (self.n_users, self.n_items, self.seed)

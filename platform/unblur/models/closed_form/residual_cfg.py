@@ -25,7 +25,7 @@ from unblur.models.closed_form._guided_gaussian import (
     spectrum,
     to_tensor,
 )
-from unblur.models.closed_form._linear import BLOCK, Floats, precision
+from unblur.models.closed_form._linear import BLOCK, Floats, precision, under
 from unblur.pairings import earlier_later
 
 
@@ -108,7 +108,7 @@ class Model(GuidedGaussian[Config]):
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         super().restore(tensors)
         self.slope, self.level = tensors["slope"], tensors["level"]
-        self.blend.restore({name.removeprefix("blend."): t for name, t in tensors.items() if name.startswith("blend.")})
+        self.blend.restore(under("blend.", tensors))
 
 
 @dataclass

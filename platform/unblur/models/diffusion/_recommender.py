@@ -4,7 +4,7 @@ x_0 = space.target(history)            c = denoiser.encode(history)     x_t = pr
 x_0_hat = guided(denoiser, x_t, t, c)  scores = space.scores(x_0_hat)   loss = objective(x_0_hat, x_0, scores) weight(t)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -172,14 +172,18 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
     def score(self, history: History, users: NDArray[np.int64]) -> Tensor:
         rows, condition = self._told(history)
         given = condition if self.guidance.CONDITIONAL else None
-        others = None if self._others is None else self._told(self._others.beside(history))[1]
-        sampler = self._sampler(x_0 := self.space.start(rows), self._opinion(history), others)
+        sampler = self._sampler(x_0 := self.space.start(rows), self._opinion(history), self._beside(history))
         return self.space.scores(self._generated(sampler, x_0, given, torch.tensor(users, device=self.device)))
 
     def _told(self, history: History) -> tuple[Tensor, Condition]:
         """What x_0 is made of at the chain's start, and the condition, of whole histories."""
         rows = weighted(self.config, Pairs.by_user(history, history), self.guidance.config.condition_w_min)
         return rows.on(self.device)
+
+    def _beside(self, history: History) -> Callable[[], Condition] | None:
+        """What a weak pass is told in place of these histories, where it is told of other users."""
+        others = self._others
+        return None if others is None else lambda: self._told(others.beside(history))[1]
 
     def _generated(self, sampler: GuidedSampler, x_0: Tensor, condition: Condition | None, users: Tensor) -> Tensor:
         """The mean (b, dim) over the reverse chains from x_{T'} of x_0 (b, dim), which may be sparse."""
@@ -213,7 +217,7 @@ class DiffusionRecommender(TrainableRecommender[DiffusionConfig]):
         weights = (self.config.expert_weight / worth).tolist()
         return Expert(self._expert.opinion(history, self.device), self._expert.matrix, weights)
 
-    def _sampler(self, x_0: Tensor, expert: Expert | None, others: Condition | None) -> GuidedSampler:
+    def _sampler(self, x_0: Tensor, expert: Expert | None, others: Callable[[], Condition] | None) -> GuidedSampler:
         sampler, count = self.config.sampler, self.config.reverse_steps or self.config.T
         kept = thinned(self.config.T, count)
         steps = self._memo.get((sampler, count), lambda: reverse_steps(self.process, SAMPLERS.get(sampler), kept))
