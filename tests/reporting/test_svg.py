@@ -1,6 +1,7 @@
 """Figures as part of a page: whole, light, in the page's colours, with words for those who cannot see them."""
 
 import re
+import warnings
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -8,10 +9,10 @@ from xml.etree.ElementTree import Element
 import pytest
 from tests.helpers import ROOT
 
-from unblur.reporting.figure import COLORS, INK, RANKS, SOFT, Plot, by_rank, drawing, figure_of, tell
+from unblur.reporting.figure import COLORS, INK, RANKS, SOFT, Plot, by_rank, drawing, figure_of, legend, tell
 from unblur.reporting.loading import load
 from unblur.reporting.report import build
-from unblur.reporting.svg import NAMESPACE, inline, slug, write_figures
+from unblur.reporting.svg import NAMESPACE, inline, saved, slug, write_figures
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader
 
@@ -112,3 +113,16 @@ def test_files_have_colours_and_text_of_their_own(tmp_path: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert INK in text and "var(" not in text and "推荐" in text
     ElementTree.fromstring(text)
+
+
+@pytest.mark.parametrize(("length", "columns"), [(5, 4), (46, 1)])
+def test_a_legend_leaves_the_axes_their_room_however_long_its_names_are(length: int, columns: int) -> None:
+    with drawing("x", "y") as axes:
+        for place in range(6):
+            axes.plot([0, 1], [0, place], label=str(place) * length)
+        legend(axes)
+    figure = figure_of(axes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saved(figure, "f")
+    assert axes.get_legend()._ncols == columns and axes.get_position().width > 0.7

@@ -29,6 +29,8 @@ RANKS = LinearSegmentedColormap.from_list("ranks", ["#d97706", "#7d7f8d", "#2563
 DASHES = ("-", "--", "-.", ":")
 WIDTH, DOTS = 760, 72
 """Of a figure and of an inch, in the units that text is measured in."""
+MARGIN, LETTER, HANDLE = 70, 7, 50
+"""In the same units: what stands left of the axes, a letter, and a legend's sign with the space around it."""
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a parameter's value may have two dollars in it
     "svg.fonttype": "none",  # text stays text: it can be found, copied and read aloud
@@ -101,7 +103,9 @@ def figure_of(axes: Axes) -> Figure:
 
 def legend(axes: Axes, columns: int = 4) -> None:
     """What is what, above the axes, where it hides nothing."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+    _, names = axes.get_legend_handles_labels()
+    fitting = int((WIDTH - MARGIN) / (LETTER * max(map(len, names), default=0) + HANDLE))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=max(1, min(columns, fitting)), borderaxespad=0.2)
 
 
 def counts(axis: Axis) -> None:
