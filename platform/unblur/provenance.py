@@ -9,7 +9,7 @@ from pathlib import Path
 
 import unblur
 
-TRAINING = 1
+TRAINING = 2
 """The training version: raised by hand whenever the same data, parameters, schedule and seed come to another result, or
 the fields of a search come to mean something else. Studies, cells, shared artefacts and checkpoints of another one are
 other ones, and nothing goes on from them."""

@@ -15,6 +15,7 @@ COUNTS = {
     "ml_1m": (5949, 2810, 571_531),
     "amazon_toys": (4149, 2474, 44_978),
     "amazon_beauty": (5114, 2658, 62_342),
+    "amazon_tools": (3360, 1796, 26_464),
     "beauty_5core": (22_363, 12_101, 198_502),
     "toys_5core": (19_412, 11_924, 167_597),
     "tools_5core": (16_638, 10_217, 134_476),
@@ -41,6 +42,7 @@ def prepared(data_dir, tmp_path_factory):
 DIGESTS = {
     "amazon_toys": "e33ca889fc77",
     "amazon_beauty": "f50b572bd8d7",
+    "amazon_tools": "82a8449652e7",
     "diffrec_ml_1m_clean": "b79a70384b2e",
     "diffrec_ml_1m_noisy": "c97262f5bfd0",
     "yelp2018": "7378cfa6dc4f",

@@ -9,7 +9,7 @@ from tests.helpers.synthetic import communities
 
 from unblur.data.artefacts import ItemEmbeddings, address
 from unblur.errors import UserError
-from unblur.experiments.artefacts import addresses, needed, seconds_of, with_shared_artefacts
+from unblur.experiments.artefacts import SharedArtefacts, addresses, needed
 from unblur.models.diffusion import l_diffrec
 from unblur.running.execution import Execution
 from unblur.running.resources import Resources
@@ -44,16 +44,16 @@ def test_the_engine_makes_each_once_and_the_trainings_find_it(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artefacts, execution = [ItemEmbeddings("svd"), ItemEmbeddings("lightgcn")], Execution(Resources())
-    first = with_shared_artefacts(SPLIT, artefacts, 0, str(tmp_path), execution)
+    first = SharedArtefacts(SPLIT, artefacts, 0, str(tmp_path)).made(execution)[0]
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
     assert len(files) == 2
-    took = [seconds_of(SPLIT, each, 0, str(tmp_path)) for each in (artefacts, artefacts[:1], artefacts[1:])]
-    assert took[0] == pytest.approx(took[1] + took[2]) and min(took) > 0 == seconds_of(
-        SPLIT, artefacts, 1, str(tmp_path)
-    )
-    again = with_shared_artefacts(SPLIT, artefacts, 0, str(tmp_path), Execution(Resources(), "local", 0))
+    parts = (artefacts, artefacts[:1], artefacts[1:])
+    took = [SharedArtefacts(SPLIT, each, 0, str(tmp_path)).seconds([0]) for each in parts]
+    assert took[0] == pytest.approx(took[1] + took[2])
+    assert min(took) > 0 == SharedArtefacts(SPLIT, artefacts, 1, str(tmp_path)).seconds([0])
+    again = SharedArtefacts(SPLIT, artefacts, 0, str(tmp_path)).made(Execution(Resources(), "local", 0))[0]
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
-    assert seconds_of(SPLIT, artefacts, 0, str(tmp_path)) == took[0]
+    assert SharedArtefacts(SPLIT, artefacts, 0, str(tmp_path)).seconds([0]) == took[0]
     here = provided(SPLIT, artefacts, 0, fit_for)
     for name, array in first.artefacts.items():
         np.testing.assert_array_equal(array, again.artefacts[name])
@@ -61,3 +61,16 @@ def test_the_engine_makes_each_once_and_the_trainings_find_it(
     monkeypatch.setattr(ItemEmbeddings, "make", lambda *_: pytest.fail("it was made again"))
     model = l_diffrec.Model(l_diffrec.Config(**SMALL), SPLIT.n_users, SPLIT.n_items, seed=7)
     fit(model, first, TrainingSchedule(epochs=1), lambda _: None)
+
+
+def test_what_chance_makes_is_another_one_for_each_seed_and_all_else_is_shared(local_ray: None, tmp_path: Path) -> None:
+    fixed, chance = ItemEmbeddings("svd"), ItemEmbeddings("lightgcn")
+    made = SharedArtefacts(SPLIT, [fixed, chance], 3, str(tmp_path)).made(Execution(Resources()), [0, 1])
+    first, second = (made[number].artefacts for number in (0, 1))
+    np.testing.assert_array_equal(first[fixed.name], second[fixed.name])
+    assert np.abs(first[chance.name] - second[chance.name]).max() > 1e-3
+    assert len(list(tmp_path.rglob("*.npy"))) == 3
+    shared = SharedArtefacts(SPLIT, [fixed, chance], 3, str(tmp_path))
+    assert shared.seconds([0, 1]) > shared.seconds([0, 1], without=[0]) == shared.seconds([1], without=[0]) > 0
+    alike = SharedArtefacts(SPLIT, [fixed], 3, str(tmp_path)).made(Execution(Resources()), [0, 1])
+    assert alike[0] is alike[1]  # and so is put into Ray's memory once

@@ -33,6 +33,10 @@ class Artefact(Protocol):
     def name(self) -> str:
         """By which `Dataset.artefacts` knows it."""
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether another seed makes something else of the same data."""
+
     def ingredients(self) -> dict[str, Any]:
         """All that decides what is made beside the data and the seed, as JSON; UserError when it cannot be read."""
 
@@ -55,6 +59,10 @@ class ItemEmbeddings:
     @property
     def name(self) -> str:
         return f"item_embeddings:{self.source}"
+
+    @property
+    def by_chance(self) -> bool:
+        return self.source == "lightgcn"
 
     def ingredients(self) -> dict[str, Any]:
         """The dimensions and epochs, or the digest of the file: other bytes under its name are other embeddings."""

@@ -103,6 +103,7 @@ PRESETS = {
     "amazon_beauty": _amazon("Beauty"),
     "amazon_office": _amazon("Office_Products"),
     "amazon_kitchen": _amazon("Home_and_Kitchen"),
+    "amazon_tools": _amazon("Tools_and_Home_Improvement"),
     "amazon_video_games": _amazon("Video_Games"),
     "beauty_5core": _five_core("Beauty"),
     "toys_5core": _five_core("Toys_and_Games"),

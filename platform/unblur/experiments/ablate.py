@@ -94,7 +94,7 @@ def cell_runs(study: Ablation, datasets: Datasets, folder: str) -> list[CellRun]
             keep=True,
         )
         digest = datasets[cell.data].digest
-        learned = addresses(needed(cell.model, [cell.params]), digest, ARTEFACT_SEED)
+        learned = addresses(needed(cell.model, [cell.params]), digest, ARTEFACT_SEED, seed)
         runs.append(cell_run(len(runs), cell, seed, task, {"data": digest, **learned}))
     return runs
 

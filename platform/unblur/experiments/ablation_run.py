@@ -17,7 +17,7 @@ from unblur.data.request import DataRequest, name_of
 from unblur.errors import RunFailed
 from unblur.evaluation.measuring import parse_metric
 from unblur.experiments.ablation import Ablation, Cell, Measured, Part
-from unblur.experiments.artefacts import needed, with_shared_artefacts
+from unblur.experiments.artefacts import SharedArtefacts, needed
 from unblur.experiments.cell_record import CellRecord, best_cell
 from unblur.experiments.cells import CellRun, CellTest, CellTraining, projection
 from unblur.experiments.forecast import plan_execution
@@ -39,7 +39,7 @@ from unblur.training.record import State, TrialRecord
 Datasets = Mapping[DataRequest, PreparedData]
 PARTS: tuple[Part, ...] = ("valid", "test")
 ARTEFACT_SEED = 0
-"""Of what the cells share; that of each training follows from the number of its seed."""
+"""Of what the cells share with the first seed; all else follows from the number of a training's seed."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,16 @@ class AblationRun:
     def train(self, execution: Execution, tracker: Tracker, at_most: int | None) -> dict[str, str]:
         """Train the cells that are not done, at most so many; the reasons of those that failed, by name."""
         assignments = [
-            Assignment(run.number, run.params, CellTraining(run.training, run.cell.points), self._digest(run))
+            Assignment(run.number, run.params, CellTraining(run.training, run.cell.points), str(run.number))
             for run in self.runs
         ]
         source = TaskList(assignments, lambda each: self.runs[each.number].done("valid"), self._metric, at_most)
         record = CellRecord(tracker, self.runs, self._metric)
         record.reconcile()
         left = [run for run in self.runs if not run.done("valid")][:at_most]
-        firsts = {self._digest(run): run for run in left}
-        data = {digest: self._dataset(run, left, execution) for digest, run in firsts.items()}
+        data = {
+            name: each for of in {run.cell.data: None for run in left} for name, each in self._data(of, left, execution)
+        }
         of = {"study": self.study.name, "dataset": name_of(self.study.dataset), "model": self.study.model}
         watched = Monitor(tracker, of, "cell", self._metric, len(self.runs), execution)
         with self._shown() as progress, exported(watched) as monitor:
@@ -161,12 +162,13 @@ class AblationRun:
                 tracker.finish(*best_cell(self.runs, self._metric), {"": file})
                 tracker.flush(60)  # the file is on its way
 
-    def _dataset(self, run: CellRun, left: Sequence[CellRun], execution: Execution) -> Dataset:
-        """The data of a cell with the artefacts that the cells on the same data share."""
-        same = [each for each in left if each.cell.data == run.cell.data]
-        artefacts = {each.name: each for mine in same for each in needed(mine.cell.model, [mine.cell.params])}
-        dataset = self.datasets[run.cell.data].dataset
-        return with_shared_artefacts(dataset, artefacts.values(), ARTEFACT_SEED, self.root, execution)
+    def _data(self, of: DataRequest, left: Sequence[CellRun], execution: Execution) -> Iterator[tuple[str, Dataset]]:
+        """The data of each cell that is left, of those on the same data, with the artefacts that these share."""
+        same = [run for run in left if run.cell.data == of]
+        artefacts = {each.name: each for run in same for each in needed(run.cell.model, [run.cell.params])}
+        shared = SharedArtefacts(self.datasets[of].dataset, list(artefacts.values()), ARTEFACT_SEED, self.root)
+        made = shared.made(execution, {run.seed for run in same})
+        return ((str(run.number), made[run.seed]) for run in same)
 
     @property
     def _metric(self) -> str:

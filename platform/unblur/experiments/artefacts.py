@@ -1,7 +1,7 @@
 """Artefacts of an experiment: made once, as tasks of the engine, before the trainings that share them."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from unblur.files import download, under
 from unblur.running.execution import Execution
 from unblur.running.task_list import TaskList
 from unblur.running.work import Assignment
+from unblur.seeds import derive
 from unblur.training.artefacts import make
 from unblur.training.loop import fit_for
 from unblur.training.report import Report
@@ -62,31 +63,58 @@ def needed(model: str, configurations: Iterable[Mapping[str, Any]]) -> list[Arte
     return list({each.name: each for config in configs for each in kind.artefacts(config)}.values())
 
 
-def addresses(artefacts: Iterable[Artefact], digest: str, seed: int) -> dict[str, str]:
-    """The content address of each artefact, by name."""
-    return {each.name: address(each, digest, seed) for each in artefacts}
+def addresses(artefacts: Iterable[Artefact], digest: str, seed: int, number: int = 0) -> dict[str, str]:
+    """The content address of each artefact of the training of this number, by name."""
+    return {each.name: address(each, digest, seed_of(each, seed, number)) for each in artefacts}
 
 
-def with_shared_artefacts(
-    dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str, execution: Execution
-) -> Dataset:
-    """The dataset with these artefacts, made where the storage `root` has them not yet; RunFailed when that fails."""
-    tasks = _tasks(dataset, artefacts, seed, root)
+def seed_of(artefact: Artefact, seed: int, number: int) -> int:
+    """An artefact's seed, for the training of this number, from 0, of those that differ by chance alone.
+
+    What chance makes is another one for each, so that their spread shows it. All else has the `seed` of the study, and
+    so have all artefacts of the first.
+    """
+    return derive("artefact", seed, number) if number and artefact.by_chance else seed
+
+
+@dataclass(frozen=True)
+class SharedArtefacts:
+    """The artefacts of trainings on one dataset, kept in the storage `root`: made once, for all that ask for them."""
+
+    dataset: Dataset
+    artefacts: Sequence[Artefact]
+    seed: int
+    root: str
+
+    def made(self, execution: Execution, numbers: Iterable[int] = (0,)) -> dict[int, Dataset]:
+        """The dataset for the training of each number, with its artefacts, made where they are missing; of trainings
+        that share all of them it is one object. RunFailed when that fails."""
+        tasks = {number: self._tasks(number) for number in numbers}
+        _make(list(dict.fromkeys(task for each in tasks.values() for task in each)), self.dataset, execution)
+        datasets = {each: self._with(each) for each in set(tasks.values())}
+        return {number: datasets[each] for number, each in tasks.items()}
+
+    def seconds(self, numbers: Iterable[int], without: Iterable[int] = ()) -> float:
+        """What making those of the trainings of these numbers took, by whichever experiment that was, but for those
+        that the trainings of the other numbers have."""
+        tasks, others = ({task for number in each for task in self._tasks(number)} for each in (numbers, without))
+        return sum(float(task.record["seconds"]) for task in tasks - others if task.record)
+
+    def _tasks(self, number: int) -> tuple[MakeArtefact, ...]:
+        seeds = ((each, seed_of(each, self.seed, number)) for each in self.artefacts)
+        return tuple(MakeArtefact(each, seed, self._folder(each, seed)) for each, seed in seeds)
+
+    def _folder(self, artefact: Artefact, seed: int) -> str:
+        return under(self.root, "artefacts", address(artefact, self.dataset.digest, seed))
+
+    def _with(self, tasks: Sequence[MakeArtefact]) -> Dataset:
+        return self.dataset.with_artefacts({task.artefact.name: task.load() for task in tasks})
+
+
+def _make(tasks: Sequence[MakeArtefact], dataset: Dataset, execution: Execution) -> None:
     assignments = [Assignment(number, {"artefact": task.artefact.name}, task) for number, task in enumerate(tasks)]
     source = TaskList(assignments, lambda each: tasks[each.number].done, "")
     execution.alone().run(source, {"": dataset})
     if source.failures:
         told = "; ".join(f"{tasks[n].artefact.name}: {reason}" for n, reason in source.failures.items())
         raise RunFailed(f"{told}. The same command tries again")
-    return dataset.with_artefacts({task.artefact.name: task.load() for task in tasks})
-
-
-def seconds_of(dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str) -> float:
-    """What making these artefacts took, by whichever experiment that was."""
-    records = (task.record for task in _tasks(dataset, artefacts, seed, root))
-    return sum(float(record["seconds"]) for record in records if record)
-
-
-def _tasks(dataset: Dataset, artefacts: Iterable[Artefact], seed: int, root: str) -> list[MakeArtefact]:
-    places = ((each, under(root, "artefacts", address(each, dataset.digest, seed))) for each in artefacts)
-    return [MakeArtefact(each, seed, folder) for each, folder in places]

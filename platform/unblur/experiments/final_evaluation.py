@@ -1,6 +1,6 @@
 """The end of a run: train the configuration with several seeds, test each once, keep the numbers, register the best."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -77,11 +77,11 @@ class FinalEvaluation:
     tracker: Tracker
     console: Console
 
-    def train(self, execution: Execution, dataset: Dataset, listeners: Sequence[Listener]) -> None:
-        """Train what is not trained yet; RunFailed when a final run fails."""
+    def train(self, execution: Execution, data: Mapping[str, Dataset], listeners: Sequence[Listener]) -> None:
+        """Train what is not trained yet, each seed on the data of its number; RunFailed when a final run fails."""
         source = self.runs.trainings()
         record = Recorder(self.tracker, "final", self.runs.schedule.metric, self.runs.reports)
-        execution.run(source, {"": dataset}, [*listeners, record])
+        execution.run(source, data, [*listeners, record])
         _all_done(source, "final runs")
         self.tracker.reconcile(final_record(self.runs, number) for number in self.runs.numbers)
 

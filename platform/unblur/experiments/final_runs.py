@@ -72,8 +72,11 @@ class FinalRuns:
         return in_folder(under(self.folder, "reports"), "final")
 
     def trainings(self) -> TaskList:
-        """The trainings as a source of tasks."""
-        assignments = [Assignment(number, self.params, self._training(number)) for number in self.numbers]
+        """The trainings as a source of tasks; the data of each are known by the number of its seed."""
+        assignments = [
+            Assignment(number, self.params, self._training(number), str(seed))
+            for seed, number in enumerate(self.numbers)
+        ]
         return TaskList(assignments, lambda each: self.outcome(each.number) is not None, self.schedule.metric)
 
     def test(self, number: int, history: HistoryName) -> TestRun:

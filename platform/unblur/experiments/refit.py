@@ -12,7 +12,7 @@ from rich.console import Console
 from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed, UserError
-from unblur.experiments.artefacts import needed, with_shared_artefacts
+from unblur.experiments.artefacts import SharedArtefacts, needed
 from unblur.experiments.context import SILENT, absolute, check_writable
 from unblur.experiments.evaluate import refuse_others
 from unblur.experiments.forecast import plan_execution
@@ -112,7 +112,7 @@ def _announce(tested: Registered, task: Task, gpus: str, console: Console) -> No
 
 def _train(task: Task, whole: Dataset, execution: Execution, root: str, console: Console) -> None:
     source = TaskList([Assignment(0, task.params, task)], lambda _: task.outcome is not None, task.schedule.metric)
-    shared = with_shared_artefacts(whole, needed(task.model, [task.params]), SEED, root, execution)
+    shared = SharedArtefacts(whole, needed(task.model, [task.params]), SEED, root).made(execution)[0]
     with Progress(console, 1, "", task.schedule.metric, kind="refit", epochs=task.schedule.epochs) as progress:
         execution.run(source, {"": shared}, [progress])
     if source.failures:

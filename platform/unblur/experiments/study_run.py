@@ -11,7 +11,7 @@ from rich.console import Console
 from unblur.data.dataset import Dataset
 from unblur.errors import RunFailed
 from unblur.evaluation.protocol import GIVEN
-from unblur.experiments.artefacts import needed, seconds_of, with_shared_artefacts
+from unblur.experiments.artefacts import SharedArtefacts, needed
 from unblur.experiments.champion import expect_champion
 from unblur.experiments.context import Session
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult, is_over
@@ -41,7 +41,6 @@ from unblur.search.lock import alone, driving
 from unblur.search.storage import shown
 from unblur.search.study import Study
 from unblur.tracking import names
-from unblur.tracking.runs import Kind
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import ENDED, State, TrialRecord
 
@@ -144,7 +143,10 @@ class StudyRun:
         source = SearchTrials(study, options.trials, schedule, under(self.session.home(study.name), "trials"))
         running = {record.number for record in study.records() if record.state == State.RUNNING}
         delete_leftovers(source.folder, running.__contains__)
-        data = {"": self._with_artefacts(self.session.data.selection, execution, tracker, "trial")}
+        shared = self._shared(self.session.data.selection, sampled(self.identity.space))
+        data = {"": shared.made(execution)[0]}
+        if shared.artefacts:
+            tracker.note_study({}, {names.artefact_seconds("trial"): shared.seconds([0])})
         watched = Monitor(tracker, self._labels(study.name), "trial", schedule.metric, options.trials, execution)
         with self._progress("trial", options.trials, study.records()) as progress, exported(watched) as monitor:
             listeners: list[Listener] = [
@@ -164,15 +166,21 @@ class StudyRun:
     def _trial_reports(self, study: Study) -> KeptReports:
         return in_folder(under(self.session.home(study.name), "reports"), "trial")
 
-    def _with_artefacts(self, dataset: Dataset, execution: Execution, tracker: Tracker, kind: Kind) -> Dataset:
-        """The data with the artefacts that trainings share, and what they took on the study's run."""
-        artefacts = needed(self.identity.model, sampled(self.identity.space))
-        where = (self.identity.seed, self.session.root)
-        shared = with_shared_artefacts(dataset, artefacts, *where, execution)
-        made_by_the_search = kind == "final" and dataset.digest == self.session.data.selection.digest
-        if artefacts and not (made_by_the_search and tracker.numbers("trial")):
-            tracker.note_study({}, {names.artefact_seconds(kind): seconds_of(dataset, artefacts, *where)})
-        return shared
+    def _shared(self, dataset: Dataset, configurations: Sequence[dict[str, Any]]) -> SharedArtefacts:
+        """What trainings of these configurations share."""
+        artefacts = needed(self.identity.model, configurations)
+        return SharedArtefacts(dataset, artefacts, self.identity.seed, self.session.root)
+
+    def _final_data(self, runs: FinalRuns, execution: Execution, tracker: Tracker) -> dict[str, Dataset]:
+        """The data of each seed, with its artefacts, and what these took beside the search's on the study's run."""
+        data, seeds = self.session.data, range(runs.seeds)
+        shared = self._shared(data.dataset, [runs.params])
+        made = shared.made(execution, seeds)
+        searched = data.dataset.digest == data.selection.digest and tracker.numbers("trial")
+        if shared.artefacts:
+            took = shared.seconds(seeds, [0] if searched else [])
+            tracker.note_study({}, {names.artefact_seconds("final"): took})
+        return {str(seed): each for seed, each in made.items()}
 
     def _best_runs(self, study: Study) -> FinalRuns:
         """The final runs of the study's best trial; RunFailed when no trial was completed."""
@@ -202,9 +210,8 @@ class StudyRun:
         of, metric = self._labels(study), runs.schedule.metric
         watched = Monitor(tracker, of, "final", metric, runs.seeds, execution, runs.is_one)
         with self._progress("final", runs.seeds) as progress, exported(watched) as monitor:
-            data = self.session.data.dataset
-            shared = self._with_artefacts(data, execution, tracker, "final") if missing else data
-            evaluation.train(execution, shared, [progress, monitor])
+            made = self._final_data(runs, execution, tracker) if missing else {}
+            evaluation.train(execution, made, [progress, monitor])
             return evaluation.test(execution)
 
     def _labels(self, study: str) -> dict[str, str]:

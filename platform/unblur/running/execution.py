@@ -49,7 +49,8 @@ class Execution:
         """Run the source's tasks; `data` holds what they need by the name that each gives. Raises as `run_tasks`."""
         if not source.left():
             return
-        shared = {name: [ray.put(each)] for name, each in data.items()}
+        put = {id(each): [ray.put(each)] for each in {id(each): each for each in data.values()}.values()}
+        shared = {name: put[id(each)] for name, each in data.items()}
         run_tasks(
             trainable(self.resources, self.trainer, shared),
             source,

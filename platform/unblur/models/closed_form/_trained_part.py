@@ -42,6 +42,10 @@ class TrainedModel:
         params = hashlib.sha256(self.params.encode()).hexdigest()[:16]
         return f"trained:{self.model}:{self.epochs}:{params}" + (f":{self.member}" if self.member else "")
 
+    @property
+    def by_chance(self) -> bool:
+        return True
+
     def ingredients(self) -> dict[str, Any]:
         return {"params": self.params, "epochs": self.epochs}
 

@@ -26,8 +26,8 @@ class Part(Named):
     ROLE = "a part of a blend: only models that know a user by the history, and no other blend"
 
     epochs: int | None = Field(None, ge=1)
-    """Of a model trained by gradient, how many: what its own study found best. It is trained once for a study, whose
-    final runs share it."""
+    """Of a model trained by gradient, how many: what its own study found best. It is trained beforehand, once
+    for all trials, and once more for each further seed of the final runs."""
     member: int = Field(0, ge=0)
     """Of a model trained by gradient: parts that differ in this number alone are trainings from different seeds."""
 

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from unblur import models
 from unblur.data.artefacts import Array, Train
 from unblur.data.dataset import Dataset, History
 from unblur.diffusion.expert import Opinion
@@ -50,6 +51,10 @@ class ExpertMatrix:
     @property
     def name(self) -> str:
         return f"expert:{self.model}:{hashlib.sha256(self.params.encode()).hexdigest()[:16]}"
+
+    @property
+    def by_chance(self) -> bool:
+        return models.model_class(self.model).RANDOM
 
     def ingredients(self) -> dict[str, Any]:
         return {"params": self.params}
