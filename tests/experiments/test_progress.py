@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from tests.helpers import ROOT
 
-from unblur import models
+from unblur import cli, models
 from unblur.experiments.progress import VISIBLE, Progress
 from unblur.search.space_file import load_space
 from unblur.training.record import State, TrialRecord
@@ -41,7 +41,8 @@ def follow(terminal: bool) -> tuple[Progress, str]:
 
 
 def drawn(progress: Progress, width: int = 120) -> str:
-    console = Console(file=(file := io.StringIO()), width=width)
+    console = cli.console()  # the command line's own, which wraps nothing by itself
+    console.file, console.width = (file := io.StringIO()), width
     console.print(progress)
     return file.getvalue()
 

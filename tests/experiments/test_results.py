@@ -1,6 +1,7 @@
 """Results of experiments: their statistics, and what is shown of several models."""
 
 import io
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from unblur.data.store import Facts
 from unblur.errors import RunFailed
 from unblur.experiments.display import show_comparison, to_look
 from unblur.experiments.final_evaluation import FinalResult
-from unblur.experiments.options import SearchOptions
+from unblur.experiments.next_steps import next_steps
+from unblur.experiments.options import DashboardOptions, SearchOptions, TrainOptions
 from unblur.experiments.prepared import PreparedData
 from unblur.experiments.results import Best, ComparisonResult, SeedValues, StudyResult
 from unblur.training.record import State
@@ -46,19 +48,24 @@ def test_the_best_comes_first_and_one_seed_has_no_spread(spread: list[float], sa
     assert [row.split("│")[4].strip() for row in rows] == said
 
 
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("http://mlflow:5000/", ["models: http://mlflow:5000/#/experiments/1"]),
-        (
-            "sqlite:////a/m.db",
-            ["ui --backend-store-uri sqlite:////a/m.db", "models: http://127.0.0.1:5000/#/experiments/1"],
-        ),
-    ],
-)
-def test_views_are_linked_where_they_are_served(address: str, shown: list[str]) -> None:
-    found = to_look(replace(study("ease", [0.1]), tracking_uri=address, views={"models": "/#/experiments/1"}))
-    assert len(found) == len(shown) and all(line.endswith(end) for line, end in zip(found, shown, strict=True))
+VIEWS = {"models": "/#/experiments/1"}
+
+
+def test_a_server_has_the_views_and_a_database_is_opened_by_the_dashboard() -> None:
+    there = replace(study("ease", [0.1]), tracking_uri="http://mlflow:5000/", views=VIEWS)
+    assert to_look(there) == ["models: http://mlflow:5000/#/experiments/1"]
+    assert not [step for step in next_steps(there, SearchOptions()) if "dashboard" in step]
+    here, flags = replace(there, tracking_uri="sqlite:////a/m.db"), {"tracking_uri": "sqlite:////a/m.db"}
+    assert to_look(here) == []  # it says them itself, on the port that it finds free
+    assert next_steps(here, SearchOptions())[-1].endswith("unblur dashboard")
+    searched = SearchOptions(**flags, storage="runs", study_url="postgresql://db/s", trials=3)
+    told = shlex.split(next_steps(here, searched)[-1])
+    assert told[1] == "dashboard" and told.count("--tracking-uri") == 1
+    found = DashboardOptions(**dict(zip((w[2:].replace("-", "_") for w in told[2::2]), told[3::2], strict=True)))
+    assert (found.tracking_uri, found.storage) == (flags["tracking_uri"], "runs")
+    assert found.study_url == "postgresql://db/s"
+    trained = next_steps(here, TrainOptions(**flags))[-1]  # without a search there is no database of studies to name
+    assert trained.endswith("dashboard --tracking-uri sqlite:////a/m.db")
 
 
 def test_the_interval_is_students() -> None:

@@ -1,20 +1,15 @@
 """Results of experiments as lines and tables for a terminal."""
 
-import shlex
-
 from rich.console import Console
 from rich.table import Table
 
 from unblur.evaluation.measuring import CUTOFFS, METRICS, key
-from unblur.experiments.next_steps import next_steps, pasteable, program, report_step
+from unblur.experiments.next_steps import next_steps, pasteable, report_step, served
 from unblur.experiments.options import RunOptions
 from unblur.experiments.results import ComparisonResult, EvaluationResult, StudyResult, write_summary
 from unblur.formatting import gigabytes
 from unblur.redaction import redact
 from unblur.search.inference_grid import written
-
-UI = "http://127.0.0.1:5000"
-"""Where `mlflow ui` has its pages, unless it is told otherwise."""
 
 
 def conclude(result: StudyResult, options: RunOptions, console: Console) -> None:
@@ -84,8 +79,6 @@ def show_evaluation(result: EvaluationResult, console: Console) -> None:
 
 
 def to_look(result: StudyResult) -> list[str]:
-    """Where people see the runs: the views on a server's pages, or the command that opens a database, and its views."""
+    """The views that the runs are seen in, where a server has them; `unblur dashboard` prints those of a database."""
     address = result.tracking_uri.rstrip("/")
-    served = address.startswith("http")
-    start = [] if served else [shlex.join([program("mlflow"), "ui", "--backend-store-uri", address])]
-    return [*start, *(f"{name}: {address if served else UI}{place}" for name, place in result.views.items())]
+    return [f"{name}: {address}{place}" for name, place in result.views.items()] if served(result) else []

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 
-from unblur.experiments.options import RunOptions, StorageFlags
+from unblur.experiments.options import DashboardOptions, RunOptions, StorageFlags
 from unblur.experiments.results import StudyResult
 from unblur.redaction import redact
 
 
 def next_steps(result: StudyResult, options: RunOptions) -> list[str]:
-    """The comparison with other studies of the same data, the same configuration with more seeds, recommendations."""
+    """The comparison with other studies of the same data, the same configuration with more seeds, recommendations, and
+    the runs' pages where no server has them."""
     places, data = options.words(*StorageFlags.model_fields), options.words("data")
     steps = [report_step(result, options)]
     if "://" not in result.configuration:
@@ -22,7 +23,15 @@ def next_steps(result: StudyResult, options: RunOptions) -> list[str]:
     if result.final.model_uri:
         recommend = ["recommend", "--model", result.final.model_uri, *data, *places]
         steps.append([*recommend, "--output", "recommendations.csv"])
+    if not served(result):
+        given = [field for field in DashboardOptions.model_fields if hasattr(options, field)]
+        steps.append(["dashboard", *options.words(*given)])
     return list(map(pasteable, steps))
+
+
+def served(result: StudyResult) -> bool:
+    """Whether a server has MLflow's pages on the study."""
+    return result.tracking_uri.startswith("http")
 
 
 def report_step(result: StudyResult, options: RunOptions) -> list[str]:

@@ -23,6 +23,8 @@ VISIBLE = 15
 """Rows in the table: the newest trials."""
 PARAMETERS_WIDTH = 12
 """Below so many free columns the table has none for the parameters; those of the best are told below it."""
+GAP = 3
+"""Columns between two of the table: a space on either side of the box's own."""
 LOG_SECONDS = 60.0
 """In a log, the evaluations of one trial after its first are told no more often."""
 
@@ -172,7 +174,7 @@ class Progress(Listener):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What is done and how long it takes; the newest trials; the best of all with its parameters."""
         rows = dict(self._rows)  # drawn in a thread of its own
-        yield Group(Text(self._heading(rows)), self._table(rows, options.max_width), Text(self._best(rows)))
+        yield Group(_wrapped(self._heading(rows)), self._table(rows, options.max_width), _wrapped(self._best(rows)))
 
     def _heading(self, rows: dict[int, _Row]) -> str:
         states = [row.state for row in rows.values()]
@@ -196,7 +198,7 @@ class Progress(Listener):
         for name, needs in zip(headings, widths, strict=True):
             justify: Literal["left", "right"] = "left" if name == "state" else "right"
             table.add_column(name, justify=justify, no_wrap=True, min_width=needs)
-        left = width - sum(widths) - 2 * len(widths)
+        left = width - sum(widths) - GAP * len(widths)
         if left < PARAMETERS_WIDTH:
             for (_, row), each in zip(newest, cells, strict=True):
                 table.add_row(*each, style=STYLES[row.state])
@@ -221,6 +223,12 @@ class Progress(Listener):
             return ""
         params = rows[number].params
         return f"best: {self.kind} {number}, {self.label} {_number(done[number])}  {_params(params, list(params))}"
+
+
+def _wrapped(text: str) -> Text:
+    """Text of which a narrow terminal has more lines: the command line's console wraps nothing, and a live display
+    would cut it."""
+    return Text(text, no_wrap=False, overflow="fold")
 
 
 def _number(value: float | None) -> str:
