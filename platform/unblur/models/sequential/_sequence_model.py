@@ -167,10 +167,12 @@ class SequenceModel(Trained[C]):
         return self.weight_bytes + of_batch + 2 * BLOCK_BYTES + RANKING_BYTES
 
     def operations(self, dataset: Dataset) -> Operations:
-        """The item table three times for each target, or its negatives; the layers; AdamW over all of it."""
+        """The item table three times for each target, or its negatives, of which those that only one target has are
+        fetched vector by vector; the layers; AdamW over all of it."""
         places = max(0, int(dataset.train.nnz) - dataset.n_users)
         against = self.n_items if self.config.loss == "cross_entropy" else self.config.negatives
         layer = 12 * self.config.dim**2
         steps = -(-dataset.n_users // self.config.batch_size)
         products = 3.0 * places * (self.asked * against * self.config.dim + self.config.blocks * layer)
-        return Operations(products, 0.4 * steps * self.parameter_count + self.asked * places * against)
+        fetched = against * (1 if hasattr(LOSSES.get(self.config.loss), "KEPT") else self.config.dim)
+        return Operations(products, 0.4 * steps * self.parameter_count + self.asked * places * fetched)
