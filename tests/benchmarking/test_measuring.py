@@ -86,6 +86,10 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return script
 
 
+def stood_in(script: Path) -> recbole.Opened:
+    return recbole.recbole(lambda folder: recbole.write_data(SPLIT, folder), {}, script.parent, Console(quiet=True))
+
+
 def test_a_peer_is_asked_and_answers(stand_in: Path) -> None:
     stand_in.write_text(
         "import json, sys\n"
@@ -93,7 +97,7 @@ def test_a_peer_is_asked_and_answers(stand_in: Path) -> None:
         "    asked = json.loads(line)\n"
         "    print(json.dumps({'seconds': 1.5, 'metrics': {'ndcg@10': len(asked)}}), flush=True)\n"
     )
-    with recbole.recbole(SPLIT, 4, 40, 1, stand_in.parent, Console(quiet=True)) as peer:
+    with stood_in(stand_in) as peer:
         peer.load(Ours(SPLIT, 4, 40).weights(), 5)
         assert peer.train_epoch() == 1.5
         assert peer.evaluate() == (1.5, {"ndcg_at_10": 1})
@@ -103,7 +107,7 @@ def test_a_peer_that_dies_ends_the_benchmark(stand_in: Path) -> None:
     stand_in.write_text("raise SystemExit(3)")
     with (
         pytest.raises(RunFailed, match="status 3"),
-        recbole.recbole(SPLIT, 4, 40, 1, stand_in.parent, Console(quiet=True)) as peer,
+        stood_in(stand_in) as peer,
     ):
         peer.train_epoch()
 
@@ -133,11 +137,13 @@ def test_recbole_gives_the_same_metrics_for_the_same_weights() -> None:
     for _ in range(3):
         ours.train_epoch()
     weights = ours.weights()
-    with recbole.recbole(SPLIT, 8, 40, 1, cache, Console(quiet=True)) as peer:
+    sizes = {"model": "DiffRec", "dim": 8, "batch_size": 40, "threads": 1}
+    with recbole.recbole(lambda folder: recbole.write_data(SPLIT, folder), sizes, cache, Console(quiet=True)) as peer:
         for steps in (2, 5):  # RecBole's DiffRec cannot be built with one step
             ours.load(weights, steps)
             peer.load(weights, steps)
-            assert peer.evaluate()[1] == pytest.approx(ours.evaluate()[1], abs=1e-9)
+            theirs, mine = peer.evaluate()[1], ours.evaluate()[1]
+            assert len(theirs) == 16 and theirs == pytest.approx({name: mine[name] for name in theirs}, abs=1e-9)
 
 
 def test_the_script_for_recboles_interpreter_asks_for_nothing_of_ours() -> None:

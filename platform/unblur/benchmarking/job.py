@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from unblur.benchmarking import chains, memory, recommending, searching, serving, speed
+from unblur.benchmarking import chains, memory, next_item, recommending, searching, serving, speed
 from unblur.benchmarking.implementations import Contestant, Ours, Products, Textbook
 from unblur.benchmarking.options import BenchmarkOptions
-from unblur.benchmarking.recbole import recbole
+from unblur.benchmarking.recbole import Opened, recbole, write_data
 from unblur.benchmarking.result import Evaluation, Memory, Result, Training, machine, ratios
 from unblur.data.dataset import Dataset
 from unblur.data.prepare import prepare
@@ -39,6 +39,7 @@ def run(options: BenchmarkOptions, console: Console) -> None:
     sizes = (options.recommend_users, options.hidden, options.batch_size)
     recommended = recommending.measure(*sizes) if options.recommend_users else None
     mapped = chains.measure(options.chain_users) if options.chain_users else None
+    sequences = next_item.measure(options, dataset, console) if options.next_item_rounds else None
     asked = serving.measure(options.serve_seconds, *sizes[1:]) if options.serve_seconds else []
     result = Result(
         command=shlex.join(["python", *sys.argv]),
@@ -50,13 +51,14 @@ def run(options: BenchmarkOptions, console: Console) -> None:
         hidden=options.hidden,
         batch_size=options.batch_size,
         machine=machine(options.threads),
-        ratios=ratios(training, evaluation, search),
+        ratios=ratios(training, evaluation, search, sequences),
         training=training,
         evaluation=evaluation,
         memory=used,
         search=search,
         recommending=recommended,
         chains=mapped,
+        next_item=sequences,
         serving=asked,
     )
     tell(result, console)
@@ -75,13 +77,17 @@ def _speed(options: BenchmarkOptions, dataset: Dataset, console: Console) -> tup
         else:
             console.print("without the plain implementation: name its file with --textbook")
         if options.peer == "recbole":
-            sizes = (options.hidden, options.batch_size, options.threads)
-            contestants["recbole"] = stack.enter_context(recbole(dataset, *sizes, options.peer_cache, console))
+            contestants["recbole"] = stack.enter_context(_recbole(dataset, options, console))
         products = Products(dataset.n_users, dataset.n_items, options.hidden, options.batch_size)
         training = speed.training(contestants, products, ours, options.T[0], options.rounds)
         weights = ours.weights()  # trained, so that the metrics that are compared are not those of chance
         evaluation = [speed.evaluation(contestants, weights, steps, options.rounds) for steps in options.T]
     return training, evaluation
+
+
+def _recbole(dataset: Dataset, options: BenchmarkOptions, console: Console) -> Opened:
+    sizes = {"model": "DiffRec", "dim": options.hidden, "batch_size": options.batch_size, "threads": options.threads}
+    return recbole(lambda folder: write_data(dataset, folder), sizes, options.peer_cache, console)
 
 
 def some_users(dataset: Dataset, count: int | None) -> Dataset:
@@ -128,6 +134,8 @@ def tell(result: Result, console: Console) -> None:
         console.print(f"{what} written in {found.seconds:.1f} s", markup=False)
     if result.chains:
         console.print(chains.told(result.chains), markup=False)
+    for line in next_item.told(result.next_item) if result.next_item else []:
+        console.print(line, markup=False)
     for asked in result.serving:
         what = f"{asked.server}, {counted(asked.workers, 'worker')}, {counted(asked.clients, 'client')}"
         told = f"{asked.per_second:.0f} requests a second, p50 {1000 * asked.p50:.0f} ms, p99 {1000 * asked.p99:.0f} ms"

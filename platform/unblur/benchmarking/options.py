@@ -47,6 +47,9 @@ class BenchmarkOptions(Options):
     chain_users: int = Field(0, ge=0)
     """Time the reverse chains of a linear denoiser for so many made-up users, all guidance scales and numbers of steps
     as maps and one step by step; 0 leaves it out."""
+    next_item_rounds: int = Field(0, ge=0)
+    """How often an epoch and an evaluation of a SASRec (d 64, the newest 50 items, cross-entropy over all items) are
+    timed, RecBole's in turn with --peer; 0 leaves them out."""
     serve_seconds: float = Field(0, ge=0)
     """Serve a trained model with `mlflow models serve` and with Ray Serve, and ask each for so many seconds, by one
     client, by four and by sixteen; 0 leaves it out."""

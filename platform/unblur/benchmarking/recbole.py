@@ -1,11 +1,11 @@
-"""RecBole's DiffRec, in an environment of its own: it needs older libraries than ours."""
+"""RecBole's DiffRec and SASRec, in an environment of its own: it needs older libraries than ours."""
 
 import json
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,7 +29,8 @@ class RecBole:
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self.process, self.folder = process, folder
 
-    def load(self, weights: Weights, steps: int) -> None:
+    def load(self, weights: Weights, steps: int = 1) -> None:
+        """Start over with these weights, and with so many diffusion steps where there are any."""
         file = self.folder / "weights.npz"
         arrays: dict[str, Any] = {name: value.cpu().numpy() for name, value in weights.items()}
         np.savez(file, **arrays)
@@ -54,16 +55,18 @@ class RecBole:
         return json.loads(answer)
 
 
+Opened = AbstractContextManager[RecBole]
+
+
 @contextmanager
 def recbole(
-    dataset: Dataset, hidden: int, batch_size: int, threads: int, cache: Path, console: Console
+    write: Callable[[Path], None], sizes: Mapping[str, Any], cache: Path, console: Console
 ) -> Iterator[RecBole]:
-    """RecBole on `split`'s train and validation parts."""
+    """RecBole's process, on what `write` writes into a folder; `sizes` is what `recbole_peer.py` is told."""
     python = environment(cache.expanduser(), console)
     with TemporaryDirectory(prefix="unblur-recbole-") as kept:
         folder = Path(kept)
-        write_data(dataset, folder / "unblur")
-        sizes = {"hidden": hidden, "batch_size": batch_size, "threads": threads}
+        write(folder / "unblur")
         with subprocess.Popen(
             [python, "-P", SCRIPT, json.dumps(sizes)],  # -P: nothing of this folder may be found there
             cwd=folder,
@@ -111,5 +114,32 @@ def write_data(dataset: Dataset, folder: Path) -> None:
         rows, columns = part.nonzero()
         lines = (f"{user}\t{item}\n" for user, item in zip(rows.tolist(), columns.tolist(), strict=True))
         (folder / f"unblur.{name}.inter").write_text("user_id:token\titem_id:token\n" + "".join(lines))
+    _write_items(dataset, folder)
+
+
+def write_prefixes(dataset: Dataset, length: int, folder: Path) -> None:
+    """The same where order counts: a row for each target, with the newest `length` items before it."""
+    folder.mkdir()
+    train = dataset.history().in_order()
+    found = dataset.valid.tocoo()
+    rows = {
+        "train": [
+            (user, train.items[max(start, end - length) : end], train.items[end])
+            for user, (start, stop) in enumerate(zip(train.starts.tolist(), train.ends.tolist(), strict=True))
+            for end in range(start + 1, stop)
+        ],
+        "valid": [
+            (user, train.items[max(train.starts[user], train.ends[user] - length) : train.ends[user]], item)
+            for user, item in zip(found.row.tolist(), found.col.tolist(), strict=True)
+        ],
+    }
+    for name, of in rows.items():
+        lines = (f"{user}\t{' '.join(map(str, before.tolist()))}\t{item}\n" for user, before, item in of)
+        header = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
+        (folder / f"unblur.{name}.inter").write_text(header + "".join(lines))
+    _write_items(dataset, folder)
+
+
+def _write_items(dataset: Dataset, folder: Path) -> None:
     items = "".join(f"{item}\n" for item in range(dataset.n_items))
     (folder / "unblur.item").write_text("item_id:token\n" + items)

@@ -116,6 +116,18 @@ class Chains(Part):
     """Of a map from its chain, over the chain's largest number, over all settings."""
 
 
+class NextItem(Part):
+    """Epochs and evaluations of a SASRec, RecBole's beside ours."""
+
+    targets: int
+    """Of an epoch: all interactions but the users' first."""
+    training: dict[str, Timing]
+    evaluation: dict[str, Timing]
+    metrics: dict[str, dict[str, float]]
+    largest_difference: dict[str, float]
+    """Of any metric between each contestant and us, with the same weights."""
+
+
 class Serving(Part):
     """Single requests to a served model, by clients that each ask one after the other."""
 
@@ -166,16 +178,22 @@ class Result(Part):
     search: Search | None = None
     recommending: Recommending | None = None
     chains: Chains | None = None
+    next_item: NextItem | None = None
     serving: list[Serving] = []
 
 
-def ratios(training: Training | None, evaluation: list[Evaluation], search: Search | None) -> dict[str, float]:
+def ratios(
+    training: Training | None, evaluation: list[Evaluation], search: Search | None, next_item: NextItem | None = None
+) -> dict[str, float]:
     """The few numbers that matter, by a name that says what is over what."""
     found: dict[str, float] = {}
     if training:
         found |= {f"training: {name} / ours": value for name, value in _others(training.times).items()}
     for each in evaluation:
         found |= {f"evaluation, T = {each.steps}: {name} / ours": v for name, v in _others(each.times).items()}
+    if next_item:
+        found |= {f"SASRec, training: {name} / ours": v for name, v in _others(next_item.training).items()}
+        found |= {f"SASRec, evaluation: {name} / ours": v for name, v in _others(next_item.evaluation).items()}
     if search:
         found["search, one at a time: overhead over training"] = search.overhead
         found["search, two at a time: throughput over one"] = search.speedup

@@ -35,12 +35,17 @@ def evaluation(contestants: Mapping[str, Contestant], weights: Weights, steps: i
         for name, contestant in contestants.items():
             took, metrics[name] = contestant.evaluate()
             seconds[name].append(took)
-    apart = {
+    apart = largest_differences(metrics)
+    return Evaluation(steps=steps, times=timings(seconds), metrics=metrics, largest_difference=apart)
+
+
+def largest_differences(metrics: Mapping[str, Metrics]) -> dict[str, float]:
+    """Of any metric between each contestant and us."""
+    return {
         name: max(abs(value - metrics["ours"][metric]) for metric, value in theirs.items())
         for name, theirs in metrics.items()
         if name != "ours"
     }
-    return Evaluation(steps=steps, times=timings(seconds), metrics=metrics, largest_difference=apart)
 
 
 def timings(seconds: Mapping[str, list[float]]) -> dict[str, Timing]:
