@@ -103,7 +103,7 @@ def test_guidance_is_turned_without_training(tmp_path: Path, monkeypatch: pytest
     told = ["" if item == "i0" else f"No. {item[1:]}" for item in guided["item"]]
     assert guided["title"].fillna("").tolist() == told
     trained_on.save(popularity_of(data), tmp_path / "plain", data)
-    with pytest.raises(UserError, match="--guidance-scale 2: popularity has no guidance; leave it out"):
+    with pytest.raises(UserError, match="--guidance-scale 2: this model has no guidance; leave it out"):
         recommend(RecommendOptions(**{**asked, "model": "plain"}, guidance_scale=2))
 
 

@@ -43,7 +43,7 @@ def test_what_is_excluded_is_given_to_nobody() -> None:
 
 
 def test_a_dial_that_is_not_there_is_told() -> None:
-    with pytest.raises(UserError, match="guidance_scale = 2, and this model has no guidance: leave it out"):
+    with pytest.raises(UserError, match="params: guidance_scale = 2: this model has no guidance; leave it out"):
         served("ease").recommend(HISTORIES, guidance_scale=2.0)
     with pytest.raises(UserError, match="guidance_scale = nan"):
         served("cfg_diffrec", dims=[8]).recommend(HISTORIES, guidance_scale=float("nan"))

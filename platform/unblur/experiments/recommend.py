@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from rich.console import Console
 
 from unblur import models
 from unblur.data.dataset import Dataset, HistoryName
 from unblur.data.titles import titles_of
-from unblur.errors import UserError, explain
+from unblur.errors import UserError
 from unblur.evaluation.ranking import Scorer, rank_with_scores
 from unblur.experiments.context import SILENT, absolute
 from unblur.experiments.evaluate import find_model
@@ -21,7 +19,7 @@ from unblur.experiments.options import RecommendOptions
 from unblur.experiments.prepared import PreparedData, prepare_data
 from unblur.files import replacing
 from unblur.models import trained_on
-from unblur.models.base import Recommender
+from unblur.models.dial import turn
 from unblur.training.workers import on_best_device
 
 FORMS = (".csv", ".parquet")
@@ -46,7 +44,7 @@ def recommend(
     dataset = _seen_by(name, folder, data)
     model = on_best_device(trained_on.load(folder, dataset))
     if options.guidance_scale is not None:
-        _guide(model, models.name_in(folder), options.guidance_scale)
+        turn(model, options.guidance_scale, "--guidance-scale")
     without = options.exclude.split(",") if exclude is None and options.exclude else exclude or ()
     titles = titles_of(options.data, options.data_dir)
     found = recommendations(model, dataset, users, options.k, options.history, without)
@@ -108,16 +106,6 @@ def check_output(output: Path | None) -> None:
     """UserError for an output in a form that is not written here."""
     if output and output.suffix not in FORMS:
         raise UserError(f"--output {output}: expected a name that ends in {' or '.join(FORMS)}")
-
-
-def _guide(model: Recommender[Any], name: str, scale: float) -> None:
-    """Score with this guidance scale from now on; UserError where the model knows none."""
-    if "guidance_scale" not in model.config.INFERENCE:
-        raise UserError(f"--guidance-scale {scale:g}: {name} has no guidance; leave it out, or name a guided model")
-    try:
-        model.infer_with({"guidance_scale": scale})
-    except ValidationError as error:
-        raise UserError(f"--guidance-scale {scale:g}: {explain(error, 'parameter', model.config.INFERENCE)}") from None
 
 
 def _places(asked: Sequence[str], names: NDArray[np.str_], flag: str, kind: str) -> NDArray[np.int64]:

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from unblur.data.dataset import History
 from unblur.data.sequences import Sequences
-from unblur.errors import UserError, explain
+from unblur.errors import UserError
 from unblur.models.base import Recommender
+from unblur.models.dial import DIAL, turn
 
 BLOCK = 512  # users scored at once
 Answer = list[list[str]]
@@ -96,14 +96,8 @@ class ServedModel:
 
     def _turned(self, scale: float) -> Recommender[Any]:
         """The model with another guidance scale; that of a request beside this one stays as it is."""
-        if "guidance_scale" not in self.recommender.config.INFERENCE:
-            raise UserError(f"params: guidance_scale = {scale:g}, and this model has no guidance: leave it out")
         turned = copy(self.recommender)
-        try:
-            turned.infer_with({"guidance_scale": scale})
-        except ValidationError as error:
-            fields = self.recommender.config.INFERENCE
-            raise UserError(f"params: guidance_scale = {scale:g}: {explain(error, 'parameter', fields)}") from None
+        turn(turned, scale, f"params: {DIAL} =")
         return turned
 
     def history(self, rows: Sequence[Sequence[str]]) -> History:
