@@ -27,6 +27,8 @@ from unblur.registry import Registry
 
 C = TypeVar("C", bound=BaseModel)
 ORDER, RATINGS = "order", "ratings"
+BEST = "best"
+"""For the parameters of a model in a model: those that the model's own search on the same data has found."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ class FinalResult:
     """None for a model that cannot serve users it was not trained on, or that could not be registered."""
     over_popularity: Comparison | None = None
     """By the metric that decided; None for one that is of all lists together, such as coverage."""
+    epochs: int | None = None
+    """After which the seed that is best on validation was best; of a model fitted in one go 1."""
     parameters: int | None = None
     """Learned numbers of the first seed's model, if they are recorded."""
     memory_mib: float | None = None
@@ -129,6 +131,7 @@ class FinalEvaluation:
             champion=registered.champion,
             sweep="" if (sweep := self.runs.sweep()).empty else sweep.to_csv(index=False),
             unregistered=registered.reason,
+            epochs=outcomes[best_seed([outcome["value"] for outcome in outcomes])].get("epoch"),
             parameters=outcomes[0].get("parameters"),
             memory_mib=max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None),
             inference=[outcome["inference"] for outcome in outcomes if outcome.get("inference")],

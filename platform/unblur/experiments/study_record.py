@@ -55,8 +55,9 @@ def tell(tracker: Tracker, identity: StudyIdentity, result: StudyResult, best: s
     metric, found = identity.metric, result.best
     mean, least = result.test[result.metric].mean, result.popularity[result.metric]
     trial = {} if found.number is None else {names.CONFIGURATION: found.number}
+    best_params = {names.PARAMS: {**found.params, **result.inference}, names.EPOCHS: result.final.epochs}
     tracker.note_study(
-        {names.NOTE: description(result), names.PARAMS: {**found.params, **result.inference}, **trial},
+        {names.NOTE: description(result), **best_params, **trial},
         {names.best(metric): found.value, names.over_popularity(metric): mean - least},
         {
             "best.yaml": best,

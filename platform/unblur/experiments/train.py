@@ -14,6 +14,7 @@ from unblur.experiments.options import RunOptions, TrainOptions
 from unblur.experiments.results import StudyResult
 from unblur.experiments.study_opening import identity_of
 from unblur.experiments.study_run import StudyRun
+from unblur.experiments.winners import Winners
 from unblur.models.base import ModelConfig
 from unblur.models.needs import refuse_unmet
 from unblur.search.space import SearchSpace
@@ -31,7 +32,7 @@ def train_configuration(options: RunOptions, config: ModelConfig, console: Conso
     dataset = session.data.dataset
     refuse_unmet(config, dataset)
     fixed: dict[str, Any] = config.model_dump(mode="json")
-    space = SearchSpace(model=options.model, parameters={}, fixed=fixed)
+    space = Winners(session, console).of(SearchSpace(model=options.model, parameters={}, fixed=fixed))
     refuse_infeasible([space], dataset)
     with ExitStack() as cluster:
         result = StudyRun(session, identity_of(session, options.model, space), console).train(cluster)

@@ -16,6 +16,7 @@ from unblur.experiments.options import SearchOptions
 from unblur.experiments.results import ComparisonResult, StudyResult, write_summary
 from unblur.experiments.study_opening import identity_of
 from unblur.experiments.study_run import StudyRun
+from unblur.experiments.winners import Winners
 from unblur.models.needs import REASONS, REFUSALS, refuse_unserved, unmet, unserved_choices
 from unblur.resources import find
 from unblur.search.inference_grid import without_swept, written
@@ -32,7 +33,8 @@ def tune(options: SearchOptions, console: Console = SILENT) -> StudyResult | Com
     names = model_names(options)
     spaces = {name: _space(name, options.search_space) for name in names}
     session = open_session(options, console, options.validation)
-    spaces = {name: _served(space, session.data.dataset, console) for name, space in spaces.items()}
+    winners = Winners(session, console)
+    spaces = {name: _served(winners.of(space), session.data.dataset, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
     refuse_infeasible(spaces.values(), session.data.dataset)
     with ExitStack() as cluster:

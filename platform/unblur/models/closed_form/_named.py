@@ -1,12 +1,13 @@
 """A model in closed form by its name and parameters, as a field of another model's Config."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from unblur import models
 from unblur.errors import UserError
 from unblur.models.base import Recommender
+from unblur.parts import BEST
 
 
 class Named(BaseModel):
@@ -19,8 +20,8 @@ class Named(BaseModel):
 
     model: str
     """Its name."""
-    params: dict[str, Any] = {}
-    """Its parameters."""
+    params: dict[str, Any] | Literal["best"] = {}
+    """Its parameters; best: those that its own finished search on the same data has chosen."""
 
     @classmethod
     def admits(cls, known: type[Recommender[Any]]) -> bool:
@@ -32,11 +33,14 @@ class Named(BaseModel):
         try:
             if not self.admits(models.model_class(self.model)):
                 raise ValueError(f"{self.model} cannot be {self.ROLE} can")
-            self.config()
+            if self.params != BEST:
+                self.config()
         except UserError as error:
             raise ValueError(str(error)) from None
         return self
 
     def config(self) -> Any:
-        """Its Config; UserError where a parameter is wrong."""
+        """Its Config; UserError where a parameter is wrong, or where nobody has looked for the best ones."""
+        if isinstance(self.params, str):
+            raise UserError(f"{self.model}: params = {BEST} is for `unblur tune` and `unblur train`; give them here")
         return models.configure(self.model, self.params, self.model)

@@ -16,6 +16,7 @@ from unblur.models.base import ModelConfig, Operations, Recommender
 from unblur.models.closed_form._linear import Stored, under
 from unblur.models.closed_form._named import Named
 from unblur.models.closed_form._trained_part import TrainedModel, TrainedPart
+from unblur.parts import BEST
 
 TINY = 1e-12  # of a user whose scores are all alike
 
@@ -26,8 +27,8 @@ class Part(Named):
     ROLE = "a part of a blend: only models that know a user by the history, and no other blend"
 
     epochs: int | None = Field(None, ge=1)
-    """Of a model trained by gradient, how many: what its own study found best. It is trained beforehand, once
-    for all trials, and once more for each further seed of the final runs."""
+    """Of a model trained by gradient, how many: what its own study found best; left out with `params: best`. It is
+    trained beforehand, once for all trials, and once more for each further seed of the final runs."""
     member: int = Field(0, ge=0)
     """Of a model trained by gradient: parts that differ in this number alone are trainings from different seeds."""
 
@@ -38,7 +39,7 @@ class Part(Named):
     @model_validator(mode="after")
     def _epochs_if_it_has_any(self) -> Self:
         by_gradient = models.trained_by_gradient(self.model)
-        if by_gradient and self.epochs is None:
+        if by_gradient and self.epochs is None and self.params != BEST:
             raise ValueError(f"{self.model} is trained by gradient; say for how many epochs, as its own study found")
         if self.epochs is not None and not by_gradient:
             raise ValueError(f"{self.model} is fitted in one go; leave epochs out")
