@@ -20,4 +20,4 @@ COPY --chown=1000:100 platform ./platform
 COPY --chown=1000:100 search_spaces ./search_spaces
 COPY --chown=1000:100 dashboards ./dashboards
 COPY --chown=1000:100 jobs ./jobs
-RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[aws,serve]'
+RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[aws,serve,energy]'

@@ -55,6 +55,11 @@ def gigabytes(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"
 
 
+def amount(value: float) -> str:
+    """A quantity to three digits: 0, < 0.001, 0.00123, 12.3, 1,230."""
+    return "< 0.001" if 0 < value < 0.001 else f"{float(f'{value:.3g}'):,.10g}"
+
+
 def about(seconds: float) -> str:
     """A time that is estimated or still running, rounded: 0.12 s, 12 s, 8 min, 1.6 h."""
     if seconds < 60:

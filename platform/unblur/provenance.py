@@ -20,6 +20,7 @@ def version() -> str:
     return unblur.__version__
 
 
+CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "numpy", "scipy", "ray", "optuna", "mlflow")
 """Those that compute, search and record."""
 
@@ -31,9 +32,14 @@ def libraries() -> str:
 
 def processor() -> str:
     """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return next(iter(cpu_facts("model name")), platform.processor())
+
+
+def cpu_facts(field: str) -> list[str]:
+    """What Linux says of each CPU (`model name`, `flags`, `physical id`); nothing elsewhere."""
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    told = (line.partition(":") for line in lines)
+    return [value.strip() for name, _, value in told if name.strip() == field]
 
 
 def memory() -> int:

@@ -40,6 +40,10 @@ def test_configurations_share_what_they_need() -> None:
     assert needed("ease", [{}]) == [] == needed("l_diffrec", configurations[:1])
 
 
+def seconds(shared: SharedArtefacts, numbers: list[int], without: list[int] = []) -> float:  # noqa: B006
+    return shared.spent("trial", Execution(Resources()), numbers, without)["artefacts/trial_seconds"]
+
+
 def test_the_engine_makes_each_once_and_the_trainings_find_it(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,12 +52,12 @@ def test_the_engine_makes_each_once_and_the_trainings_find_it(
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
     assert len(files) == 2
     parts = (artefacts, artefacts[:1], artefacts[1:])
-    took = [SharedArtefacts(SPLIT, each, 0, str(tmp_path)).seconds([0]) for each in parts]
+    took = [seconds(SharedArtefacts(SPLIT, each, 0, str(tmp_path)), [0]) for each in parts]
     assert took[0] == pytest.approx(took[1] + took[2])
-    assert min(took) > 0 == SharedArtefacts(SPLIT, artefacts, 1, str(tmp_path)).seconds([0])
+    assert min(took) > 0 == seconds(SharedArtefacts(SPLIT, artefacts, 1, str(tmp_path)), [0])
     again = SharedArtefacts(SPLIT, artefacts, 0, str(tmp_path)).made(Execution(Resources(), "local", 0))[0]
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")} == files
-    assert SharedArtefacts(SPLIT, artefacts, 0, str(tmp_path)).seconds([0]) == took[0]
+    assert seconds(SharedArtefacts(SPLIT, artefacts, 0, str(tmp_path)), [0]) == took[0]
     here = provided(SPLIT, artefacts, 0, fit_for)
     for name, array in first.artefacts.items():
         np.testing.assert_array_equal(array, again.artefacts[name])
@@ -71,6 +75,11 @@ def test_what_chance_makes_is_another_one_for_each_seed_and_all_else_is_shared(l
     assert np.abs(first[chance.name] - second[chance.name]).max() > 1e-3
     assert len(list(tmp_path.rglob("*.npy"))) == 3
     shared = SharedArtefacts(SPLIT, [fixed, chance], 3, str(tmp_path))
-    assert shared.seconds([0, 1]) > shared.seconds([0, 1], without=[0]) == shared.seconds([1], without=[0]) > 0
+    assert seconds(shared, [0, 1]) > seconds(shared, [0, 1], [0]) == seconds(shared, [1], [0]) > 0
+    two = shared.spent("final", Execution(Resources(workers=3, cpus=2)), [0, 1])
+    assert two["artefacts/final_core_hours"] == pytest.approx(2 * two["artefacts/final_seconds"] / 3600), (
+        "on one worker"
+    )
+    assert two["artefacts/final_kwh"] > 0
     alike = SharedArtefacts(SPLIT, [fixed], 3, str(tmp_path)).made(Execution(Resources()), [0, 1])
     assert alike[0] is alike[1]  # and so is put into Ray's memory once

@@ -3,6 +3,7 @@
 Their tasks are run here, as the engine would run them; then nothing is left for Ray.
 """
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from unblur.data.dataset import HistoryName
 from unblur.data.request import DataRequest
 from unblur.data.test_set import TestSet
 from unblur.errors import UserError
-from unblur.evaluation.ranking import evaluate
+from unblur.evaluation.ranking import evaluate, rank
 from unblur.experiments import final_evaluation, test_once
 from unblur.experiments.final_evaluation import FinalEvaluation, FinalResult
 from unblur.experiments.final_runs import FinalRuns
@@ -70,8 +71,8 @@ class Tracker:
     def finish(self, metrics: Any, values: Any, artifacts: Any, tags: Any) -> None:
         self.told = {"values": values, **tags}
 
-    def note_study(self, tags: Any) -> None:
-        self.told |= tags
+    def note_study(self, tags: Any, metrics: Any = None, files: Any = None) -> None:
+        self.told |= {**tags, **(files or {})}
 
     def flush(self, timeout: float) -> bool:
         return True
@@ -104,6 +105,31 @@ def test_the_sweep_over_inference_is_that_of_the_search(runs: FinalRuns) -> None
     grid = ({"t_prime_share": 0.0}, {"t_prime_share": 1.0})
     swept = FinalRuns(runs.folder, 7, "diffrec", runs.params, 0, SEEDS, runs.schedule, grid)
     assert [each.task.grid for each in swept.trainings().assignments] == [grid] * SEEDS
+
+
+def test_a_few_users_are_shown_with_what_the_registered_model_gives_them(
+    runs: FinalRuns, storage: Path, registered: list[Path]
+) -> None:
+    data = prepared(storage, "train")
+    result, tracker = concluded(runs, data)
+    shown = json.loads(tracker.told["examples.json"])
+    best = runs.numbers[int(np.argmax(result.valid))]
+    model, known = models.load(Path(runs.home(best)) / "model"), data.dataset.known()
+    users = np.arange(data.dataset.n_users)
+    ranked = data.dataset.items[rank(model, known, data.dataset.masked_at_test, users, 5)].tolist()
+    newest = [row[row < data.dataset.n_items][::-1] for row in known.sequences(5)[0]]  # padded with that
+    whole = {(tuple(data.dataset.items[had].tolist()), tuple(gets)) for had, gets in zip(newest, ranked, strict=True)}
+    assert len(shown) == 5 and all((tuple(each["had"]), tuple(each["gets"])) in whole for each in shown)
+
+
+def test_titles_that_cannot_be_read_cost_no_result(
+    runs: FinalRuns, storage: Path, registered: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> dict[str, str]:
+        raise UserError("titles.csv: no such file of titles; put it back")
+
+    monkeypatch.setattr(final_evaluation, "titles_of", gone)
+    assert json.loads(concluded(runs, prepared(storage, "train"))[1].told["examples.json"])
 
 
 @pytest.mark.parametrize("history", ["train", "train+valid"])

@@ -48,7 +48,8 @@ def told(watched: Monitor) -> dict[str, float]:
 def test_the_readings_are_those_of_all_starts(tracker: Tracker) -> None:
     watched = monitor(tracker)
     tracker.start("trial", 1, {})
-    tracker.log("trial", 1, 10, {BEST: 0.3, SECONDS: 20.0, MEMORY: 3.0})
+    watched.tracker.log("trial", 0, 5, {"spent/core_hours": 0.5, "spent/gpu_hours": 0.25})
+    tracker.log("trial", 1, 10, {BEST: 0.3, SECONDS: 20.0, MEMORY: 3.0, "spent/core_hours": 0.125})
     watched.again(1, "node")
     watched.again(1, "node")
     found = told(watched)
@@ -60,6 +61,7 @@ def test_the_readings_are_those_of_all_starts(tracker: Tracker) -> None:
     assert found["BEST ndcg@10"] == 0.3 and found["TRAINED_SECONDS"] == 80, "60 of an earlier start, and 20"
     assert found["EPOCH_SECONDS"] == 2, "of the running one: 20 s for 10 epochs"
     assert found["MEMORY_BYTES"] == 3 * 2**20 and found["FORECAST_BYTES"] == 7_000
+    assert found["CORE_HOURS"] == 0.625 and found["GPU_HOURS"] == 0.25
     assert found["CPUS"] == 6 and found["GPUS"] == 0.5, "of both workers"
     assert found["SILENT_SECONDS"] == 0, "what was begun again was heard of"
     assert watched.labels == {**STUDY, "kind": "trial"} and set(watched.labels) == set(OF)

@@ -13,6 +13,7 @@ from tests.helpers.jobs import data_flags, here, plays, space
 from unblur.experiments.recording import Recorder
 from unblur.formatting import duration
 from unblur.reporting import tables
+from unblur.reporting.costs import Cost
 from unblur.reporting.loading import load
 from unblur.tracking.client import connect
 from unblur.tracking.reader import Reader
@@ -58,9 +59,14 @@ def test_the_reports_seconds_are_the_sum_of_the_trials_own(stopped: list[Any], t
     assert study.search_seconds() == pytest.approx(sum(own.values()))
     (row,) = tables.budgets([study]).rows
     assert duration(sum(own.values())) in row
-    parent = store.client.get_run(study.run.id).data.metrics["train/seconds"]
+    whole = store.client.get_run(study.run.id).data.metrics
+    parent = whole["train/seconds"]
     finals = [run for run in every(store) if run.data.tags["unblur.kind"] == "final"]
     assert parent == pytest.approx(sum(own.values()) + sum(run.data.metrics["train/seconds"] for run in finals))
+    assert Cost.of(study).search == pytest.approx(sum(own.values()) / 3600), "one CPU each"
+    assert whole["spent/core_hours"] == pytest.approx(parent / 3600) and whole["spent/gpu_hours"] == 0
+    assert whole["spent/kwh"] == pytest.approx(parent / 3600 * sum(study.watts().values()) / 1000)
+    assert whole["spent/kg_co2e_world"] == pytest.approx(0.475 * whole["spent/kwh"])
 
 
 def every(store: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """Made-up studies, written to MLflow by the real Tracker."""
 
+import json
 import sqlite3
 import uuid
 from collections.abc import Mapping
@@ -14,13 +15,22 @@ import pandas as pd
 from unblur.tracking import views
 from unblur.tracking.client import Store
 from unblur.tracking.runs import LoggedDataset
+from unblur.tracking.spending import spent
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import State
 
 USERS = 400
-TOYS = LoggedDataset("amazon_toys", "ab" * 32, {"users": USERS, "items": 50, "train": 4000})
+TOYS = LoggedDataset("amazon_toys", "ab" * 32, {"users": USERS, "items": 50, "train": 4000, "valid_untrained": 0.22})
 METRICS = ("ndcg_at_10", "recall_at_10")
 SEARCHED = {"lr": True, "dims": True, "normalize": True, "embedding_dim": False}
+COST = {**spent({"seconds": 36.0, "cpu_assumed_watts": 4.0}, 2, 0), "power/cpu_assumed_watts": 4.0}
+"""Of each training: 0.02 core hours, 0.00008 kWh."""
+
+EXAMPLES = [
+    {"interactions": 1, "ordered": True, "had": ["Robot"], "gets": ["Kite"]},
+    {"interactions": 12, "ordered": True, "had": ["Robot", "17"], "gets": ["Kite", "<b>Yo-yo</b>"]},
+]
+"""Of what users had and would get."""
 
 
 @dataclass
@@ -87,7 +97,7 @@ def write_study(store: Store, made: Made, folder: Path, experiment: str = "amazo
         tracker.start("trial", number, {**trial_params(number), **made.params})
         best = {"valid/best_ndcg_at_10": float(value)}
         tracker.log("trial", number, 5, {**best, "valid/ndcg_at_10": float(value), "train/loss": 0.5})
-        tracker.log("trial", number, 10, {**best, "valid/ndcg_at_10": float(value) / 2, "train/loss": 0.4})
+        tracker.log("trial", number, 10, {**best, "valid/ndcg_at_10": float(value) / 2, "train/loss": 0.4, **COST})
         tracker.end("trial", number, State.PRUNED if number % 3 == 2 else State.COMPLETE)
     if made.finished:
         _finish(tracker, made, folder / study_id)
@@ -107,12 +117,13 @@ def _finish(tracker: Tracker, made: Made, folder: Path) -> None:
             users.to_parquet(home / "per_user.parquet", index=False)
         tracker.start("final", 100 + seed, {**trial_params(1), **made.params})
         tracker.note("final", 100 + seed, {"unblur.configuration": 1, "unblur.seed": seed})
-        tracker.log("final", 100 + seed, 0, {f"test/{name}": value for name, value in metrics.items()})
+        tracker.log("final", 100 + seed, 0, {**{f"test/{name}": value for name, value in metrics.items()}, **COST})
         tracker.end("final", 100 + seed, State.COMPLETE)
         for name, value in metrics.items():
             values.setdefault(f"test/{name}", []).append(value)
     artifacts = {"per_user": folder} if made.per_user else {}
     tags = {"unblur.history": made.history, "unblur.metrics": "as always", **made.tags}
+    tracker.note_study({}, None, {"examples.json": json.dumps(EXAMPLES)})
     if made.swept:
         tracker.note_study({}, None, {"sweep.csv": made_sweep(made.seeds).to_csv(index=False)})
     tracker.finish({"test/popularity/ndcg_at_10": 0.01}, values, artifacts, tags)

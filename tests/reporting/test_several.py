@@ -92,7 +92,8 @@ def test_the_page(several: Several) -> None:
     assert "Not ranked, since it was not tested on toys, beauty: sasrec." in page.reservations
     markdown = to_markdown(page)
     assert "| slist | 1.33 | 1 | 2 | 1 |" in markdown and "## Can validation be trusted?" in markdown
-    assert to_html(page).count("<table") == 3
+    assert "| toys: slist | 0.06 | 0.02 |" in markdown and "## What it costs" in markdown
+    assert to_html(page).count("<table") == 4
 
 
 def test_two_datasets_say_that_ranks_show_nothing_yet(several: Several) -> None:

@@ -68,7 +68,7 @@ def test_machine_and_image_are_named_and_current() -> None:
 def test_versions_are_pinned_and_boto3_is_there_for_the_autoscaler() -> None:
     installs = commands("pip install", "setup_commands")
     assert all(install[install.index("--constraint") + 1] == "constraints.txt" for install in installs)
-    assert [install[-1] for install in installs] == [f"torch=={PINNED['torch']}", ".[aws,serve]"]
+    assert [install[-1] for install in installs] == [f"torch=={PINNED['torch']}", ".[aws,serve,energy]"]
 
 
 def test_every_command_has_flags_that_its_program_knows() -> None:
@@ -125,7 +125,7 @@ def test_the_image_is_built_on_a_pinned_base_by_a_user_and_holds_no_data() -> No
     assert instructions("USER") == ["1000"], "nothing in it runs, or is installed, by root"
     installs = [shlex.split(line) for line in instructions("RUN") if line.startswith("pip install")]
     assert all(install[install.index("--constraint") + 1] == "constraints.txt" for install in installs)
-    assert [install[-1] for install in installs] == [f"torch=={PINNED['torch']}", ".[aws,serve]"]
+    assert [install[-1] for install in installs] == [f"torch=={PINNED['torch']}", ".[aws,serve,energy]"]
     assert not instructions("ADD") and not instructions("ENV") and not instructions("ARG")
 
 

@@ -11,6 +11,7 @@ from tests.helpers.toy_study import identity
 from unblur import records
 from unblur.experiments.kept_reports import _of, in_folder
 from unblur.experiments.recording import Recorder, as_record
+from unblur.running.resources import Resources
 from unblur.search.storage import local_url
 from unblur.search.study import Study
 from unblur.tracking.client import Store
@@ -29,7 +30,7 @@ def progress(epoch: int) -> Progress:
 
 def drive(study: Study, tracker: Tracker, folder: Path, finish: int, epochs: tuple[int, ...]) -> None:
     """Trials in turn, of which so many are finished, and one is in the middle of its work."""
-    record = Recorder(tracker, "trial", "ndcg_at_10", in_folder(str(folder), "trial"))
+    record = Recorder(tracker, "trial", "ndcg_at_10", Resources(), in_folder(str(folder), "trial"))
     for _ in range(finish + 1):
         number, params = study.ask()
         record.started(number, params)

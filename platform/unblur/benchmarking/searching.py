@@ -85,9 +85,9 @@ def _search(
         source = SearchTrials(study, options.trials, session.schedule, under(folder, "trials"))
         parent = ParentRun(study.name, "benchmark", "diffrec", {})
         with recorded(session.store, session.data, parent, Console(quiet=True)) as tracker:
-            record = Recorder(tracker, "trial", session.schedule.metric)
-            listeners: list[Listener] = [clock, record, DeleteCheckpoints(source.folder)]
             execution = Execution(asked_for(asked), slots=concurrency)
+            record = Recorder(tracker, "trial", session.schedule.metric, execution.resources)
+            listeners: list[Listener] = [clock, record, DeleteCheckpoints(source.folder)]
             execution.run(source, {"": session.data.dataset}, listeners)
             tracker.finish({}, {})
     run = clock.run(concurrency)

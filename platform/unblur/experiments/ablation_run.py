@@ -108,7 +108,7 @@ class AblationRun:
             for run in self.runs
         ]
         source = TaskList(assignments, lambda each: self.runs[each.number].done("valid"), self._metric, at_most)
-        record = CellRecord(tracker, self.runs, self._metric)
+        record = CellRecord(tracker, self.runs, self._metric, execution.resources)
         record.reconcile()
         left = [run for run in self.runs if not run.done("valid")][:at_most]
         data = {
@@ -139,7 +139,7 @@ class AblationRun:
             if each.digest in needed
         }
         execution.alone().run(source, data, [_Changes(self, source)])
-        CellRecord(tracker, trained, self._metric).tests()
+        CellRecord(tracker, trained, self._metric, execution.resources).tests()
         return self.named(source.failures)
 
     def result(self, failed: Mapping[str, str]) -> AblationResult:

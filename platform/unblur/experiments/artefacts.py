@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
+from torch import cuda
 
 from unblur import models, records
 from unblur.data.artefacts import Artefact, address
@@ -18,8 +20,12 @@ from unblur.running.execution import Execution
 from unblur.running.task_list import TaskList
 from unblur.running.work import Assignment
 from unblur.seeds import derive
+from unblur.tracking import names
+from unblur.tracking.runs import Kind
+from unblur.tracking.spending import spent, total
 from unblur.training.artefacts import make
 from unblur.training.loop import fit_for
+from unblur.training.power import draws
 from unblur.training.report import Report
 from unblur.training.workers import Workers
 
@@ -40,14 +46,17 @@ class MakeArtefact:
 
     @property
     def record(self) -> dict[str, Any] | None:
-        """`seconds` that it took; None while it is not made."""
+        """`seconds` that it took, and what its place draws; None while it is not made."""
         return records.read(under(self.folder, MADE), self.artefact.name)
 
     def run(self, dataset: Dataset, report: Report, workers: Workers) -> None:
         if not self.done:
             started = time.monotonic()
             array = make(self.artefact, dataset, self.seed, fit_for)
-            took = {"seconds": time.monotonic() - started}
+            took = {
+                "seconds": time.monotonic() - started,
+                **draws(torch.device("cuda" if cuda.is_available() else "cpu")),
+            }
             saved = records.upload(lambda folder: np.save(folder / FILE, array, allow_pickle=False), self.folder)
             records.write(under(self.folder, MADE), took, self.artefact.name, {"": saved})
 
@@ -94,11 +103,15 @@ class SharedArtefacts:
         datasets = {each: self._with(each) for each in set(tasks.values())}
         return {number: datasets[each] for number, each in tasks.items()}
 
-    def seconds(self, numbers: Iterable[int], without: Iterable[int] = ()) -> float:
+    def spent(
+        self, kind: Kind, execution: Execution, numbers: Iterable[int], without: Iterable[int] = ()
+    ) -> dict[str, float]:
         """What making those of the trainings of these numbers took, by whichever experiment that was, but for those
-        that the trainings of the other numbers have."""
+        that the trainings of the other numbers have; by name in MLflow, as if each had what they have here."""
         tasks, others = ({task for number in each for task in self._tasks(number)} for each in (numbers, without))
-        return sum(float(task.record["seconds"]) for task in tasks - others if task.record)
+        each = execution.alone().resources
+        costs = total(spent(task.record, each.cpus, each.gpus) for task in tasks - others if task.record)
+        return {names.artefacts(kind, name): value for name, value in costs.items()}
 
     def _tasks(self, number: int) -> tuple[MakeArtefact, ...]:
         seeds = ((each, seed_of(each, self.seed, number)) for each in self.artefacts)

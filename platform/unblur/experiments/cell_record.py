@@ -9,6 +9,7 @@ from unblur.experiments.cells import CellRun, scores
 from unblur.experiments.kept_reports import KeptReports
 from unblur.experiments.recording import Recorder, with_reports
 from unblur.files import under
+from unblur.running.resources import Resources
 from unblur.tracking import names
 from unblur.tracking.runs import Record
 from unblur.tracking.tracker import Tracker
@@ -20,9 +21,10 @@ REPORTS = "reports.json"
 class CellRecord(Recorder):
     """A listener that logs cells as child runs; `swept/...` and `test/...` are of the point best on validation."""
 
-    def __init__(self, tracker: Tracker, runs: Sequence[CellRun], metric: str) -> None:
+    def __init__(self, tracker: Tracker, runs: Sequence[CellRun], metric: str, resources: Resources) -> None:
         self.runs = {run.number: run for run in runs}
-        super().__init__(tracker, "cell", metric, KeptReports(lambda number: under(self.runs[number].folder, REPORTS)))
+        kept = KeptReports(lambda number: under(self.runs[number].folder, REPORTS))
+        super().__init__(tracker, "cell", metric, resources, kept)
 
     def name(self, number: int) -> str | None:
         return f"cell {number:04d}: {self.runs[number]}"

@@ -1,5 +1,6 @@
 """The end of a run: train the configuration with several seeds, test each once, keep the numbers, register the best."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,13 @@ from rich.console import Console
 from unblur import models
 from unblur.data import openings
 from unblur.data.dataset import Dataset
+from unblur.data.titles import titles_of
 from unblur.errors import RunFailed, UserError
 from unblur.evaluation.measuring import spelled
 from unblur.evaluation.significance import Comparison, compare
 from unblur.experiments.champion import challenge, mean_per_user
+from unblur.experiments.examples import FILE as EXAMPLES
+from unblur.experiments.examples import Example, titled
 from unblur.experiments.final_runs import FinalRuns
 from unblur.experiments.prepared import PreparedData
 from unblur.experiments.recording import Recorder, final_name, with_reports
@@ -82,7 +86,7 @@ class FinalEvaluation:
     def train(self, execution: Execution, data: Mapping[str, Dataset], listeners: Sequence[Listener]) -> None:
         """Train what is not trained yet, each seed on the data of its number; RunFailed when a final run fails."""
         source = self.runs.trainings()
-        record = Recorder(self.tracker, "final", self.runs.schedule.metric, self.runs.reports)
+        record = Recorder(self.tracker, "final", self.runs.schedule.metric, execution.resources, self.runs.reports)
         execution.run(source, data, [*listeners, record])
         _all_done(source, "final runs")
         self.tracker.reconcile(final_record(self.runs, number) for number in self.runs.numbers)
@@ -118,6 +122,8 @@ class FinalEvaluation:
                 names.TEST_OPENINGS: openings.reasons(self.data.folder),
             },
         )
+        if shown := self._examples(outcomes):
+            self.tracker.note_study({}, None, {EXAMPLES: json.dumps(shown)})
         # after the result is recorded: it is none the worse for a registry that is away
         registered = self._registered([outcome["value"] for outcome in outcomes])
         self.tracker.note_study({names.MODEL_URI: registered.uri or "", names.CHAMPION: registered.champion})
@@ -137,6 +143,16 @@ class FinalEvaluation:
             inference=[outcome["inference"] for outcome in outcomes if outcome.get("inference")],
             efficiency=mean(ratios) if ratios else None,
         )
+
+    def _examples(self, outcomes: Sequence[Mapping[str, Any]]) -> list[Example]:
+        """What a few users would get from the seed that is best on validation, with titles where the data have any."""
+        best = self.runs.numbers[best_seed([outcome["value"] for outcome in outcomes])]
+        shown = self.runs.test(best, self.data.history).examples()
+        try:
+            return titled(shown, titles_of(self.data.request, self.data.data_dir))
+        except UserError as error:  # a table of titles that has gone costs no result
+            self.console.print(f"examples without titles: {error}", markup=False)
+            return shown
 
     def _over_popularity(self) -> Comparison | None:
         """What the users say of the model, averaged over its seeds, against popularity, by the metric that decided."""

@@ -41,6 +41,8 @@ class Measure(Enum):
     BEST = "The best value on validation so far, of all users", "metric"
     EPOCH_SECONDS = ("Seconds of an epoch with its evaluations, of the running trainings once these have told it",)
     TRAINED_SECONDS = ("Seconds of all trainings together, in all starts",)
+    CORE_HOURS = ("Hours of all trainings together, in all starts, times the CPUs that each had",)
+    GPU_HOURS = ("The same, times the GPUs",)
     SILENT_SECONDS = ("Seconds since a training was last heard of",)
     CPUS = ("CPUs that one training has, of all its workers",)
     GPUS = ("GPUs that one training has, of all its workers; a part of one is shared",)
@@ -60,6 +62,14 @@ class Measure(Enum):
     def exported(self) -> str:
         """Its name as Prometheus has it: Ray puts its own before."""
         return f"ray_{self.own}"
+
+
+SUMS = {
+    Measure.TRAINED_SECONDS: names.FACTS["seconds"],
+    Measure.CORE_HOURS: names.CORE_HOURS,
+    Measure.GPU_HOURS: names.GPU_HOURS,
+}
+"""What is summed over all trainings."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +132,8 @@ class Monitor(Listener):
 
     def _given(self) -> Iterator[Reading]:
         resources = self.execution.resources
-        yield Reading(Measure.CPUS, resources.workers * resources.cpus)
-        yield Reading(Measure.GPUS, resources.workers * resources.gpus)
+        yield Reading(Measure.CPUS, resources.all_cpus)
+        yield Reading(Measure.GPUS, resources.all_gpus)
         if self.execution.memory:
             yield Reading(Measure.FORECAST_BYTES, self.execution.memory)
 
@@ -134,7 +144,8 @@ class Monitor(Listener):
             yield Reading(Measure.BEST, max(value for _, value in best.values()), {"metric": spelled(self.metric)})
         if memory:
             yield Reading(Measure.MEMORY_BYTES, 2**20 * max(value for _, value in memory.values()))
-        yield Reading(Measure.TRAINED_SECONDS, sum(value for _, value in seconds.values()))
+        for measure, name in SUMS.items():
+            yield Reading(measure, sum(value for _, value in self._newest(name).values()))
         if timed := [each for number, each in seconds.items() if number in running] or list(seconds.values()):
             epochs = sum(epoch for epoch, _ in timed)
             yield Reading(Measure.EPOCH_SECONDS, sum(value for _, value in timed) / epochs)

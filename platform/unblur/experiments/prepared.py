@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 
@@ -73,7 +74,14 @@ class PreparedData:
 
     def logged(self) -> LoggedDataset:
         """The dataset as MLflow shows it."""
-        return LoggedDataset(self.name, self.digest, self.facts.model_dump())
+        return LoggedDataset(self.name, self.digest, {**self.facts.model_dump(), "valid_untrained": self._untrained})
+
+    @property
+    def _untrained(self) -> float:
+        """The share of the validation interactions whose item nobody has in train."""
+        trained = np.bincount(self.dataset.train.indices, minlength=self.dataset.n_items) > 0
+        asked = self.dataset.valid.indices
+        return float(1 - trained[asked].mean()) if len(asked) else 0.0
 
     @property
     def folder(self) -> Path:

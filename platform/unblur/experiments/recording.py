@@ -15,11 +15,13 @@ from unblur.errors import RunFailed, UserError
 from unblur.experiments.context import command
 from unblur.experiments.kept_reports import KeptReports, Reports
 from unblur.experiments.prepared import PreparedData
+from unblur.running.resources import Resources
 from unblur.running.work import Listener
 from unblur.signals import closing
 from unblur.tracking import names, views
 from unblur.tracking.client import Store
 from unblur.tracking.runs import Kind, Record
+from unblur.tracking.spending import spent
 from unblur.tracking.system import sampled
 from unblur.tracking.tracker import Tracker
 from unblur.tracking.views import View
@@ -33,11 +35,13 @@ FORCED_SECONDS = 2.0
 class Recorder(Listener):
     """A listener that logs trials, final runs or cells as child runs; `metric` is the one that decides.
 
-    kept: where a copy of what they report is kept, if anywhere.
+    resources: what each has. kept: where a copy of what they report is kept, if anywhere.
     """
 
-    def __init__(self, tracker: Tracker, kind: Kind, metric: str, kept: KeptReports | None = None) -> None:
-        self.tracker, self.kind, self.metric, self.kept = tracker, kind, metric, kept
+    def __init__(
+        self, tracker: Tracker, kind: Kind, metric: str, resources: Resources, kept: KeptReports | None = None
+    ) -> None:
+        self.tracker, self.kind, self.metric, self.resources, self.kept = tracker, kind, metric, resources, kept
         self._noted: dict[int, dict[str, Any]] = {}
 
     def started(self, number: int, params: dict[str, Any]) -> None:
@@ -49,6 +53,7 @@ class Recorder(Listener):
 
     def progressed(self, number: int, progress: Progress) -> None:
         metrics, chosen = names.of_progress(progress, self.metric), dict(progress.inference)
+        metrics |= spent(progress.facts, self.resources.all_cpus, self.resources.all_gpus)
         self.tracker.log(self.kind, number, progress.epoch, metrics)
         if self.kept:
             tags = {names.INFERENCE: chosen} if chosen else {}

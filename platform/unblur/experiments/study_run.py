@@ -40,7 +40,6 @@ from unblur.search.inference_grid import grid
 from unblur.search.lock import alone, driving
 from unblur.search.storage import shown
 from unblur.search.study import Study
-from unblur.tracking import names
 from unblur.tracking.tracker import Tracker
 from unblur.training.record import ENDED, State, TrialRecord
 
@@ -146,13 +145,13 @@ class StudyRun:
         shared = self._shared(self.session.data.selection, sampled(self.identity.space))
         data = {"": shared.made(execution)[0]}
         if shared.artefacts:
-            tracker.note_study({}, {names.artefact_seconds("trial"): shared.seconds([0])})
+            tracker.note_study({}, shared.spent("trial", execution, [0]))
         watched = Monitor(tracker, self._labels(study.name), "trial", schedule.metric, options.trials, execution)
         with self._progress("trial", options.trials, study.records()) as progress, exported(watched) as monitor:
             listeners: list[Listener] = [
                 progress,
                 monitor,
-                Recorder(tracker, "trial", schedule.metric, self._trial_reports(study)),
+                Recorder(tracker, "trial", schedule.metric, execution.resources, self._trial_reports(study)),
                 DeleteCheckpoints(source.folder),
             ]
             with searching(study, options.trials, options.time_budget) as (clock, seconds):
@@ -178,8 +177,7 @@ class StudyRun:
         made = shared.made(execution, seeds)
         searched = data.dataset.digest == data.selection.digest and tracker.numbers("trial")
         if shared.artefacts:
-            took = shared.seconds(seeds, [0] if searched else [])
-            tracker.note_study({}, {names.artefact_seconds("final"): took})
+            tracker.note_study({}, shared.spent("final", execution, seeds, [0] if searched else []))
         return {str(seed): each for seed, each in made.items()}
 
     def _best_runs(self, study: Study) -> FinalRuns:

@@ -1,5 +1,6 @@
 """The one look at the test set: each trained model is tested once, as a task of the engine, and the answer is kept."""
 
+import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from unblur.data.dataset import HistoryName
 from unblur.data.test_set import TestSet
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
+from unblur.experiments.examples import Example, examples
 from unblur.files import download, under
 from unblur.models import trained_on
 from unblur.records import upload
@@ -21,7 +23,7 @@ from unblur.training.report import Report
 from unblur.training.task import MODEL
 from unblur.training.workers import Workers, on_best_device
 
-METRICS, PER_USER = "metrics.json", "per_user.parquet"
+METRICS, PER_USER, EXAMPLES = "metrics.json", "per_user.parquet", "examples.json"
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,13 @@ class TestRun:
         if self.done:
             return
         evaluation = self._evaluation(data)
-        table = _per_user(evaluation, data)
-        saved = upload(lambda folder: table.to_parquet(folder / PER_USER, index=False), self.home)
+        table, shown = _per_user(evaluation, data), _examples(evaluation, data)
+
+        def write(folder: Path) -> None:
+            table.to_parquet(folder / PER_USER, index=False)
+            (folder / EXAMPLES).write_text(json.dumps(shown))
+
+        saved = upload(write, self.home)
         records.write(under(self.home, METRICS), _metrics(evaluation, data), self.of, {"": saved})
 
     def _evaluation(self, data: TestSet) -> Evaluation:
@@ -69,6 +76,13 @@ class TestRun:
         """A row for each user who has something held out, as a test that is done found them."""
         with tempfile.TemporaryDirectory() as fetched:
             return pd.read_parquet(download(self.home, Path(fetched)) / PER_USER)
+
+    def examples(self) -> list[Example]:
+        """What a few users had and would get; none of a test that an earlier version did."""
+        with tempfile.TemporaryDirectory() as fetched:
+            file = download(self.home, Path(fetched)) / EXAMPLES
+            found: list[Example] = json.loads(file.read_text()) if file.exists() else []
+            return found
 
     def copy_per_user(self, folder: Path) -> None:
         """Copy the users' own results (Parquet) into `folder`, which is made."""
@@ -101,6 +115,11 @@ def popularity(data: TestSet) -> Evaluation:
 def _metrics(evaluation: Evaluation, data: TestSet) -> dict[str, float]:
     by_popularity = recall_by_popularity(evaluation.items, data.test[evaluation.users], evaluation.counts)
     return {**evaluation.metrics(), **by_popularity}
+
+
+def _examples(evaluation: Evaluation, data: TestSet) -> list[Example]:
+    known = data.dataset.known(data.history == "train+valid")
+    return examples(data.dataset, known, evaluation.users, evaluation.items)
 
 
 def _per_user(evaluation: Evaluation, data: TestSet) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from unblur.data.download import directory
 from unblur.data.prepared_folder import folder_of
 from unblur.errors import UserError
 from unblur.evaluation.protocol import GIVEN
+from unblur.experiments.examples import FILE as EXAMPLES
 from unblur.formatting import shown, with_spread
 from unblur.reporting.asked import Asked
 from unblur.reporting.runs import Evidence, FinalRun, StudyRuns, Trial
@@ -192,7 +193,16 @@ def _trial(run: Found, history: dict[int, float], metric: str) -> Trial:
         best = run.metrics.get(names.best(metric), best)
     ended = None if run.seconds is None else run.started + run.seconds
     return Trial(
-        _number(run), state, _params(run), best, _trained(run), _inference(run), dict(history), run.started, ended
+        number=_number(run),
+        state=state,
+        params=_params(run),
+        value=best,
+        seconds=_trained(run),
+        inference=_inference(run),
+        curve=dict(history),
+        started=run.started,
+        ended=ended,
+        metrics=dict(run.metrics),
     )
 
 
@@ -234,10 +244,17 @@ def _with_sweep(reader: Reader, study: StudyRuns) -> StudyRuns:
         return replace(study, sweep=pd.read_csv(file)) if file else study
 
 
+def _with_examples(reader: Reader, study: StudyRuns) -> StudyRuns:
+    """The study with what a few users had and would get, if its tests told it."""
+    with TemporaryDirectory(prefix="unblur-") as scratch:
+        file = reader.artifact(study.run.id, EXAMPLES, Path(scratch))
+        return replace(study, examples=json.loads(file.read_text())) if file else study
+
+
 def _with_files(reader: Reader, study: StudyRuns, notes: list[str]) -> StudyRuns:
-    """The study with its sweep and per-user results; a note when they are missing or cannot be read."""
+    """The study with its sweep, examples and per-user results; a note when they are missing or cannot be read."""
     try:
-        study = _with_sweep(reader, study)
+        study = _with_examples(reader, _with_sweep(reader, study))
         with TemporaryDirectory(prefix="unblur-") as scratch:
             folder = reader.artifact(study.run.id, "per_user", Path(scratch))
             frames = [pd.read_parquet(path) for path in _files(folder, study)] if folder else []

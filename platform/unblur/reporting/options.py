@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from unblur.options import Options
 
@@ -24,6 +24,13 @@ class ReportOptions(Options):
     """The report, one file that opens offline."""
     markdown: Path | None = None
     """Write verdict and tables to this file as Markdown too."""
+    price_per_core_hour: float | None = Field(None, ge=0)
+    """What an hour of a CPU costs you ($), for the cost of the studies [not told]."""
+    price_per_gpu_hour: float | None = Field(None, ge=0)
+    """What an hour of a GPU costs you ($), beside --price-per-core-hour."""
+    country: str | None = None
+    """Whose electricity it was, as three letters (ISO 3166) such as DEU, by CodeCarbon's table: pip install
+    'unblur[energy]' [the world's average]."""
     tables: Path | None = None
     """Write every table into this folder too, as CSV and as LaTeX."""
     figures: Path | None = None

@@ -25,6 +25,7 @@ def definitions(evidence: Evidence) -> Table:
             f"the best {first.metric} on validation{_cut(first)}; the test set is opened once, for the final models",
         ],
         ["data", ", ".join(f"{name} {value}" for name, value in facts.items()) or "unknown"],
+        *_untrained(first),
         ["digest of the data", first.digest or "unknown"],
         ["record", f"MLflow at {evidence.address}, experiment {evidence.dataset}/{evidence.protocol}"],
     ]
@@ -52,6 +53,15 @@ def command(study: StudyRuns, protocol: str) -> str:
         if name in study.run.params:
             words += [f"--{flag}", study.run.params[name]]
     return shlex.join(words)
+
+
+def _untrained(study: StudyRuns) -> list[list[str]]:
+    """How much of what is asked for nobody can have learned; nothing where the record does not say."""
+    share = study.run.facts.get("valid_untrained")
+    if share is None:
+        return []
+    told = f"{share:.1%} of the validation interactions are of items that nobody has in train"
+    return [["what nobody can know", f"{told}: who learns from interactions alone cannot find them"]]
 
 
 def _cut(study: StudyRuns) -> str:

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from unblur.evaluation.measuring import METRICS, keys, spelled
 from unblur.formatting import counted
 from unblur.reporting import papers, plots, search_plots, tables
+from unblur.reporting.costs import Prices, costs
+from unblur.reporting.examples import examples
 from unblur.reporting.figure import Plot
 from unblur.reporting.leaderboard import Leaderboard, leaderboard
 from unblur.reporting.loading import load, with_openings
@@ -53,18 +55,19 @@ def report(options: ReportOptions) -> ReportResult | SeveralResult:
 
     Of one dataset its models are compared; of several, what holds over all of them.
     """
+    prices = Prices.of(options)
     reader = Reader(existing_store(options.tracking_uri))
     evidence = [with_openings(load(reader, each, options.protocol), options.storage) for each in options.datasets]
     result: ReportResult | SeveralResult
     if len(evidence) == 1:
-        result = ReportResult(build(evidence[0]), evidence[0])
+        result = ReportResult(build(evidence[0], prices), evidence[0])
     else:
-        result = SeveralResult.of(Several(evidence))
+        result = SeveralResult.of(Several(evidence), prices)
     result.write(options.output, options.markdown, options.tables, options.figures)
     return result
 
 
-def build(evidence: Evidence) -> Report:
+def build(evidence: Evidence, prices: Prices = Prices()) -> Report:  # noqa: B008 - frozen
     """All that the report says."""
     board = leaderboard(evidence.studies, evidence.studies[-1].metric)
     studies = [row.study for row in board.rows]
@@ -76,12 +79,16 @@ def build(evidence: Evidence) -> Report:
         subtitle=f"Protocol {evidence.protocol}; {counted(len(studies), 'model')}; {made}",
         verdict=verdict(evidence, board),
         reservations=reservations(evidence, board),
-        sections=[*_results(board, studies, figures, drawn), *_searches(studies), _meaning(evidence)],
+        sections=[*_results(board, studies, figures, drawn, prices), *_searches(studies), _meaning(evidence)],
     )
 
 
 def _results(
-    board: Leaderboard, studies: Sequence[StudyRuns], figures: Sequence[papers.Beside], drawn: dict[str, Plot]
+    board: Leaderboard,
+    studies: Sequence[StudyRuns],
+    figures: Sequence[papers.Beside],
+    drawn: dict[str, Plot],
+    prices: Prices,
 ) -> list[Section]:
     note = " ".join(f"{name}: {METRICS.summary(name)}" for name in METRICS.names())
     return [
@@ -95,8 +102,13 @@ def _results(
             ],
             _pick(drawn, "groups"),
         ),
-        Section("What it costs", [tables.budgets(studies)], _pick(drawn, "cost", "parameters")),
+        Section(
+            "What it costs",
+            [tables.budgets(studies), costs({study.model: study for study in studies}, prices)],
+            _pick(drawn, "cost", "parameters"),
+        ),
         Section("Can validation be trusted?", plots=_pick(drawn, "validation")),
+        Section("What users would get", [examples(studies)]),
         Section("Beside the papers", [tables.papers(figures)], _pick(drawn, "papers")),
     ]
 

@@ -4,14 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import mean
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from unblur.energy import ASSUMED, LIMIT, RATED
 from unblur.evaluation.protocol import GIVEN
+from unblur.experiments.examples import Example
 from unblur.tracking import names
 from unblur.tracking.reader import Found
+from unblur.tracking.spending import total
 from unblur.training.record import State
+
+Kind = Literal["trial", "final"]
+KINDS: tuple[Kind, ...] = ("trial", "final")
+SECONDS = names.FACTS["seconds"]
+WATTS = (RATED, ASSUMED, LIMIT)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Trial:
     curve: dict[int, float] = field(default_factory=dict)  # epoch -> value
     started: float | None = None  # on the clock, seconds since 1970
     ended: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)  # the newest of each, by name in MLflow
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -62,6 +71,7 @@ class StudyRuns:
     trials: list[Trial] = field(default_factory=list)
     finals: list[FinalRun] = field(default_factory=list)  # that were tested
     per_user: pd.DataFrame | None = None  # index user; n_relevant and every metric, averaged over seeds
+    examples: Sequence[Example] = ()  # of what a few users had and would get
     sweep: pd.DataFrame | None = None  # of the final runs: seed, every setting of inference, its metrics on validation
 
     @cached_property
@@ -131,14 +141,37 @@ class StudyRuns:
 
     def search_seconds(self) -> float:
         """Seconds of all trials together, however many ran at a time, and of the artefacts that they share."""
-        return self._seconds("trial", self.trials)
+        return self._shared("trial").get(SECONDS, 0.0) + sum(each.seconds or 0.0 for each in self.trials)
 
     def final_seconds(self) -> float:
         """The same of the final runs, without what the search has made for them."""
-        return self._seconds("final", self.finals)
+        return self._shared("final").get(SECONDS, 0.0) + sum(each.seconds or 0.0 for each in self.finals)
 
-    def _seconds(self, kind: str, runs: Sequence[Trial] | Sequence[FinalRun]) -> float:
-        return self.run.metrics.get(names.artefact_seconds(kind), 0.0) + sum(each.seconds or 0.0 for each in runs)
+    def spent(self, kind: Kind) -> dict[str, float]:
+        """What the trials or final runs that told it cost, with what they share, by the known names of SPENT."""
+        told = [each for each in self._costs(kind) if SECONDS in each]
+        if not told and self._costs(kind):
+            return {}
+        return total([*told, *filter(None, [self._shared(kind)])])
+
+    @property
+    def untold(self) -> int:
+        """Trials and final runs that never told how long they trained."""
+        return sum(SECONDS not in each for kind in KINDS for each in self._costs(kind))
+
+    def _costs(self, kind: Kind) -> list[Mapping[str, float]]:
+        return [each.metrics for each in (self.trials if kind == "trial" else self.finals)]
+
+    def _shared(self, kind: Kind) -> dict[str, float]:
+        """What making the artefacts took that all of a kind share."""
+        known = {name: self.run.metrics.get(names.artefacts(kind, name)) for name in names.SPENT}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def watts(self) -> dict[str, float]:
+        """The highest W of a CPU and a GPU that its trainings told, by the fact that says how it was found."""
+        every = [each for kind in KINDS for each in self._costs(kind)]
+        told = {name: [each[names.FACTS[name]] for each in every if names.FACTS[name] in each] for name in WATTS}
+        return {name: max(values) for name, values in told.items() if values}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pandas as pd
 from unblur.evaluation.many_datasets import datasets_needed
 from unblur.evaluation.measuring import spelled
 from unblur.formatting import NONE, counted, p_value, percent, probability, shown
+from unblur.reporting.costs import Prices, costs
 from unblur.reporting.figure import COLORS, Plot, categories, drawing, figure_of, legend, looks, tell
 from unblur.reporting.page import Report, Section
 from unblur.reporting.result import Result
@@ -25,9 +26,9 @@ class SeveralResult(Result):
     several: Several
 
     @classmethod
-    def of(cls, several: Several) -> Self:
+    def of(cls, several: Several, prices: Prices = Prices()) -> Self:  # noqa: B008 - frozen
         """The report of this evidence."""
-        return cls(build(several), several)
+        return cls(build(several, prices), several)
 
     def frame(self) -> pd.DataFrame:
         """A row per dataset and model: the metric that decided, validation, the mean on the test, and both ranks."""
@@ -46,7 +47,7 @@ class SeveralResult(Result):
         return pd.DataFrame(rows)
 
 
-def build(several: Several) -> Report:
+def build(several: Several, prices: Prices = Prices()) -> Report:  # noqa: B008 - frozen
     """All that the report says."""
     made, protocol = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", several.evidence[0].protocol
     ranks, trust = _rank_plot(several.standings), _trust_plot(several.trust)
@@ -59,8 +60,14 @@ def build(several: Several) -> Report:
             Section("Ranks over datasets", [_ranks(several)], [ranks] if ranks else []),
             Section("Diffusion against baselines", [_duels(several.duels)]),
             Section("Can validation be trusted?", [_trust(several)], [trust] if trust else []),
+            Section("What it costs", [costs(_labelled(several), prices)]),
         ],
     )
+
+
+def _labelled(several: Several) -> dict[str, StudyRuns]:
+    """Every study by its dataset and model."""
+    return {f"{each.dataset}: {study.model}": study for each in several.evidence for study in each.studies}
 
 
 def _ranked(several: Several) -> list[str]:

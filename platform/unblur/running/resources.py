@@ -32,6 +32,16 @@ class Resources:
         needs = {"CPU": self.cpus, "GPU": self.gpus}
         return {kind: amount for kind, amount in needs.items() if amount > 0}
 
+    @property
+    def all_cpus(self) -> float:
+        """Of all workers."""
+        return self.workers * self.cpus
+
+    @property
+    def all_gpus(self) -> float:
+        """Of all workers."""
+        return self.workers * self.gpus
+
     def settle(self) -> None:
         """Keep this process to what a worker is given: so many threads, a share of the GPU; freed memory is kept."""
         # several trainings share the machine: without a limit each would start a thread for every core

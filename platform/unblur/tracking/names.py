@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from unblur.energy import ASSUMED, LIMIT, RATED
 from unblur.training.record import State
 from unblur.training.report import Progress
 
@@ -102,13 +103,21 @@ FACTS = {
     "efficiency": "train/efficiency",
     "parameters": "model/parameters",
     "memory_mib": "train/memory_mib",
+    **{name: f"power/{name}" for name in (RATED, ASSUMED, LIMIT)},
 }
 """The metric of each fact that a training reports beside its validation metrics."""
+CORE_HOURS, GPU_HOURS, KWH = "spent/core_hours", "spent/gpu_hours", "spent/kwh"
+"""Hours that a training measured, times the CPUs or GPUs that it had; the energy, by estimate."""
+SPENT = (FACTS["seconds"], CORE_HOURS, GPU_HOURS, KWH)
+"""What trainings cost: on children their own, on parents the sum."""
+KG_CO2E = "spent/kg_co2e_world"
+"""Of parents: CO2 equivalents of the energy, at the world's average."""
 
 
-def artefact_seconds(kind: str) -> str:
-    """On parents: what it took to make what all trainings of that kind share, in this study or an earlier one."""
-    return f"artefacts/{kind}_seconds"
+def artefacts(kind: str, name: str) -> str:
+    """On parents: what it took, by a name of SPENT, to make what all trainings of that kind share, in this study or an
+    earlier one."""
+    return f"artefacts/{kind}_{name.rpartition('/')[2]}"
 
 
 def valid(metric: str) -> str:

@@ -77,6 +77,11 @@ class Run:
         numbered = {"trial": "trial {:04d}", "final": "final run {}", "cell": "cell {:04d}"}
         return numbered.get(self.kind, self.kind).format(self.number)
 
+    @property
+    def newest(self) -> dict[str, float]:
+        """The newest value of each metric."""
+        return {name: value for name, (_, value) in self.last.items()}
+
     def worked_on(self) -> dict[str, str]:
         """Those tags that change as this version and commit, too, work on it; empty if they were the last to."""
         versions = followed(self.version, provenance.version())

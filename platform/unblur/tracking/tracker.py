@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unblur.energy import WORLD_GRAMS
 from unblur.redaction import redact
 from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.delivery import Delivery
 from unblur.tracking.runs import Kind, LoggedDataset, Record, Run, finite, now, spread, text
+from unblur.tracking.spending import total
 from unblur.tracking.writer import Writer
 from unblur.training.record import State
 
@@ -150,23 +152,24 @@ class Tracker:
         artifacts: Mapping[str, Path] | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
-        """The study's result on the parent: mean and standard deviation of `values` (per seed), seconds of training.
+        """The study's result on the parent: mean and standard deviation of `values` (per seed), what trainings cost.
 
         The values themselves are in its file `values.json`, and on the final runs. artifacts: folder in MLflow ("" for
         the top) -> file or folder here, which must stay until `close`.
         """
         self._work_on(self._study)
         study, lists = self._study, {name: list(each) for name, each in values.items()}
-        self.note_study(tags or {}, {**spread(lists), **self._seconds(), **metrics}, {"values.json": text(lists)})
+        self.note_study(tags or {}, {**spread(lists), **self._spent(), **metrics}, {"values.json": text(lists)})
         for folder, path in (artifacts or {}).items():
             self._put(study, self._writer.artifact, path, folder)
         self._end(study, State.COMPLETE, None)
 
-    def _seconds(self) -> dict[str, float]:
-        """What all children's trainings took together, where they say so."""
-        name = names.FACTS["seconds"]
-        each = [run.last[name][1] for run in self._runs.values() if run is not self._study and name in run.last]
-        return {name: sum(each)} if each else {}
+    def _spent(self) -> dict[str, float]:
+        """What all children's trainings took together, of those that say so."""
+        children = [run.newest for run in self._runs.values() if run is not self._study]
+        told = total(each for each in children if names.FACTS["seconds"] in each)
+        co2e = {names.KG_CO2E: told[names.KWH] * WORLD_GRAMS / 1000} if names.KWH in told else {}
+        return {**told, **co2e} if any(told.values()) else {}
 
     def note_study(
         self,

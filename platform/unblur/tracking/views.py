@@ -154,6 +154,7 @@ def _models(decides: str) -> View:
         tag(names.MODEL),
         *map(metric, (test, names.deviation(test), names.over_popularity(decides), names.best(decides))),
         metric(names.FACTS["seconds"]),
+        metric(names.CORE_HOURS),
     ]
     charts = [_bars(test), _bars(names.over_popularity(decides))]
     return View(f"models by {spelled(decides)}", "study", metric(test), columns, charts)

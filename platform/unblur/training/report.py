@@ -19,7 +19,7 @@ class Progress:
     inference: Mapping[str, Any] = field(default_factory=dict)
     """Inference settings of the best evaluation so far, where there is a grid of them."""
     facts: Mapping[str, float] = field(default_factory=dict)
-    """`loss`, `seconds`, `parameters`, `memory_mib`, `efficiency`: those that are known."""
+    """`loss`, `seconds`, `parameters`, `memory_mib`, `efficiency`, W of a CPU and a GPU (`energy`): those known."""
 
 
 @dataclass(frozen=True)

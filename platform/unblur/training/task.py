@@ -19,6 +19,7 @@ from unblur.records import upload
 from unblur.training.checkpoints import Checkpoints
 from unblur.training.loop import Outcome, TrainingFailed, TrainingSchedule, fit
 from unblur.training.memory import Peak, room
+from unblur.training.power import draws
 from unblur.training.report import Progress, Report
 from unblur.training.validation import sweep
 from unblur.training.workers import Workers, best_device, on_best_device
@@ -71,7 +72,7 @@ class Task(BaseModel):
             needs, (has, where) = model.footprint(dataset), room(device)
             if needs > has:
                 raise TrainingFailed(f"needs an estimated {gigabytes(needs)} of memory; {where} has {gigabytes(has)}")
-            measured = _with_memory(report, peak, device)
+            measured = _measured(report, peak, device)
             model = on_best_device(model)
             outcome = fit(model, dataset, self.schedule, measured, checkpoints, workers, self.grid)
             if self.keep and self.grid and not outcome.sweep:
@@ -97,11 +98,11 @@ class Task(BaseModel):
         return found
 
 
-def _with_memory(report: Report, peak: Peak, device: torch.device) -> Report:
-    """`report` with the most memory that the training took so far among the facts."""
+def _measured(report: Report, peak: Peak, device: torch.device) -> Report:
+    """`report` with the most memory that the training took so far among the facts, and what its place draws."""
 
     def measured(progress: Progress) -> None:
-        report(replace(progress, facts={**progress.facts, **peak.facts(device)}))
+        report(replace(progress, facts={**progress.facts, **peak.facts(device), **draws(device)}))
 
     return measured
 
