@@ -258,7 +258,8 @@ def report(data: Data | list[str] = "sample", **flags: Any) -> ReportResult | Se
 
     data: a list of two or more names or paths gets what holds over all of them: average ranks with Nemenyi's critical
     difference, the best diffusion model against the best baseline, validation against test. flags: `protocol`,
-    `tracking_uri`, and `output`, `markdown`, `tables` and `figures` for files to write.
+    `tracking_uri`, `price_per_core_hour`, `price_per_gpu_hour` and `country` for what studies cost, and `output`,
+    `markdown`, `tables` and `figures` for files to write.
 
     Examples:
         >>> import unblur

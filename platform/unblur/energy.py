@@ -48,13 +48,20 @@ def grams_per_kwh(country: str | None) -> float:
 
 
 def _rated(name: str) -> float | None:
-    """W of a processor (its TDP); None where CodeCarbon is not installed or does not know it."""
+    """W of a processor (its TDP); None where CodeCarbon is not installed, or has no one number for it."""
     table = _file("hardware/cpu_power.csv")
     if table is None:
         return None
-    with table.open(newline="") as rows:
-        known = {_plain(row["Name"]): float(row["TDP"]) for row in csv.DictReader(rows)}
-    return known.get(_plain(name))
+    with table.open(newline="", encoding="utf-8") as rows:
+        told = {_number(row["TDP"]) for row in csv.DictReader(rows) if _plain(row["Name"]) == _plain(name)}
+    return told.pop() if len(told) == 1 else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:  # the table has 27.29.5, of processors of which there were several
+        return None
 
 
 def _plain(name: str) -> str:

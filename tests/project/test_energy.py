@@ -16,6 +16,18 @@ KNOWN = [
     ("Intel Xeon Gold 6248R", 205),
     ("Intel Core i9-13900K", 125),
 ]
+TABLE = "\n".join(
+    [
+        "Name,TDP",
+        *(f"{name},{watts}.0" for name, watts in KNOWN),
+        "Two,15",
+        "Two,15.0",
+        "Odd,27.29.5",
+        "Three,3",
+        "Three,4",
+    ]
+)
+"""With what the real one has too: a number twice, several in one, two numbers of one name."""
 
 
 @pytest.fixture
@@ -25,7 +37,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "codecarbon-3.3.2.dist-info").mkdir()
     (tmp_path / "codecarbon-3.3.2.dist-info/METADATA").write_text("Name: codecarbon\nVersion: 3.3.2\n")
     for name, text in {
-        "hardware/cpu_power.csv": "\n".join(["Name,TDP", *(f"{name},{watts}.0" for name, watts in KNOWN)]),
+        "hardware/cpu_power.csv": TABLE,
         "private_infra/global_energy_mix.json": '{"DEU": {"carbon_intensity": 380.95}}',
     }.items():
         (data / name).parent.mkdir(parents=True)
@@ -62,6 +74,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         ("AMD EPYC 7763 64-Core Processor", 256, 2, 2 * 280 / 256),
         ("Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", 40, 1, 150 / 40),
         ("Intel(R) Xeon(R) Gold 6248R CPU @ 3.00GHz", 48, 1, 205 / 48),
+        ("Two", 2, 1, 7.5),
         ("13th Gen Intel(R) Core(TM) i9-13900K", 32, 1, 125 / 32),
     ],
 )
@@ -73,7 +86,8 @@ def test_the_rated_power_is_shared_by_all_cpus(
 
 
 def test_a_virtual_or_unknown_processor_has_the_constant(tables: None, machine: Machine) -> None:
-    for name, flags in (("AMD EPYC 7763 64-Core Processor", "fpu hypervisor"), ("AMD EPYC", "fpu"), ("", "")):
+    unknown = [(name, "fpu") for name in ("AMD EPYC", "Odd", "Three", "")]
+    for name, flags in (("AMD EPYC 7763 64-Core Processor", "fpu hypervisor"), *unknown):
         machine(name, 2, flags=flags)
         assert energy.cpu_watts() == {energy.ASSUMED: 4.0}
 
