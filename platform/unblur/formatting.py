@@ -3,12 +3,14 @@
 from typing import Any
 
 NONE = "–"
+METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "hit_rate": "hit rate"}
+"""Those that people write in other letters than a command line."""
 
 
 def shown(metric: str) -> str:
     """`ndcg_at_10` as people write it: nDCG@10."""
     name, _, k = metric.partition("_at_")
-    return {"ndcg": "nDCG", "mrr": "MRR"}.get(name, name) + (f"@{k.replace('_', ' ')}" if k else "")
+    return METRICS.get(name, name) + (f"@{k.replace('_', ' ')}" if k else "")
 
 
 def setting(value: Any) -> str:

@@ -6,7 +6,7 @@ import ir_measures
 import numpy as np
 import pytest
 import torch
-from ir_measures import RR, P, Qrel, R, ScoredDoc, nDCG
+from ir_measures import AP, RR, P, Qrel, R, ScoredDoc, Success, nDCG
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random_array
 from torch import Tensor
@@ -16,7 +16,7 @@ from unblur.evaluation.measuring import CUTOFFS
 from unblur.evaluation.ranking import final
 
 USERS, ITEMS = 80, 300
-THEIRS = {"ndcg": nDCG, "recall": R, "precision": P, "mrr": RR}
+THEIRS = {"ndcg": nDCG, "recall": R, "precision": P, "mrr": RR, "map": AP, "hit_rate": Success}
 
 
 class Fixed:

@@ -110,6 +110,8 @@ def naive(row: list[bool], n_relevant: int, k: int) -> dict[str, float]:
         "recall": len(positions) / n_relevant if n_relevant else 0.0,
         "ndcg": dcg / ideal if n_relevant else 0.0,
         "mrr": 1 / (positions[0] + 1) if positions else 0.0,
+        "map": sum(sum(row[: i + 1]) / (i + 1) for i in positions) / n_relevant if n_relevant else 0.0,
+        "hit_rate": float(bool(positions)),
     }
 
 
@@ -130,6 +132,8 @@ def test_hand_computed_user() -> None:
     assert values["recall_at_5"] == pytest.approx(2 / 3)
     assert values["mrr_at_5"] == 0.5
     assert values["mrr_at_1"] == 0
+    assert values["map_at_5"] == pytest.approx((1 / 2 + 2 / 4) / 3)
+    assert (values["hit_rate_at_1"], values["hit_rate_at_5"]) == (0, 1)
     expected = (1 / math.log2(3) + 1 / math.log2(5)) / (1 + 1 / math.log2(3) + 1 / math.log2(4))
     assert values["ndcg_at_5"] == pytest.approx(expected)
 

@@ -65,7 +65,7 @@ def test_the_commands_of_the_page_choose_every_part(copy: Path) -> None:
     chosen = told["best"]["params"]
     assert (chosen["denoiser"], chosen["film_reach"]) == ("film", 0.5)
     assert (chosen["encoder"], chosen["schedule"]) == ("random_projection", "sigmoid")
-    assert "hit_rate_at_10" in told["test"]
+    assert "rbp_at_10" in told["test"]
     assert "co_counts" in (copy / "report.md").read_text()
 
 

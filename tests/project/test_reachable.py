@@ -15,9 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ADDED = {
     "evaluation/metrics.py": '''
-def hit_rate(ranking: Ranking, k: int) -> Values:
-    """One where any of the first k recommendations is a held-out item."""
-    return ranking.hits[:, :k].any(axis=1).astype(np.float64)
+def first_hit(ranking: Ranking, k: int) -> Values:
+    """One where the first recommendation is a held-out item."""
+    return ranking.hits[:, 0].astype(np.float64)
 ''',
     "data/splits.py": '''
 def first_one_out(data: Interactions, rng: np.random.Generator) -> Interactions:
@@ -152,7 +152,7 @@ FLAGS = {
     "protocol": "untouched",
     "protocol-share": "0.25",
     "model": "most",
-    "metric": "hit_rate@10",
+    "metric": "first_hit@10",
 }
 
 
@@ -218,4 +218,4 @@ def test_what_is_added_can_be_chosen_and_is_in_help_and_reports(copy: Path) -> N
     for line in ("split per_user_random 60/20/20", "asked for 0.25 and added nothing", "most"):
         assert line in told, line
     assert told.count("dry run: nothing was started") == 3
-    assert "hit_rate_at_10" in told.partition("in reports:")[2]
+    assert "first_hit_at_10" in told.partition("in reports:")[2]

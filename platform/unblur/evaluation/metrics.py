@@ -77,6 +77,22 @@ def mrr(ranking: Ranking, k: int) -> Values:
     return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
 
 
+def map(ranking: Ranking, k: int) -> Values:
+    """The precision at the place of each held-out item among the first k, summed, over the number of all of them.
+
+    Average precision, as trec_eval's map_cut has it.
+    """
+    hits = ranking.hits[:, :k]
+    precision_there = hits.cumsum(axis=1) / np.arange(1, k + 1)
+    summed: Values = (precision_there * hits).sum(axis=1)
+    return summed / np.maximum(ranking.n_relevant, 1)
+
+
+def hit_rate(ranking: Ranking, k: int) -> Values:
+    """Whether any of the first k recommendations is a held-out item; with one held-out item, as recall."""
+    return (_found(ranking, k) > 0).astype(np.float64)
+
+
 def novelty(ranking: Ranking, k: int) -> Values:
     """The mean self-information of the recommendations in bits, -log2 of the share of users who have the item in train.
 
