@@ -6,10 +6,12 @@ from tests.helpers.synthetic import communities
 from unblur import models
 from unblur.errors import UserError
 from unblur.experiments import forecast
-from unblur.experiments.forecast import estimates, refuse_infeasible
+from unblur.experiments.forecast import estimates, place, plan, refuse_infeasible, whole_plan
+from unblur.experiments.options import SearchOptions, TrainOptions
 from unblur.experiments.speed import Speed, measured
 from unblur.experiments.tune import default_space
 from unblur.models.base import Operations
+from unblur.running.resources import Resources
 from unblur.search.space_file import SearchSpace, load_space
 from unblur.training import memory
 from unblur.training.loop import TrainingFailed, TrainingSchedule
@@ -59,6 +61,23 @@ def test_blocks_over_longer_histories_take_longer() -> None:
 def test_twice_the_threads_are_twice_as_fast() -> None:
     speed, twice = Speed(10, 5), Speed(20, 10)
     assert speed.seconds(Operations(100, 10)) == 12 == 2 * twice.seconds(Operations(100, 10))
+
+
+def test_what_is_planned_is_told_in_words() -> None:
+    search = SearchOptions(trials=30, seeds=1, epochs=60)
+    assert plan(search, "diffrec") == "30 trials, then 1 seed, of at most 60 epochs each"
+    assert plan(search, "ease") == "30 trials, then one final run"
+    assert plan(TrainOptions(seeds=5, epochs=60), "diffrec") == "5 seeds, of at most 60 epochs each"
+    assert [place(Resources()), place(Resources(2, 4, 0.5))] == ["1 CPU", "2 workers of 4 CPU and 0.5 GPU"]
+
+
+def test_the_whole_plan_takes_its_rounds() -> None:
+    search = SearchOptions(trials=8, seeds=2, epochs=30)
+    assert whole_plan(search, "diffrec", 2, 0.5) == (4 + 1) * 30 * 0.5
+    assert whole_plan(search, "diffrec", 3, 0.5) == (3 + 1) * 30 * 0.5, "the third round is not full"
+    assert whole_plan(search, "ease", 2, 0.5) == (4 + 1) * 0.5, "a fit has no epochs, and no second seed"
+    assert whole_plan(search.model_copy(update={"time_budget": 20.0}), "diffrec", 2, 0.5) == 20 + 30 * 0.5
+    assert whole_plan(TrainOptions(seeds=2, epochs=30), "diffrec", 2, 0.5) == 30 * 0.5
 
 
 def test_a_model_that_cannot_fit_is_refused_beforehand_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tests.helpers import ROOT
 from unblur import cli, models
 from unblur.experiments.progress import VISIBLE, Progress
 from unblur.search.space_file import load_space
+from unblur.tracking.names import final_number
 from unblur.training.record import State, TrialRecord
 from unblur.training.report import Progress as Report
 
@@ -69,6 +70,18 @@ def test_what_is_begun_again_is_told_with_its_cause_and_counted() -> None:
         "trial 0: begun again, its process died",
     ]
     assert "1 running of 3 (2 begun again); 0 s elapsed" in drawn(progress)
+
+
+def test_final_runs_are_called_by_their_seeds() -> None:
+    console = Console(file=(file := io.StringIO()), width=120)
+    progress = Progress(console, 2, "x", "x", kind="final", epochs=20, clock=Clock())
+    for seed in (0, 1):
+        progress.started(final_number(2, seed), {"lr": 0.1})
+        progress.progressed(final_number(2, seed), Report(5, {"x": 0.25 + seed}))
+    progress.ended(final_number(2, 1), State.COMPLETE, None)
+    told = [line.partition("  ")[0] for line in file.getvalue().splitlines()]
+    assert told[0] == "seed 0: started" and told[-1] == "seed 1: complete"
+    assert "best: seed 1, x 1.2500" in drawn(progress) and "20" not in drawn(progress).replace("/20", "")
 
 
 def test_table_in_a_terminal() -> None:

@@ -13,7 +13,7 @@ from tests.helpers.synthetic import communities
 from unblur.data.request import DataRequest
 from unblur.data.store import Facts
 from unblur.errors import RunFailed
-from unblur.experiments.display import show_comparison, to_look
+from unblur.experiments.display import show_comparison, show_study, to_look
 from unblur.experiments.final_evaluation import FinalResult
 from unblur.experiments.next_steps import next_steps
 from unblur.experiments.options import DashboardOptions, SearchOptions, TrainOptions
@@ -66,6 +66,26 @@ def test_a_server_has_the_views_and_a_database_is_opened_by_the_dashboard() -> N
     assert found.study_url == "postgresql://db/s"
     trained = next_steps(here, TrainOptions(**flags))[-1]  # without a search there is no database of studies to name
     assert trained.endswith("dashboard --tracking-uri sqlite:////a/m.db")
+
+
+@pytest.mark.parametrize(("model", "again"), [("ease", False), ("diffrec", True)])
+def test_more_seeds_are_proposed_where_they_would_differ(model: str, again: bool) -> None:
+    steps = next_steps(study(model, [0.1]), SearchOptions())
+    assert any(" train " in step for step in steps) == again
+
+
+def told(result: StudyResult) -> str:
+    show_study(result, SearchOptions(), Console(file=(shown := io.StringIO()), width=200))
+    return shown.getvalue()
+
+
+def test_the_end_says_what_became_of_the_model_and_what_a_starting_configuration_means() -> None:
+    searched = study("ease", [0.1])
+    assert "registered" not in told(searched) and "starting configurations" not in told(searched)
+    final = replace(searched.final, model_uri="models:/unblur-sample/1", champion="it does not become the champion: x")
+    said = told(replace(searched, final=final, best=replace(searched.best, enqueued=True)))
+    assert "registered models:/unblur-sample/1: it does not become the champion: x" in said
+    assert "trial 0 is one of the space's own starting configurations: the search has found nothing better" in said
 
 
 def test_the_interval_is_students() -> None:

@@ -131,9 +131,11 @@ def _without_repeats(data: Interactions) -> Interactions:
     """The first row of each pair; a changed rating counts as it was first given, at one time the higher one."""
     pairs, rating = data.frame[["user", "item"]], data.frame.rating
     again = pairs.duplicated().to_numpy()
+    if not again.any():
+        return data
     which = "earliest" if data.has_order else "first"
     note = f"duplicate pairs: {int(again.sum()):,} rows removed, the {which} of each kept"
-    if again.any() and data.has_ratings:
+    if data.has_ratings:
         kept = rating.where(~again).groupby([pairs.user, pairs.item]).transform("first")
         note += f"; {int((again & rating.ne(kept) & ~(rating.isna() & kept.isna())).sum()):,} had another rating"
     found = data.select(~again, note)

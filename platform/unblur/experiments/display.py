@@ -23,7 +23,10 @@ def show_study(result: StudyResult, options: RunOptions, console: Console) -> No
     """Print what a study came to, where to look at it, and what to do next."""
     final = result.final
     if result.best.enqueued:
-        text = f"trial {result.best.number} is one of the space's own starting configurations"
+        text = (
+            f"trial {result.best.number} is one of the space's own starting configurations: the search has found "
+            "nothing better yet; more trials, or another space, might"
+        )
         console.print(text, markup=False)
     console.print(result.headline, markup=False, style="bold")
     console.print(result.verdict, markup=False)
@@ -38,7 +41,7 @@ def show_study(result: StudyResult, options: RunOptions, console: Console) -> No
         faster = f"{result.workers * final.efficiency:.1f} times as fast as one (efficiency {final.efficiency:.2f})"
         console.print(f"{result.workers} workers: {faster}", markup=False)
     if final.model_uri:
-        console.print(f"registered {final.model_uri} as candidate", markup=False)
+        console.print(f"registered {final.model_uri}: {final.champion}", markup=False)
     console.print("next:", markup=False)
     for step in next_steps(result, options):
         console.print(f"  {step}", markup=False, soft_wrap=True)

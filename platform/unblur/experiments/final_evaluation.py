@@ -184,9 +184,7 @@ class FinalEvaluation:
             reason = f"the model is not registered: {told_of(error)}. The same command registers it"
             self.console.print(reason, markup=False)
             return Registration(None, "it is not registered", reason)
-        champion = self._challenged(uri)
-        self.console.print(f"{uri}: {champion}", markup=False)
-        return Registration(uri, champion)
+        return Registration(uri, self._challenged(uri))
 
     def _challenged(self, uri: str) -> str:
         try:

@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import ceil, inf
 from typing import Any
 
 import ray
@@ -14,14 +15,14 @@ from unblur import models
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
 from unblur.experiments.context import Session, asked_for
-from unblur.experiments.options import ClusterFlags
+from unblur.experiments.options import ClusterFlags, RunOptions, SearchOptions
 from unblur.experiments.speed import measured
-from unblur.formatting import about, gigabytes
+from unblur.formatting import about, counted, gigabytes
 from unblur.running.cleanup import projected
 from unblur.running.execution import Execution
 from unblur.running.gpus import choice, gpu_memory
 from unblur.running.ray_train import require_dashboard
-from unblur.running.resources import cluster_nodes, concurrency
+from unblur.running.resources import Resources, cluster_nodes, concurrency
 from unblur.search.identity import StudyIdentity
 from unblur.search.inference_grid import points, settings_of, written
 from unblur.search.space import Choice, FloatRange, IntRange, SearchSpace
@@ -38,31 +39,48 @@ def announce(
 
     drawn: the cost of sampled configurations.
     """
-    options, resources, data = session.options, execution.resources, session.data
+    options, data, model = session.options, session.data, identity.model
     console.print(
         f"data {data.name} ({data.request.protocol}): train {data.facts.train:,}, valid {data.facts.valid:,}, "
-        f"test {data.facts.test:,} (locked); digest {data.digest[:12]}",
+        f"test {data.facts.test:,}, locked until the end; digest {data.digest[:12]}",
         markup=False,
     )
-    _announce_space(identity, console)
-    each = f"{resources.workers} worker(s) of {resources.cpus:g} CPU and {resources.gpus:g} GPU"
+    _announce_space(identity, options.dry_run, console)
+    how = ", by Ray Train" if execution.trainer == "ray" else ""
     console.print(
-        f"{options.budget}; {execution.slots} at a time, each on {each}; trainer {execution.trainer}",
-        markup=False,
+        f"{plan(options, model)}; {execution.slots} at a time, each on {place(execution.resources)}{how}", markup=False
     )
     memory, disk = max(each.memory for each in drawn), max(each.weights for each in drawn)
     disk = projected(disk, execution.slots, options.seeds)
     console.print(
-        f"memory of one beside PyTorch's own: up to {gigabytes(memory)}; on the disk: up to {gigabytes(disk)}; "
-        f"{_duration(identity.model, resources.cpus, drawn)}",
+        f"memory of each: up to {gigabytes(memory)}, and PyTorch's own; on the disk: up to {gigabytes(disk)}; "
+        f"{_duration(options, model, execution, drawn)}",
         markup=False,
     )
 
 
-def _announce_space(identity: StudyIdentity, console: Console) -> None:
+def plan(options: RunOptions, model: str) -> str:
+    """What is trained, in words: `30 trials, then 5 seeds, of at most 100 epochs each`."""
+    final = "one final run" if not models.model_class(model).RANDOM else counted(options.seeds, "seed")
+    epochs = f", of at most {options.epochs} epochs each" if models.trained_by_gradient(model) else ""
+    searched = f"{counted(options.trials, 'trial')}, then " if isinstance(options, SearchOptions) else ""
+    return f"{searched}{final}{epochs}"
+
+
+def place(resources: Resources) -> str:
+    """What a training gets, in words: `1 CPU`, `2 workers of 4 CPU and 0.5 GPU`."""
+    one = " and ".join(f"{amount:g} {kind}" for kind, amount in resources.per_worker.items())
+    return one if resources.workers == 1 else f"{resources.workers} workers of {one}"
+
+
+def _announce_space(identity: StudyIdentity, whole: bool, console: Console) -> None:
+    """What is searched: a line, or the `whole` of it as a table."""
     space, swept = identity.space, identity.swept
-    if space.parameters:
+    if space.parameters and whole:
         console.print(_table(space))
+    elif space.parameters:
+        searched = counted(len(space.parameters), "parameter")
+        console.print(f"{searched} of {space.model} searched, which --dry-run lists", markup=False)
     if swept:
         tried = written({name: points(parameter) for name, parameter in swept.items()})
         console.print(f"swept on each trained network ({settings_of(swept)} settings at most): {tried}", markup=False)
@@ -70,13 +88,27 @@ def _announce_space(identity: StudyIdentity, console: Console) -> None:
         console.print("fixed: " + ", ".join(f"{name}={value}" for name, value in space.fixed.items()), markup=False)
 
 
-def _duration(model: str, cpus: float, drawn: Sequence[Estimate]) -> str:
-    """About how long a fit or an epoch takes on a CPU like this one."""
+def _duration(options: RunOptions, model: str, execution: Execution, drawn: Sequence[Estimate]) -> str:
+    """About how long a fit or an epoch takes on a CPU like this one, and all of them together."""
+    cpus = execution.resources.cpus
     speed = measured(max(1, int(cpus)))
     seconds = sorted(speed.seconds(each.operations) for each in drawn)
+    middle, most = seconds[len(seconds) // 2], seconds[-1]
     what = "an epoch" if models.trained_by_gradient(model) else "a fit"
-    middle, most = about(seconds[len(seconds) // 2]), about(seconds[-1])
-    return f"{what} on {cpus:g} CPU: about {middle}, at most {most}"
+    whole = about(whole_plan(options, model, execution.slots, middle))
+    return f"{what} on {cpus:g} CPU: about {about(middle)}, at most {about(most)}; all trainings: about {whole} at most"
+
+
+def whole_plan(options: RunOptions, model: str, slots: int, seconds: float) -> float:
+    """Seconds of all trainings, an epoch or a fit taking `seconds`, if none is pruned, stops early or is there already.
+
+    What scoring on validation takes is not in it.
+    """
+    each = seconds * (options.epochs if models.trained_by_gradient(model) else 1)
+    final = ceil((options.seeds if models.model_class(model).RANDOM else 1) / slots) * each
+    if not isinstance(options, SearchOptions):
+        return final
+    return min(ceil(options.trials / slots) * each, options.time_budget or inf) + final
 
 
 def refuse_infeasible(spaces: Iterable[SearchSpace], dataset: Dataset) -> None:

@@ -9,6 +9,7 @@ from shutil import which
 
 from unblur.experiments.options import DashboardOptions, RunOptions, StorageFlags
 from unblur.experiments.results import StudyResult
+from unblur.models import model_class
 from unblur.redaction import redact
 
 
@@ -17,7 +18,7 @@ def next_steps(result: StudyResult, options: RunOptions) -> list[str]:
     the runs' pages where no server has them."""
     places, data = options.words(*StorageFlags.model_fields), options.words("data")
     steps = [report_step(result, options)]
-    if "://" not in result.configuration:
+    if "://" not in result.configuration and model_class(result.model).RANDOM:  # others come out the same
         train = ["train", "--model", result.model, "--config", result.configuration, "--seeds", "5"]
         steps.append([*train, *data, *options.words("history"), *places])
     if result.final.model_uri:

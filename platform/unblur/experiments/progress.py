@@ -15,6 +15,7 @@ from rich.text import Text
 from unblur.formatting import about
 from unblur.running.retries import TOLD, Fault
 from unblur.running.work import Listener
+from unblur.tracking.names import SEED, final_tags
 from unblur.training.record import ENDED, State, TrialRecord
 from unblur.training.report import Progress as Report
 
@@ -109,6 +110,7 @@ class Progress(Listener):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console, self.total, self.label, self.metric, self.kind = console, total, label, metric, kind
+        self.word = "seed" if kind == "final" else kind
         self.epochs, self.title, self.timing = epochs, title, Timing(epochs, clock)
         self._rows: dict[int, _Row] = {}
         self._again = 0
@@ -139,7 +141,7 @@ class Progress(Listener):
         row.state, row.reason = State.RUNNING, ""
         row.begun, row.ended, row.first_epoch = self.timing.clock(), None, row.epoch
         again = f" again, having been at epoch {row.epoch}" if row.epoch else ""
-        self._line(f"{self.kind} {number}: started{again}  {_params(params, list(params))}")
+        self._line(f"{self._called(number)}: started{again}  {_params(params, list(params))}")
 
     def progressed(self, number: int, progress: Report) -> None:
         row, value = self._rows[number], progress.metrics.get(self.metric)
@@ -148,7 +150,7 @@ class Progress(Listener):
         if now - self._told.get(number, -LOG_SECONDS) < LOG_SECONDS:
             return
         self._told[number] = now
-        self._line(f"{self.kind} {number}: {self._seen(row, value, progress.best)}")
+        self._line(f"{self._called(number)}: {self._seen(row, value, progress.best)}")
 
     def _seen(self, row: _Row, value: float | None, best: float | None) -> str:
         """An evaluation; the last of all, of everyone; or, where nothing is evaluated, how far it is."""
@@ -158,14 +160,22 @@ class Progress(Listener):
 
     def again(self, number: int, fault: Fault) -> None:
         self._again += 1
-        self._line(f"{self.kind} {number}: begun again, {TOLD[fault]}")
+        self._line(f"{self._called(number)}: begun again, {TOLD[fault]}")
 
     def ended(self, number: int, state: State, reason: str | None) -> None:
         row = self._rows[number]
         row.state, row.reason, row.ended = state, _first_line(reason), self.timing.clock()
         told = row.reason or ("" if row.best is None else f"best {_number(row.best)}")
         done = sum(each.state in ENDED for each in self._rows.values())
-        self._line(f"{self.kind} {number}: {state}  {told}  ({done} of {self.total}, {self._times()})")
+        self._line(f"{self._called(number)}: {state}  {told}  ({done} of {self.total}, {self._times()})")
+
+    def _called(self, number: int) -> str:
+        """What people call it: `trial 7`, `seed 0`."""
+        return f"{self.word} {self._told_number(number)}"
+
+    def _told_number(self, number: int) -> int:
+        """Of a final run, which of the seeds it has: its number says whose configuration, too."""
+        return final_tags(number)[SEED] if self.kind == "final" else number
 
     def _line(self, text: str) -> None:
         if self._live is None:
@@ -191,7 +201,7 @@ class Progress(Listener):
     def _table(self, rows: dict[int, _Row], width: int) -> Table:
         """The first five columns have their whole width; the parameters in which trials differ get what is left."""
         newest = sorted(rows.items())[-VISIBLE:]
-        headings = (self.kind, "state", "epoch", self.label, "best")
+        headings = (self.word, "state", "epoch", self.label, "best")
         cells = [self._cells(number, row) for number, row in newest]
         widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
@@ -210,7 +220,7 @@ class Progress(Listener):
         return table
 
     def _cells(self, number: int, row: _Row) -> tuple[str, str, str, str, str]:
-        return str(number), str(row.state), self._epoch(row), _number(row.value), _number(row.best)
+        return str(self._told_number(number)), str(row.state), self._epoch(row), _number(row.value), _number(row.best)
 
     def _epoch(self, row: _Row) -> str:
         return f"{row.epoch}/{self.epochs}" if self.epochs else str(row.epoch)
@@ -222,7 +232,7 @@ class Progress(Listener):
         if number is None:
             return ""
         params = rows[number].params
-        return f"best: {self.kind} {number}, {self.label} {_number(done[number])}  {_params(params, list(params))}"
+        return f"best: {self._called(number)}, {self.label} {_number(done[number])}  {_params(params, list(params))}"
 
 
 def _wrapped(text: str) -> Text:

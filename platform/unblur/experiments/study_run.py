@@ -29,7 +29,7 @@ from unblur.experiments.study_opening import agree, open_study
 from unblur.experiments.study_record import parent_run, tell, views
 from unblur.experiments.time_budget import left, searching
 from unblur.files import under, write_text
-from unblur.models import model_class
+from unblur.models import model_class, trained_by_gradient
 from unblur.running.cleanup import DeleteCheckpoints, delete_leftovers
 from unblur.running.cluster import ray_cluster
 from unblur.running.execution import Execution
@@ -203,7 +203,7 @@ class StudyRun:
 
     def _evaluate(self, study: str, runs: FinalRuns, execution: Execution, tracker: Tracker) -> FinalResult:
         if missing := runs.trainings().missing():
-            self._say(f"training {len(missing)} of {runs.seeds} seeds")
+            self._say(f"final runs: {len(missing)} of {runs.seeds}")
         evaluation = FinalEvaluation(runs, self.session.data, tracker, self.console)
         of, metric = self._labels(study), runs.schedule.metric
         watched = Monitor(tracker, of, "final", metric, runs.seeds, execution, runs.is_one)
@@ -225,7 +225,7 @@ class StudyRun:
             self.identity.metric,
             records,
             kind,
-            epochs=options.epochs,
+            epochs=options.epochs if trained_by_gradient(self.identity.model) else None,
             title=title,
         )
 

@@ -17,6 +17,7 @@ from unblur.experiments.results import ComparisonResult, StudyResult, write_summ
 from unblur.experiments.study_opening import identity_of
 from unblur.experiments.study_run import StudyRun
 from unblur.experiments.winners import Winners
+from unblur.formatting import counted
 from unblur.models.needs import REASONS, REFUSALS, refuse_unserved, unmet, unserved_choices
 from unblur.resources import find
 from unblur.search.inference_grid import without_swept, written
@@ -77,8 +78,8 @@ def _compare(
 ) -> ComparisonResult | None:
     limit = f" and {options.time_budget:g} s of search" if options.time_budget else ""
     console.print(
-        f"equal budget: each of {len(studies)} models gets {options.trials} trials of at most {options.epochs} "
-        f"epochs{limit}, then {options.seeds} seed(s): {', '.join(studies)}",
+        f"equal budget: each of {len(studies)} models gets {counted(options.trials, 'trial')} of at most "
+        f"{options.epochs} epochs{limit}, then {counted(options.seeds, 'seed')}: {', '.join(studies)}",
         markup=False,
     )
     found: dict[str, StudyResult] = {}
