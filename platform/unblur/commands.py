@@ -84,6 +84,7 @@ def train(options: TrainOptions, console: Console) -> None:
     Examples:
         unblur train --dataset plays.yaml --model ease --set l2=200
         unblur train --dataset plays.yaml --model generative_cfg --config best.yaml --seeds 5
+        unblur train --dataset plays.yaml --model generative_cfg --from-trial 7 --set guidance_scale=2 --seeds 5
     """
     from unblur.experiments.train import train
     from unblur.reporting.attached import attach

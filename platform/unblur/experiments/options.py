@@ -138,11 +138,6 @@ class RunOptions(DataFlags, StorageFlags, ClusterFlags):
         check_names(self.model, self.metric, getattr(self, "search_space", None))
         return self
 
-    @property
-    def budget(self) -> str:
-        """What is trained, in words."""
-        return f"{self.seeds} seed(s) of at most {self.epochs} epochs"
-
 
 class SearchOptions(RunOptions):
     """Searches a model's hyperparameters, trains the best with several seeds, tests it once and registers it."""
@@ -175,10 +170,6 @@ class SearchOptions(RunOptions):
     """Start a new study instead of resuming; the old one is kept. Interrupted and run again, it goes on with the new
     one until that has a result."""
 
-    @property
-    def budget(self) -> str:
-        return f"{self.trials} trials, then {super().budget}"
-
 
 class TrainOptions(RunOptions):
     """Trains one configuration, tests it once per seed and registers it: no search."""
@@ -191,6 +182,9 @@ class TrainOptions(RunOptions):
     """A parameter of the model, such as --set lr=1e-3 or --set dims=[200,600]; may be repeated."""
     config: Path | None = None
     """YAML or JSON file of the model's parameters; --set overrides it."""
+    from_trial: int | None = Field(None, ge=0)
+    """In place of a file: the parameters of this trial of the model's newest search on the data; --set overrides
+    them."""
 
 
 class RefitOptions(RequestFlags, StorageFlags, ClusterFlags):

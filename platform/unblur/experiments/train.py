@@ -7,9 +7,11 @@ from rich.console import Console
 
 from unblur import models
 from unblur.documents import configured
+from unblur.errors import UserError
 from unblur.experiments.context import SILENT, open_session
 from unblur.experiments.display import conclude
 from unblur.experiments.forecast import refuse_infeasible
+from unblur.experiments.from_trial import of_trial
 from unblur.experiments.options import RunOptions, TrainOptions
 from unblur.experiments.results import StudyResult
 from unblur.experiments.study_opening import identity_of
@@ -22,8 +24,17 @@ from unblur.search.space import SearchSpace
 
 def train(options: TrainOptions, console: Console = SILENT) -> StudyResult | None:
     """Train, test and register the configuration that the options give; None after a dry run."""
-    config = configured(models.config_class(options.model), options.set, options.config)
+    if options.config and options.from_trial is not None:
+        raise UserError("both --config and --from-trial say which configuration: leave one out")
+    given = [*_of_trial(options, console), *options.set]
+    config = configured(models.config_class(options.model), given, options.config)
     return train_configuration(options, config, console)
+
+
+def _of_trial(options: TrainOptions, console: Console) -> list[str]:
+    if options.from_trial is None:
+        return []
+    return of_trial(options.from_trial, options.model, options.data, options.tracking_uri, console)
 
 
 def train_configuration(options: RunOptions, config: ModelConfig, console: Console = SILENT) -> StudyResult | None:
