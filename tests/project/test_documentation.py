@@ -6,8 +6,10 @@ import re
 from types import ModuleType
 
 import pytest
+import yaml
 from tests.helpers import ROOT
 
+import unblur
 from unblur import models
 from unblur.experiments.monitor import OF, Measure
 from unblur.models.diffusion._config import DiffusionConfig
@@ -55,6 +57,13 @@ def test_what_scoring_alone_changes_is_marked(hooks: ModuleType) -> None:
     rows = hooks.table(models.config_class("cfg_diffrec")).splitlines()
     (row,) = (line for line in rows if "| `guidance_scale` |" in line)
     assert "**Swept.**" in row and "With guidance = auto, classifier_free, independent:" in row
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == unblur.__version__ and cited["license"] == "Apache-2.0"
+    papers = [value["value"].removeprefix("arXiv:") for each in cited["references"] for value in each["identifiers"]]
+    assert papers and all(paper in (ROOT / "README.md").read_text() for paper in papers)
 
 
 def test_every_study_has_its_place_among_the_reproducible() -> None:

@@ -7,10 +7,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from tests.helpers.jobs import here
+from tests.helpers.made_studies import Made, write_study
 
+from unblur import provenance
 from unblur.reporting.loading import load
 from unblur.reporting.page import to_html, to_markdown
+from unblur.reporting.provenance import definitions
 from unblur.reporting.report import build
+from unblur.tracking import names
 from unblur.tracking.client import Store
 from unblur.tracking.reader import Reader
 
@@ -49,6 +53,14 @@ def test_nothing_is_fetched(toys: Store) -> None:
     assert not [
         style for style in re.findall(r"<style>.*?</style>", html, re.S) if "@import" in style or "url(" in style
     ]
+
+
+def test_it_says_once_what_made_the_numbers(store: Store, tmp_path: Path) -> None:
+    for model, machine in (("ease", "Linux, 2 CPUs"), ("slist", "Linux, 64 CPUs"), ("diffrec", "Linux, 2 CPUs")):
+        write_study(store, Made(model, 0.1, begun={names.MACHINE: machine}), tmp_path)
+    told = dict(definitions(load(Reader(store), "amazon_toys", "clean")).rows)
+    assert sorted(told["machine of the driver"].split("; ")) == ["Linux, 2 CPUs", "Linux, 64 CPUs"]
+    assert (told["version"], told["libraries"]) == (provenance.version(), "unknown")
 
 
 def test_the_page_weighs_little(toys: Store) -> None:

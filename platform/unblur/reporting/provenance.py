@@ -27,9 +27,19 @@ def definitions(evidence: Evidence) -> Table:
         ["data", ", ".join(f"{name} {value}" for name, value in facts.items()) or "unknown"],
         *_untrained(first),
         ["digest of the data", first.digest or "unknown"],
+        ["version", _each(evidence, names.VERSION)],
+        ["commit", _each(evidence, names.COMMIT)],
+        ["libraries", _each(evidence, names.LIBRARIES)],
+        ["machine of the driver", _each(evidence, names.MACHINE)],
         ["record", f"MLflow at {evidence.address}, experiment {evidence.dataset}/{evidence.protocol}"],
     ]
     return Table("What the numbers mean", ["what", "definition"], rows)
+
+
+def _each(evidence: Evidence, tag: str) -> str:
+    """What the studies' runs have of a tag, each once."""
+    found = dict.fromkeys(value for study in evidence.studies if (value := study.run.tags.get(tag)))
+    return "; ".join(found) or "unknown"
 
 
 def commands(evidence: Evidence) -> Table:
