@@ -1,6 +1,7 @@
 """Files as people have them: what they are is guessed right, or asked."""
 
 import gzip
+import shlex
 
 import numpy as np
 import pandas as pd
@@ -192,3 +193,15 @@ def test_titles_are_found_and_counted(tmp_path):
                 file=str(tmp_path / "ratings.csv"), titles=str(tmp_path / "movies.csv"), out=tmp_path / "e.yaml"
             )
         )
+
+
+def test_flags_for_all_columns_are_proposed_at_once_and_are_right(tmp_path):
+    file = tmp_path / "plays.csv"
+    file.write_text("date,user_id,item_id,stars\n2024-01-02,a,x,4\n2024-01-01,b,y,5\n")
+    with pytest.raises(UserError) as told:
+        table.load([file], DataRequest(dataset=str(file)))
+    flags = shlex.split(str(told.value).partition("did you mean ")[2].partition("?")[0])
+    named = {flag[2:].replace("-", "_"): column for flag, column in zip(flags[::2], flags[1::2], strict=True)}
+    data = table.load([file], DataRequest(dataset=str(file), **named))
+    assert (data.users.tolist(), data.items.tolist()) == (["a", "b"], ["x", "y"])
+    assert data.has_order and sorted(data.frame.rating) == [4, 5]

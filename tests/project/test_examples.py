@@ -1,5 +1,7 @@
 """The examples, run as they stand."""
 
+import ast
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +29,17 @@ def test_own_data(plays: Path, tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "recommendations.csv", dtype=str)
     assert len(table) == 10 * table["user"].nunique() and table["user"].nunique() == 300
     assert "ease" in (tmp_path / "report.md").read_text()
+
+
+def test_the_notebook_cell_by_cell(tmp_path: Path) -> None:
+    """Without Jupyter: its code cells in their order, the last line of the last one printed instead of shown."""
+    cells = json.loads((EXAMPLES / "notebook.ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in cells), "nobody's output is in it"
+    (tmp_path / "notebook.py").write_text("\n".join([*code, "print(lists)"]))
+    lists = ast.literal_eval(run(tmp_path, sys.executable, "notebook.py", MPLBACKEND="agg").splitlines()[-1])
+    assert list(lists) == [0.0, 1.0, 3.0] and all(len(set(items)) == 5 for items in lists.values())
+    assert lists[0.0] != lists[3.0], "the dial turns"
 
 
 def test_guidance_as_a_dial(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.helpers.jobs import here
 from tests.helpers.made_studies import Made, write_study
+from tests.helpers.mlflow_store import empty_store
 
 from unblur import provenance
 from unblur.reporting.loading import load
@@ -55,7 +56,8 @@ def test_nothing_is_fetched(toys: Store) -> None:
     ]
 
 
-def test_it_says_once_what_made_the_numbers(store: Store, tmp_path: Path) -> None:
+def test_it_says_once_what_made_the_numbers(tmp_path: Path) -> None:
+    store = empty_store(tmp_path)
     for model, machine in (("ease", "Linux, 2 CPUs"), ("slist", "Linux, 64 CPUs"), ("diffrec", "Linux, 2 CPUs")):
         write_study(store, Made(model, 0.1, begun={names.MACHINE: machine}), tmp_path)
     told = dict(definitions(load(Reader(store), "amazon_toys", "clean")).rows)

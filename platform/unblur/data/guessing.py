@@ -99,6 +99,13 @@ def _by_name(names: Sequence[str], head: pd.DataFrame, chosen: dict[str, str]) -
     return found
 
 
+def by_usual_names(names: Sequence[str]) -> dict[str, str]:
+    """The columns that have a role's usual name, by role; what is in them is not looked at."""
+    plain = {plain_name(name): name for name in reversed(names)}
+    fitting = {role: [plain[usual] for usual in USUAL[role].split() if usual in plain] for role in USUAL}
+    return {role: found[0] for role, found in fitting.items() if found}
+
+
 def _by_place(names: Sequence[str], head: pd.DataFrame, chosen: dict[str, str]) -> dict[str, str]:
     """Without names: user, item, then a rating and a time in any order; nothing where that leaves a doubt."""
     free = [name for name in names if name not in chosen.values()]

@@ -1,9 +1,11 @@
 """A person's own CSV, TSV or Parquet file with named columns."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from unblur.data.guessing import by_usual_names
 from unblur.data.interactions import Interactions, build
 from unblur.data.numeric import times
 from unblur.data.request import ColumnFlags, DataRequest
@@ -76,7 +78,13 @@ def _way_out(names: list[str], flag: str) -> str:
     spaced = [name for name in names if name != name.strip()]
     if spaced:
         return f"names begin or end with a space, {spaced[0]!r}; remove it, or name one as it is with {flag}: {shown}"
-    return f"name one with {flag}: {shown}"
+    return f"{_proposed(names)}name one with {flag}: {shown}"
+
+
+def _proposed(names: list[str]) -> str:
+    """The flags for all columns that have a usual name: one at a time would be a question for each."""
+    flags = [f"--{role}-column {shlex.quote(name)}" for role, name in by_usual_names(names).items()]
+    return f"did you mean {' '.join(flags)}? Else " if flags else ""
 
 
 def example(folder: Path) -> Sequence[Path]:
