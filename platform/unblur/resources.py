@@ -11,7 +11,7 @@ HOME = _SHIPPED if _SHIPPED.is_dir() else Path(__file__).parents[2]
 """The folder that holds `search_spaces/` and `dashboards/`."""
 
 
-def find(path: str) -> Path:
+def find(path: str | Path) -> Path:
     """`path` in the working directory if it is there, else the package's own; as given when there is neither."""
     here, own = Path(path), HOME / path
     return own if own.exists() and not here.exists() else here

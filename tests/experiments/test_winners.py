@@ -59,6 +59,12 @@ def test_parts_are_what_their_own_searches_found_and_their_seeds_are_their_own(
     assert first != second, "the transformer of each seed is another one"
 
 
+def test_the_spaces_that_come_with_the_package_are_found_from_anywhere(folder: Path, data_flags: list[str]) -> None:
+    flags = ["--model", "blend", "--search-space", "search_spaces/order/blend.yaml", "--dry-run"]
+    done = here(folder, "tune", *data_flags, *flags)
+    assert done.returncode == 0 and "sasrec, best: ndcg@10" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_training_takes_them_too(folder: Path, data_flags: list[str]) -> None:
     parts = [part("slist"), {"model": "popularity"}]
     flags = ["--model", "blend", "--set", f"parts={json.dumps(parts)}", "--seeds", 1, "--dry-run"]

@@ -6,6 +6,7 @@ from unblur.documents import read
 from unblur.errors import unknown
 from unblur.evaluation.measuring import parse_metric
 from unblur.registry import modules
+from unblur.resources import find
 
 
 def check_names(model: str, metric: str, search_space: Path | None = None) -> None:
@@ -16,4 +17,4 @@ def check_names(model: str, metric: str, search_space: Path | None = None) -> No
         if name.strip() not in known:
             raise unknown(known.kind, name.strip(), known.names())
     if search_space is not None:
-        read(search_space)
+        read(find(search_space))

@@ -147,7 +147,7 @@ class SearchOptions(RunOptions):
     model: Annotated[str, Listed(MODELS.names)] = "cfg_diffrec"
     """The recommender; several, such as cfg_diffrec,diffrec,ease, get a search each with the same budget."""
     search_space: Path | None = None
-    """YAML file [search_spaces/<model>.yaml]."""
+    """YAML file, of the working directory or else of the package [search_spaces/<model>.yaml]."""
     trials: int = Field(30, ge=1)
     """Finished trials of each model, those of earlier starts included."""
     time_budget: float | None = Field(None, gt=0)

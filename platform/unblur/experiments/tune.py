@@ -108,7 +108,7 @@ def _keep(options: SearchOptions, sofar: ComparisonResult) -> None:
 
 def _space(model: str, file: Path | None) -> SearchSpace:
     config = models.config_class(model)
-    space = load_space(file or default_space(model), config)
+    space = load_space(find(file) if file else default_space(model), config)
     if space.model != model:
         raise UserError(f"the search space is for {space.model}, and --model is {model}: give --model {space.model}")
     return space
