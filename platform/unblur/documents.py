@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from unblur.errors import UserError, shorten, unknown
+from unblur.resources import find
 
 M = TypeVar("M", bound=BaseModel)
 Where = Sequence[str | int]
@@ -220,11 +221,12 @@ def read(file: Path, name: str = "") -> Document:
 
 
 def configured(kind: type[M], assignments: Sequence[str], file: Path | None) -> M:
-    """A Config from the parameters in `file` and those of `assignments` (name=value), which win.
+    """A Config from the parameters in `file` and those of `assignments` (name=value), which win; the file is that of
+    the working directory, or else the package's.
 
     UserError names the line of the file, or the --set, that is wrong.
     """
-    document = Document("--set", "{}") if file is None else read(file, f"--config {file}")
+    document = Document("--set", "{}") if file is None else read(find(file), f"--config {file}")
     given = dict(_assigned(text) for text in assignments)
 
     def say(where: Where, text: str) -> str:
