@@ -51,7 +51,7 @@ def test_min_rating_without_ratings_is_refused(make):
 
 def test_each_filter_reports_what_it_removed(make):
     data = make([("a", "x", 5), ("a", "y", 5), ("b", "x", 1), ("b", "y", 5), ("c", "z", 1)])
-    notes = apply(data, [MinRating(4), MinCounts(2, 1)]).notes[1:]
+    notes = apply(data, [MinRating(4), MinCounts(2, 1)]).notes
     assert notes == (
         "rating >= 4: removed 1 users, 1 items, 2 rows",
         "users with >= 2, then items with >= 1: removed 1 users, 0 items, 1 rows",

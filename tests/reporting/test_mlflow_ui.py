@@ -39,11 +39,12 @@ def test_compare_view(browser: Any, toys: Store, pages: str, experiment: str) ->
     browser.get_log("browser")
     browser.set_window_size(2400, 1400)  # what lies outside of it is not drawn
     browser.get(f"{pages}/#/compare-runs?{chosen}")
-    text = until(lambda: plotted(browser) and says(browser, "test/recall_at_10_std"), browser)
+    figures = [str(round(run.data.metrics["test/ndcg_at_10"], 3)) for run in runs]
+    # of the names of metrics only the first ones are drawn, of their values all
+    text = until(lambda: plotted(browser) and says(browser, *figures), browser)
     browser.get("about:blank")
     for run in runs:
         assert run.info.run_name in text
-        assert str(round(run.data.metrics["test/ndcg_at_10"], 3)) in text
     assert f"Comparing {len(runs)} Runs" in text
     errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert [message for message in errors if UI_OWN not in message] == []
@@ -90,10 +91,10 @@ def plotted(browser: Any) -> int:
     return len(browser.find_elements("css selector", ".js-plotly-plot"))
 
 
-def says(browser: Any, wanted: str) -> str:
-    """The page's text, once `wanted` is in it."""
+def says(browser: Any, *wanted: str) -> str:
+    """The page's text, once all that is wanted is in it."""
     text = str(browser.find_element("css selector", "body").text)
-    return text if wanted in text else ""
+    return text if all(each in text for each in wanted) else ""
 
 
 def until(found: Callable[[], Any], browser: Any, seconds: float = 90) -> Any:

@@ -78,13 +78,15 @@ def _way_out(names: list[str], flag: str) -> str:
     spaced = [name for name in names if name != name.strip()]
     if spaced:
         return f"names begin or end with a space, {spaced[0]!r}; remove it, or name one as it is with {flag}: {shown}"
-    return f"{_proposed(names)}name one with {flag}: {shown}"
+    return f"{_proposed(names, flag)}name one with {flag}: {shown}"
 
 
-def _proposed(names: list[str]) -> str:
-    """The flags for all columns that have a usual name: one at a time would be a question for each."""
-    flags = [f"--{role}-column {shlex.quote(name)}" for role, name in by_usual_names(names).items()]
-    return f"did you mean {' '.join(flags)}? Else " if flags else ""
+def _proposed(names: list[str], flag: str) -> str:
+    """The flags for all columns that have a usual name, if the one that is missing has: one at a time would be a
+    question for each."""
+    flags = {f"--{role}-column": shlex.quote(name) for role, name in by_usual_names(names).items()}
+    told = " ".join(f"{each} {name}" for each, name in flags.items())
+    return f"did you mean {told}? Else " if flag in flags else ""
 
 
 def example(folder: Path) -> Sequence[Path]:
