@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
@@ -45,17 +45,26 @@ class Ours:
         self._begin(1)
 
     def _begin(self, steps: int) -> None:
-        config = diffrec.Config.model_validate({**self.params, "T": steps})
-        self.model = diffrec.Model(config, self.dataset.n_users, self.dataset.n_items)
+        self.model = self._made(steps)
         keep_freed_memory()  # as every worker does
         self.training = Training(self.model, self.dataset, TrainingSchedule(), lambda _: None, None, Workers())
 
+    def _made(self, steps: int) -> Any:
+        config = diffrec.Config.model_validate({**self.params, "T": steps})
+        return diffrec.Model(config, self.dataset.n_users, self.dataset.n_items)
+
+    @property
+    def network(self) -> nn.Module:
+        """What has the weights that all contestants share."""
+        network: nn.Module = self.model.network
+        return network
+
     def weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.model.network.state_dict().items()}
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     def load(self, weights: Weights, steps: int) -> None:
         self._begin(steps)
-        self.model.network.load_state_dict(dict(weights))
+        self.network.load_state_dict(dict(weights))
 
     def train_epoch(self) -> float:
         return timed(self.training.train_epoch)[0]

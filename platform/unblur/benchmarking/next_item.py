@@ -6,32 +6,27 @@ residual connection (post-norm) and not before a layer as in `sasrec`, so that b
 is the same.
 """
 
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unblur.benchmarking import recbole
-from unblur.benchmarking.implementations import Metrics, Weights, timed
+from unblur.benchmarking import implementations, recbole
+from unblur.benchmarking.implementations import Contestant
 from unblur.benchmarking.options import BenchmarkOptions
 from unblur.benchmarking.result import NextItem
-from unblur.benchmarking.speed import largest_differences, timings
+from unblur.benchmarking.speed import epochs, evaluation
 from unblur.data.dataset import Dataset
 from unblur.errors import UserError
-from unblur.evaluation.ranking import validate
 from unblur.models.sequential import sasrec
 from unblur.nn.transformer import Block, Transformer, visible
-from unblur.training.allocator import keep_freed_memory
-from unblur.training.loop import Training, TrainingSchedule
-from unblur.training.workers import Workers
 
 CONFIG = sasrec.Config(dim=64, blocks=1, heads=1, max_length=50, dropout=0.5, batch_size=256, loss="cross_entropy")
 EPSILON = 1e-12  # RecBole's, of layer norms
+STEPS = 1  # of diffusion, of which there is none
 
 
 class PostNormBlock(Block):
@@ -75,53 +70,19 @@ class Model(sasrec.Model):
         return PostNormTransformer(self.config)
 
 
-class Contestant(Protocol):
-    """SASRec in some implementation, on one dataset."""
-
-    def load(self, weights: Weights) -> None:
-        """Start over with these weights."""
-
-    def train_epoch(self) -> float:
-        """Train for one epoch; its seconds."""
-
-    def evaluate(self) -> tuple[float, Metrics]:
-        """Rank for the users of the validation set; the seconds, and the metrics by their names in code."""
-
-
-class Ours:
-    """The project's own, through the loop and the ranking that every trial uses."""
+class Ours(implementations.Ours):
+    """The project's loop and ranking, with that network; it has no diffusion steps."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self._begin()
+        super().__init__(dataset, CONFIG.dim, CONFIG.batch_size)
 
-    def _begin(self) -> None:
-        self.model = Model(CONFIG, self.dataset.n_users, self.dataset.n_items)
-        keep_freed_memory()  # as every worker does
-        self.training = Training(self.model, self.dataset, TrainingSchedule(), lambda _: None, None, Workers())
+    def _made(self, steps: int) -> Model:
+        return Model(CONFIG, self.dataset.n_users, self.dataset.n_items)
 
-    def weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-
-    def load(self, weights: Weights) -> None:
-        self._begin()
-        self.model.load_state_dict(dict(weights))
-
-    def train_epoch(self) -> float:
-        return timed(self.training.train_epoch)[0]
-
-    def evaluate(self) -> tuple[float, Metrics]:
-        return timed(lambda: validate(self.model, self.dataset).metrics())
-
-
-class Theirs:
-    """RecBole's, in its process."""
-
-    def __init__(self, peer: recbole.RecBole) -> None:
-        self.peer, self.train_epoch, self.evaluate = peer, peer.train_epoch, peer.evaluate
-
-    def load(self, weights: Weights) -> None:
-        self.peer.load(weights)
+    @property
+    def network(self) -> nn.Module:
+        network: nn.Module = self.model
+        return network
 
 
 def measure(options: BenchmarkOptions, dataset: Dataset, console: Console) -> NextItem:
@@ -132,26 +93,19 @@ def measure(options: BenchmarkOptions, dataset: Dataset, console: Console) -> Ne
         ours = Ours(dataset)
         contestants: dict[str, Contestant] = {"ours": ours}
         if options.peer == "recbole":
-            peer = stack.enter_context(theirs(dataset, targets, options, console))
-            contestants["recbole"] = Theirs(peer)
+            contestants["recbole"] = stack.enter_context(theirs(dataset, targets, options, console))
         weights = ours.weights()
         for contestant in contestants.values():
-            contestant.load(weights)
-        trained = _rounds(contestants, options.next_item_rounds + 1, lambda each: each.train_epoch())
-        training = timings({name: seconds[1:] for name, seconds in trained.items()})
+            contestant.load(weights, STEPS)
+        training = epochs(contestants, options.next_item_rounds)
         weights = ours.weights()  # trained, so that the metrics that are compared are not those of chance
-        metrics: dict[str, Metrics] = {}
-        for contestant in contestants.values():
-            contestant.load(weights)
-        for name, contestant in contestants.items():
-            metrics[name] = contestant.evaluate()[1]
-        ranked = _rounds(contestants, options.next_item_rounds, lambda each: each.evaluate()[0])
+        ranked = evaluation(contestants, weights, STEPS, options.next_item_rounds)
     return NextItem(
         targets=targets,
         training=training,
-        evaluation=timings(ranked),
-        metrics=metrics,
-        largest_difference=largest_differences(metrics),
+        evaluation=ranked.times,
+        metrics=ranked.metrics,
+        largest_difference=ranked.largest_difference,
     )
 
 
@@ -184,16 +138,6 @@ def _sizes(config: sasrec.Config) -> dict[str, float]:
         "max_length": config.max_length,
         "dropout": config.dropout,
     }
-
-
-def _rounds(
-    contestants: Mapping[str, Contestant], rounds: int, run: Callable[[Contestant], float]
-) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, contestant in contestants.items():
-            seconds[name].append(run(contestant))
-    return seconds
 
 
 def told(found: NextItem) -> list[str]:

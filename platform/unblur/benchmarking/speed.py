@@ -14,15 +14,19 @@ def training(
     weights = ours.weights()
     for contestant in contestants.values():
         contestant.load(weights, steps)
-    runners: dict[str, Contestant | Products] = {**contestants, "products": products}
+    times = epochs({**contestants, "products": products}, rounds)
+    return Training(times=times, share_of_products=times["products"].over_ours)
+
+
+def epochs(runners: Mapping[str, Contestant | Products], rounds: int) -> dict[str, Timing]:
+    """Times of an epoch of each in turn, after one to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for i in range(rounds + 1):
         for name, runner in runners.items():
             took = runner.train_epoch()
             if i:
                 seconds[name].append(took)
-    times = timings(seconds)
-    return Training(times=times, share_of_products=times["products"].over_ours)
+    return timings(seconds)
 
 
 def evaluation(contestants: Mapping[str, Contestant], weights: Weights, steps: int, rounds: int) -> Evaluation:
@@ -35,17 +39,12 @@ def evaluation(contestants: Mapping[str, Contestant], weights: Weights, steps: i
         for name, contestant in contestants.items():
             took, metrics[name] = contestant.evaluate()
             seconds[name].append(took)
-    apart = largest_differences(metrics)
-    return Evaluation(steps=steps, times=timings(seconds), metrics=metrics, largest_difference=apart)
-
-
-def largest_differences(metrics: Mapping[str, Metrics]) -> dict[str, float]:
-    """Of any metric between each contestant and us."""
-    return {
+    apart = {
         name: max(abs(value - metrics["ours"][metric]) for metric, value in theirs.items())
         for name, theirs in metrics.items()
         if name != "ours"
     }
+    return Evaluation(steps=steps, times=timings(seconds), metrics=metrics, largest_difference=apart)
 
 
 def timings(seconds: Mapping[str, list[float]]) -> dict[str, Timing]:
