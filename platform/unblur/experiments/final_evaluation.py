@@ -122,32 +122,33 @@ class FinalEvaluation:
                 names.TEST_OPENINGS: openings.reasons(self.data.folder),
             },
         )
-        if shown := self._examples(outcomes):
+        valid = [outcome["value"] for outcome in outcomes]
+        best = best_seed(valid)
+        if shown := self._examples(best):
             self.tracker.note_study({}, None, {EXAMPLES: json.dumps(shown)})
         # after the result is recorded: it is none the worse for a registry that is away
-        registered = self._registered([outcome["value"] for outcome in outcomes])
+        registered = self._registered(best)
         self.tracker.note_study({names.MODEL_URI: registered.uri or "", names.CHAMPION: registered.champion})
         ratios = [outcome["efficiency"] for outcome in outcomes if outcome.get("efficiency")]
         return FinalResult(
             test=values,
-            valid=[outcome["value"] for outcome in outcomes],
+            valid=valid,
             popularity=least,
             over_popularity=self._over_popularity(),
             model_uri=registered.uri,
             champion=registered.champion,
             sweep="" if (sweep := self.runs.sweep()).empty else sweep.to_csv(index=False),
             unregistered=registered.reason,
-            epochs=outcomes[best_seed([outcome["value"] for outcome in outcomes])].get("epoch"),
+            epochs=outcomes[best].get("epoch"),
             parameters=outcomes[0].get("parameters"),
             memory_mib=max((outcome["memory_mib"] for outcome in outcomes if "memory_mib" in outcome), default=None),
             inference=[outcome["inference"] for outcome in outcomes if outcome.get("inference")],
             efficiency=mean(ratios) if ratios else None,
         )
 
-    def _examples(self, outcomes: Sequence[Mapping[str, Any]]) -> list[Example]:
-        """What a few users would get from the seed that is best on validation, with titles where the data have any."""
-        best = self.runs.numbers[best_seed([outcome["value"] for outcome in outcomes])]
-        shown = self.runs.test(best, self.data.history).examples()
+    def _examples(self, seed: int) -> list[Example]:
+        """What a few users would get from the model of this seed, with titles where the data have any."""
+        shown = self.runs.test(self.runs.numbers[seed], self.data.history).examples()
         try:
             return titled(shown, titles_of(self.data.request, self.data.data_dir))
         except UserError as error:  # a table of titles that has gone costs no result
@@ -170,13 +171,12 @@ class FinalEvaluation:
         self.tracker.log("final", number, 0, {names.test(name): value for name, value in metrics.items()})
         return metrics
 
-    def _registered(self, valid: Sequence[float]) -> "Registration":
-        """Register the seed best on validation and hold the mean of all against the champion; what fails is a note."""
+    def _registered(self, best: int) -> "Registration":
+        """Register the seed best on validation, and hold the mean of all against the champion; what fails is a note."""
         if models.model_class(self.runs.model).KNOWN_USERS_ONLY:
             told = f"not registered: {self.runs.model} can only score users that it was trained on"
             self.console.print(told, markup=False)
             return Registration(None, "it is not registered")
-        best = best_seed(valid)
         self.console.print(f"registering the model of seed {best}, the best on validation", markup=False)
         try:
             uri = self._register(self.runs.numbers[best])

@@ -15,6 +15,7 @@ from unblur.data.dataset import HistoryName
 from unblur.data.test_set import TestSet
 from unblur.evaluation.popularity_groups import recall_by_popularity
 from unblur.evaluation.ranking import Evaluation, final
+from unblur.experiments.examples import FILE as EXAMPLES
 from unblur.experiments.examples import Example, examples
 from unblur.files import download, under
 from unblur.models import trained_on
@@ -23,7 +24,7 @@ from unblur.training.report import Report
 from unblur.training.task import MODEL
 from unblur.training.workers import Workers, on_best_device
 
-METRICS, PER_USER, EXAMPLES = "metrics.json", "per_user.parquet", "examples.json"
+METRICS, PER_USER = "metrics.json", "per_user.parquet"
 
 
 @dataclass(frozen=True)
