@@ -1,5 +1,6 @@
 """What trainings cost, out of what they measured."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,12 @@ def test_what_is_not_known_is_not_zero() -> None:
     assert names.KWH not in spent({**HOUR, "cpu_assumed_watts": 4.0}, 1, 1), "nothing is known of the GPU's"
     known = spent({**HOUR, "cpu_assumed_watts": 4.0}, 1, 0)
     assert total([known, spent(HOUR, 1, 0)]) == {"train/seconds": 7200, names.CORE_HOURS: 2, names.GPU_HOURS: 0}
+
+
+def test_the_order_in_which_trainings_are_listed_changes_no_bit() -> None:
+    """MLflow lists runs in no fixed order; a record that was lost and is written again must be what it was."""
+    costs = [spent({"seconds": seconds}, 1, 0) for seconds in (0.1, 0.2, 0.3, 1e9)]
+    assert len({total(each)["train/seconds"] for each in permutations(costs)}) == 1
 
 
 @pytest.mark.parametrize("measured", [True, False])

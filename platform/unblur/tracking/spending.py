@@ -1,5 +1,6 @@
 """What trainings cost, out of what they measured: one way of reckoning for MLflow, Prometheus and reports."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from unblur.energy import ASSUMED, LIMIT, RATED
@@ -29,6 +30,9 @@ def _watts(facts: Mapping[str, float], cpus: float, gpus: float) -> float | None
 
 
 def total(costs: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The sums, by the names of SPENT that all have: a part of the energy is none."""
+    """The sums, by the names of SPENT that all have: a part of the energy is none.
+
+    In whatever order they come (MLflow's is no fixed one), to the last bit: a record that is written again is the same.
+    """
     each = list(costs)
-    return {name: sum(cost[name] for cost in each) for name in names.SPENT if all(name in cost for cost in each)}
+    return {name: math.fsum(cost[name] for cost in each) for name in names.SPENT if all(name in cost for cost in each)}
