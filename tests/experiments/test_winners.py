@@ -5,17 +5,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from tests.helpers.in_place import engine
-from tests.helpers.jobs import data_flags, here, plays
+from tests.helpers.jobs import here, plays
 from tests.helpers.mlflow_store import new_database
 
 from unblur.errors import UserError
 from unblur.models import configure
 
-__all__ = ["data_flags", "plays"]
+__all__ = ["plays"]
 SASREC = {"lr": 0.01, "dim": 8, "max_length": 5, "batch_size": 64}
+
+
+@pytest.fixture(scope="module")
+def data_flags(plays: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The plays by a description, since an ablation has no flags for columns."""
+    file = tmp_path_factory.mktemp("described") / "listens.yaml"
+    columns = {"user": "listener", "item": "track", "time": "played_at"}
+    file.write_text(yaml.safe_dump({"source": str(plays), "columns": columns}))
+    return ["--dataset", str(file)]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +82,29 @@ def test_a_training_takes_them_too(folder: Path, data_flags: list[str]) -> None:
     assert done.returncode == 0 and "slist, best: ndcg@10" in done.stdout, done.stdout + done.stderr
 
 
+def test_an_ablation_takes_them_too(folder: Path, data_flags: list[str]) -> None:
+    both = [part("slist"), part("sasrec")]
+    study = {
+        "question": "What does the transformer add?",
+        "dataset": data_flags[1],
+        "model": "blend",
+        "grid": {
+            "parts": {"both": {"parts": both}, "with popularity": {"parts": [part("slist"), {"model": "popularity"}]}}
+        },
+        "inference": {"weights": [[1.0, 0.0], [0.5, 0.5]]},
+        "x": "weights",
+        "seeds": 1,
+    }
+    (folder / "parts.yaml").write_text(yaml.safe_dump(study))
+    done = here(folder, "ablate", "--study", "parts.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sasrec, best: ndcg@10" in done.stdout
+    rows = pd.read_csv(folder / "parts.csv")
+    assert len(rows) == 4 and set(rows["weights"]) == {"[1.0, 0.0]", "[0.5, 0.5]"}
+    alone = rows[rows["weights"] == "[1.0, 0.0]"]["ndcg_at_10"]
+    assert alone.nunique() == 1 and alone.iloc[0] == pytest.approx(summary(folder, "slist")["best"]["valid"])
+
+
 @pytest.mark.parametrize(
     ("model", "flags"), [("ease", []), ("slist", ["--metric", "recall@20"]), ("slist", ["--validation", "gap"])]
 )
@@ -86,5 +119,5 @@ def test_without_such_a_search_it_says_which_to_run(
 
 def test_elsewhere_nobody_knows_the_best() -> None:
     blend = configure("blend", {"parts": [part("slist"), part("sasrec")]}, "test")
-    with pytest.raises(UserError, match="params = best is for `unblur tune` and `unblur train`"):
+    with pytest.raises(UserError, match="params = best is for `unblur tune`, `train` and `ablate`"):
         blend.parts[0].config()

@@ -26,12 +26,13 @@ from unblur.training.workers import Workers
 
 @contextmanager
 def engine() -> Iterator[None]:
-    """Searches and final runs that are begun in the block run here, and start no cluster."""
+    """Searches, final runs and ablations that are begun in the block run here, and start no cluster."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unblur.experiments.study_run.ray_cluster", nullcontext)
-        patch.setattr("unblur.experiments.refit.ray_cluster", nullcontext)
+        for entry in ("study_run", "refit", "ablate"):
+            patch.setattr(f"unblur.experiments.{entry}.ray_cluster", nullcontext)
         patch.setattr(StudyRun, "_plan", lambda *_: Execution(Resources()))
-        patch.setattr("unblur.experiments.refit.plan_execution", lambda *_: (Execution(Resources()), ""))
+        for entry in ("refit", "ablation_run"):
+            patch.setattr(f"unblur.experiments.{entry}.plan_execution", lambda *_: (Execution(Resources()), ""))
         patch.setattr(Execution, "run", _run)
         yield
 

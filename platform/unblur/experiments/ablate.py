@@ -15,6 +15,7 @@ from unblur.experiments.cells import CellRun, cell_run
 from unblur.experiments.context import SILENT, absolute, check_writable
 from unblur.experiments.options import AblateOptions
 from unblur.experiments.prepared import PreparedData, prepare_data
+from unblur.experiments.winners import Winners
 from unblur.files import under
 from unblur.models import configure
 from unblur.models.needs import REFUSALS, refuse_unmet
@@ -39,6 +40,9 @@ def ablate(options: AblateOptions, console: Console = SILENT, changed: Changed =
     check_writable(root)
     store = connect(options.tracking_uri)
     datasets = _prepared(study, root, options.data_dir, console)
+    winners = Winners(store, next(iter(datasets.values())), parse_metric(study.metric), console)
+    study = study.replaced(winners.resolved)
+    _refuse_unmet(study, datasets)
     runs = cell_runs(study, datasets, under(root, "ablations", name_of(study.dataset)))
     ablation = AblationRun(study, runs, datasets, root, console, changed)
     with ExitStack() as stack:
@@ -100,12 +104,15 @@ def cell_runs(study: Ablation, datasets: Datasets, folder: str) -> list[CellRun]
 
 
 def _prepared(study: Ablation, root: str, data_dir: Path | None, console: Console) -> dict[DataRequest, PreparedData]:
-    """The data of the cells; UserError when a cell needs what its data do not have."""
+    """The data of the cells."""
     requests = dict.fromkeys(cell.data for cell in study.cells())
-    datasets = {request: prepare_data(request, root, data_dir, console) for request in requests}
+    return {request: prepare_data(request, root, data_dir, console) for request in requests}
+
+
+def _refuse_unmet(study: Ablation, datasets: Datasets) -> None:
+    """UserError when a cell needs what its data do not have."""
     for cell in study.cells():
         dataset = datasets[cell.data].dataset
         refuse_unmet(configure(cell.model, dict(cell.params), str(cell)), dataset)
         if study.newest and dataset.train_rank is None:
             raise UserError(f"{NEWEST} needs {REFUSALS[ORDER]}")
-    return datasets

@@ -1,7 +1,7 @@
 """Ablations as files: a base configuration, what is varied in training, and what is swept on each trained network."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -33,7 +33,8 @@ class Point:
     @property
     def labels(self) -> dict[str, Any]:
         """Its value on every axis of the sweep."""
-        return {**self.settings, **({} if self.newest is None else {NEWEST: self.newest})}
+        settings = {name: _label(value) for name, value in self.settings.items()}
+        return {**settings, **({} if self.newest is None else {NEWEST: self.newest})}
 
     @property
     def shown(self) -> int | None:
@@ -142,6 +143,10 @@ class Ablation(BaseModel):
         """Every model that a cell may have."""
         return {self.model, *(str(params["model"]) for _, params in _settings(self) if "model" in params)}
 
+    def replaced(self, change: Callable[[Any], Any]) -> Self:
+        """The study with its parameters and those of its grid changed."""
+        return self.model_copy(update={"parameters": change(self.parameters), "grid": change(self.grid)})
+
     def trainings(self) -> list[tuple[Cell, int]]:
         """Every cell with every seed: a first of all cells, then a second, so that the picture comes early."""
         cells = self.cells()
@@ -195,7 +200,12 @@ def _choices(axis: str, values: list[Any] | dict[str, dict[str, Any]]) -> list[t
     """(label, parameters) of every value of an axis."""
     if isinstance(values, dict):
         return list(values.items())
-    return [(value if isinstance(value, int | float | str) else json.dumps(value), {axis: value}) for value in values]
+    return [(_label(value), {axis: value}) for value in values]
+
+
+def _label(value: Any) -> Any:
+    """The value as a table can hold it: a list as text."""
+    return value if isinstance(value, int | float | str) else json.dumps(value)
 
 
 def load_ablation(file: Path) -> Ablation:

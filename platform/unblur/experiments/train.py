@@ -43,7 +43,7 @@ def train_configuration(options: RunOptions, config: ModelConfig, console: Conso
     dataset = session.data.dataset
     refuse_unmet(config, dataset)
     fixed: dict[str, Any] = config.model_dump(mode="json")
-    space = Winners(session, console).of(SearchSpace(model=options.model, parameters={}, fixed=fixed))
+    space = Winners.on(session, console).of(SearchSpace(model=options.model, parameters={}, fixed=fixed))
     refuse_infeasible([space], dataset)
     with ExitStack() as cluster:
         result = StudyRun(session, identity_of(session, options.model, space), console).train(cluster)

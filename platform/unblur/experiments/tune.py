@@ -34,7 +34,7 @@ def tune(options: SearchOptions, console: Console = SILENT) -> StudyResult | Com
     names = model_names(options)
     spaces = {name: _space(name, options.search_space) for name in names}
     session = open_session(options, console, options.validation)
-    winners = Winners(session, console)
+    winners = Winners.on(session, console)
     spaces = {name: _served(winners.of(space), session.data.dataset, console) for name, space in spaces.items()}
     url = study_url(options, session.root)
     refuse_infeasible(spaces.values(), session.data.dataset)

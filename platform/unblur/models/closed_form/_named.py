@@ -42,5 +42,5 @@ class Named(BaseModel):
     def config(self) -> Any:
         """Its Config; UserError where a parameter is wrong, or where nobody has looked for the best ones."""
         if isinstance(self.params, str):
-            raise UserError(f"{self.model}: params = {BEST} is for `unblur tune` and `unblur train`; give them here")
+            raise UserError(f"{self.model}: params = {BEST} is for `unblur tune`, `train` and `ablate`; give them here")
         return models.configure(self.model, self.params, self.model)
