@@ -54,6 +54,7 @@ def refused() -> set[str]:
     return {"pytest", *(MODULES.get(name, name) for name in names - NEEDED)}
 
 
+@pytest.mark.slow
 def test_it_runs_on_a_cpu_with_nothing_else_installed(tmp_path: Path) -> None:
     """Every model is there, and on the CPU itself nothing differs."""
     code = WITHOUT.format(refused=refused(), check=str(run.__file__), output=str(tmp_path / "gpu.json"))

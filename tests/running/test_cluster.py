@@ -69,6 +69,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_a_cluster_of_ones_own(temporary: Path) -> None:
     """It listens on loopback, outlives a SIGTERM to all processes until its driver ends it, and leaves nobody."""
     (left := temporary / "unblur-tune-abc").mkdir()
