@@ -30,7 +30,7 @@ def tune(options: SearchOptions, console: Console) -> None:
 
     Examples:
         unblur tune --dataset sample --trials 8 --epochs 30 --seeds 2
-        unblur tune --dataset plays.yaml --model ease,slist,generative_cfg --trials 30
+        unblur tune --dataset plays.yaml --model ease,slist,prospective_cfg --trials 30
         unblur tune --dataset amazon_toys --search-space mine.yaml --dry-run
     """
     if options.check:
