@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_guidance_as_a_dial(tmp_path: Path) -> None:
     assert list(scales) == [0, 0.5, 1, 2, 4]
     # without the condition everyone gets the same list, but for what each has already
     assert scales[0][1] < scales[1][1] and scales[0][0] < scales[1][0]
+
+
+@pytest.mark.parametrize("channel", ["none", "leave_one_out"])
+def test_a_trained_channel(tmp_path: Path, channel: str) -> None:
+    flags = ["--channel", channel, "--epochs", "5"]
+    swept = run(tmp_path, sys.executable, EXAMPLES / "trained_channel.py", *flags).splitlines()[-1]
+    ndcg = [float(value) for value in re.findall(r": (\.?[\d.]+)", swept)]
+    # of a network that has hardly begun: what the channel says is what it knows
+    assert len(ndcg) > 5 and ndcg[0] < max(ndcg)
 
 
 def test_a_denoiser_from_an_installed_package(tmp_path: Path) -> None:
