@@ -161,6 +161,11 @@ class Model(prospective_cfg.Model):
         self.gain = nn.Parameter(torch.tensor(gain), requires_grad=learned)
 
     @property
+    def weight(self) -> float:
+        """The expert's at inference: the gain, which may be learned to be below zero as no expert's weight can."""
+        return max(0.0, float(self.gain))
+
+    @property
     def slist(self) -> Slist:
         assert self.config.expert is not None
         own: Slist = self.config.expert.config()
@@ -216,13 +221,13 @@ class Swept(Training):
             self.model.infer_with({"expert_weight": weight})
             found.append(validated(self.model, self.dataset, self.workers, users))
         shown = (f"{w:.2f}: {m['ndcg_at_10']:.4f}" for w, m in zip(weights, found, strict=True))
-        print(f"epoch {self.epoch}, gain {float(self.model.gain):.2f};", ", ".join(shown), flush=True)
+        print(f"epoch {self.epoch}, gain {float(self.model.gain):.3f};", ", ".join(shown), flush=True)
         best = max(range(len(weights)), key=lambda i: found[i][self.schedule.metric])
         self.model.infer_with(settings := {"expert_weight": weights[best]})
         return settings, found[best]
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, float]]:
-        gain = float(self.model.gain)
+        gain = self.model.weight
         with evaluating(self.model):
             return self.sweep((0, 0.1, 0.3) if self.model.channel is None else (gain, 2 * gain), self.users)
 
@@ -246,8 +251,7 @@ def main() -> None:
     if model.channel is not None:
         print(f"the channel alone, in training: {alone(model, dataset):.2f} nats an item")
     training.run()
-    gain = float(model.gain)
-    weights = JOINED if model.channel is None else [gain * factor for factor in (0, 0.5, 1, 1.5, 2, 3)]
+    weights = JOINED if model.channel is None else [model.weight * factor for factor in (0, 0.5, 1, 1.5, 2, 3)]
     print(f"the weights of epoch {training.best.epoch}, all of validation:")
     with evaluating(model):
         training.sweep(weights, None)
