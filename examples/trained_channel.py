@@ -29,11 +29,11 @@ from unblur.models.base import Batch
 from unblur.models.batching import epoch_rng, shares
 from unblur.models.closed_form._directed import _parts, geometric
 from unblur.models.closed_form._linear import gram, inverse
+from unblur.models.closed_form.blend import standardised
 from unblur.models.closed_form.slist import Config as Slist
 from unblur.models.closed_form.slist import regression
 from unblur.models.diffusion import prospective_cfg
 from unblur.models.diffusion._examples import Examples, weighted
-from unblur.nn.sparse import TINY
 from unblur.training.loop import Training, TrainingSchedule
 from unblur.training.validation import validated
 from unblur.training.workers import Workers
@@ -180,8 +180,11 @@ class Model(prospective_cfg.Model):
         pairs = self.pairing.divide(dataset.history(), rng)
         rows, c = weighted(self.config, pairs, None), self.slist.weigh(pairs.given)
         for share in shares(pairs.examples, self.config.batch_size, rng, epoch, rank, world):
-            said = None if self.channel is None else standardised(self.channel.rows(share.rows, c[share.rows]))
-            yield Batch((Examples(*rows.on(self.device, share.rows)), said), share.size)
+            examples = Examples(*rows.on(self.device, share.rows)), self._said(share.rows, c[share.rows])
+            yield Batch(examples, share.size)
+
+    def _said(self, users: NDArray[np.int64], c: csr_matrix) -> Tensor | None:
+        return None if self.channel is None else standardised(torch.from_numpy(self.channel.rows(users, c))).float()
 
     def forward(self, examples: Any) -> Tensor:
         rows, self.said = examples
@@ -190,12 +193,6 @@ class Model(prospective_cfg.Model):
     def _denoised(self, network: Denoiser, x_0: Tensor, t: Tensor, condition: Condition) -> Denoised:
         denoised = super()._denoised(network, x_0, t, condition)
         return denoised if self.said is None else replace(denoised, output=denoised.output + self.gain * self.said)
-
-
-def standardised(scores: Floats) -> Tensor:
-    """Rows (b, n_items) of mean 0 and standard deviation 1, as an expert's are."""
-    spread, mean = torch.std_mean(rows := torch.from_numpy(scores), dim=1, keepdim=True)
-    return ((rows - mean) / spread.clamp(min=TINY)).float()
 
 
 def alone(model: Model, dataset: Dataset) -> float:

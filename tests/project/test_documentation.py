@@ -1,13 +1,13 @@
 """The pages that are made, and what the written ones say of files."""
 
 import html
-import importlib.util
 import re
 from types import ModuleType
 
 import pytest
 import yaml
 from tests.helpers import ROOT
+from tests.helpers.programs import loaded
 
 import unblur
 from unblur import models
@@ -17,17 +17,9 @@ from unblur.models.diffusion._config import DiffusionConfig
 STUDIES = {file.stem for file in (ROOT / "search_spaces/ablations").glob("*.yaml")}
 
 
-def program(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def hooks() -> ModuleType:
-    return program("hooks")
+    return loaded(ROOT / "docs/hooks.py")
 
 
 def test_every_parameter_of_every_model_is_told_with_its_meaning(hooks: ModuleType) -> None:
@@ -85,7 +77,7 @@ def test_the_page_on_monitoring_tells_every_measure() -> None:
 
 def test_a_photograph_has_every_line_of_the_screen_in_its_colours() -> None:
     taken = "\x1b[1mtrial\x1b[0m   state\n    7   \x1b[32mcomplete\x1b[0m " + "x" * 63 + "\n"
-    shown = program("photograph").svg(taken, 80, "unblur tune")
+    shown = loaded(ROOT / "docs/photograph.py").svg(taken, 80, "unblur tune")
     lines = [re.sub(r"<[^>]+>", "", line) for line in re.findall(r"<text[^>]*line-\d.*", shown)]
     told = html.unescape("".join(lines)).replace("\xa0", " ")
     assert "trial   state" in told and "    7   complete" in told and "x" * 63 in told

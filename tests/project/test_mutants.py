@@ -1,7 +1,5 @@
 """The bugs that `make mutants` plants: it refuses one that does not belong to the present code."""
 
-import importlib.util
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +7,9 @@ from typing import Any
 
 import pytest
 from tests.helpers import ROOT
+from tests.helpers.programs import loaded
 
-SPEC = importlib.util.spec_from_file_location("mutants", ROOT / "tests" / "mutants" / "run.py")
-assert SPEC is not None and SPEC.loader is not None
-mutants = importlib.util.module_from_spec(SPEC)
-sys.modules["mutants"] = mutants  # dataclasses look their module up
-SPEC.loader.exec_module(mutants)
-
-
+mutants: Any = loaded(ROOT / "tests/mutants/run.py")
 FILES = sorted((ROOT / "tests" / "mutants").glob("*.yaml"))
 
 

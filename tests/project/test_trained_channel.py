@@ -1,6 +1,5 @@
 """The channel of examples/trained_channel.py, which leaves a user out without another fit."""
 
-import importlib.util
 from types import ModuleType
 
 import numpy as np
@@ -8,17 +7,14 @@ import pytest
 from scipy.sparse import csr_matrix
 from tests.helpers import ROOT
 from tests.helpers.closed_forms import dataset
+from tests.helpers.programs import loaded
 
 from unblur.models.closed_form.slist import Config, regression
 
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("trained_channel", ROOT / "examples/trained_channel.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "examples/trained_channel.py")
 
 
 @pytest.mark.parametrize("a", [0.1, 0.5, 1.0])

@@ -16,10 +16,10 @@ from unblur.models import config_class
 from unblur.search.space_file import SearchSpace, load_space
 
 SPACES_FOLDER = Path(__file__).parents[2] / "search_spaces"
-SPACES = [
-    *sorted(SPACES_FOLDER.glob("*.yaml")),
-    *(path for folder in ("expert", "order", "rated") for path in sorted((SPACES_FOLDER / folder).glob("*.yaml"))),
-]
+OTHERS = {"ablations", "papers", "tuned"}  # studies, rows of papers and single configurations
+SPACES = sorted(
+    file for file in SPACES_FOLDER.rglob("*.yaml") if file.relative_to(SPACES_FOLDER).parts[0] not in OTHERS
+)
 
 
 class Config(BaseModel):

@@ -40,7 +40,8 @@ def ablate(options: AblateOptions, console: Console = SILENT, changed: Changed =
     check_writable(root)
     store = connect(options.tracking_uri)
     datasets = _prepared(study, root, options.data_dir, console)
-    winners = Winners(store, next(iter(datasets.values())), parse_metric(study.metric), console)
+    first = next(iter(datasets.values()))
+    winners = Winners(store, first, parse_metric(study.metric), console)
     study = study.replaced(winners.resolved)
     _refuse_unmet(study, datasets)
     runs = cell_runs(study, datasets, under(root, "ablations", name_of(study.dataset)))
@@ -51,7 +52,7 @@ def ablate(options: AblateOptions, console: Console = SILENT, changed: Changed =
         if options.dry_run:
             console.print("dry run: nothing was started")
             return ablation.result({})
-        stack.enter_context(alone(f"ablation {study.name}", root, next(iter(datasets.values())).local))
+        stack.enter_context(alone(f"ablation {study.name}", root, first.local))
         tracker = stack.enter_context(ablation.recorded(store))
         changed(ablation.result({}))
         failed = ablation.train(execution, tracker, options.at_most)

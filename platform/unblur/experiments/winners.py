@@ -1,7 +1,7 @@
 """`params: best`: a part of a model, as of a blend, becomes what the search of that model on the same data found."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from rich.console import Console
@@ -27,6 +27,8 @@ class Winners:
     data: PreparedData
     metric: str
     console: Console
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The winners that were looked up, by model."""
 
     @classmethod
     def on(cls, session: Session, console: Console) -> Self:
@@ -40,7 +42,9 @@ class Winners:
         """The same with every `params: best` in it replaced; UserError where no search of such a model is finished."""
         match value:
             case {"model": str(model), "params": params, **rest} if params == BEST:
-                return {"model": model, **self._winner(model), **rest}
+                if model not in self.known:
+                    self.known[model] = self._winner(model)
+                return {"model": model, **self.known[model], **rest}
             case dict():
                 return {name: self.resolved(each) for name, each in value.items()}
             case list() | tuple():

@@ -16,9 +16,8 @@ from unblur.models.base import ModelConfig, Operations, Recommender
 from unblur.models.closed_form._linear import Stored, under
 from unblur.models.closed_form._named import Named
 from unblur.models.closed_form._trained_part import TrainedModel, TrainedPart
+from unblur.nn.sparse import TINY
 from unblur.parts import BEST
-
-TINY = 1e-12  # of a user whose scores are all alike
 
 
 class Part(Named):
@@ -127,6 +126,6 @@ class Model(Stored[Config]):
 
 
 def standardised(scores: Tensor) -> Tensor:
-    """Each row of `scores` (B, n_items) less its mean, over its standard deviation."""
+    """Each row of `scores` (B, n_items) less its mean, over its standard deviation; zeros where all are alike."""
     centred = scores - scores.mean(dim=1, keepdim=True)
     return centred / centred.std(dim=1, keepdim=True).clamp(min=TINY)
